@@ -1,0 +1,107 @@
+// Package answer writes what our handlers say over HTTP: JSON that no cache keeps, and errors with a truthful status.
+package answer
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Error answers {"errcode":…,"errmsg":…}. The code is WeChat's where it is WeChat that refused, else the status.
+func Error(w http.ResponseWriter, status, code int, msg string) {
+	body, err := json.Marshal(struct {
+		Code int    `json:"errcode"`
+		Msg  string `json:"errmsg"`
+	}{code, msg})
+	if err != nil {
+		body = []byte(`{"errcode":500,"errmsg":"internal error"}`)
+	}
+	JSON(w, status, body)
+}
+
+// Refuse answers with a status of ours and words.
+func Refuse(w http.ResponseWriter, status int, msg string) { Error(w, status, status, msg) }
+
+// Failure answers with what kept WeChat, or the way to it, from serving the request: 502 where WeChat refused, 503 where
+// it could not be reached.
+func Failure(w http.ResponseWriter, err error) {
+	var refusal *wechat.Error
+	if errors.As(err, &refusal) {
+		Error(w, http.StatusBadGateway, int(refusal.Code), err.Error())
+		return
+	}
+	w.Header().Set("Retry-After", "2")
+	Refuse(w, http.StatusServiceUnavailable, err.Error())
+}
+
+// JSON answers with a body that is JSON already.
+func JSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h["Content-Type"], h["Cache-Control"] = jsonType, noStore
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+var (
+	jsonType = []string{"application/json; charset=utf-8"}
+	noStore  = []string{"no-store"}
+)
+
+// Guarded is h behind guard. Without a guard nobody gets in: a secret is never served by oversight.
+func Guarded(guard func(http.Handler) http.Handler, h http.Handler) http.Handler {
+	if guard != nil {
+		return guard(h)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		Refuse(w, http.StatusForbidden, "this handler has no Guard, so it refuses everybody: set its Guard field")
+	})
+}
+
+// maxRefused is how many bytes a request to renew may have; a token has up to 512.
+const maxRefused = 4 << 10
+
+// Refused reads the body {"refused":"…"} of a request to renew, or answers what is wrong with it.
+func Refused(w http.ResponseWriter, r *http.Request) (refused string, ok bool) {
+	var body struct {
+		Refused string `json:"refused"`
+	}
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRefused)).Decode(&body)
+	if err != nil || body.Refused == "" {
+		Refuse(w, http.StatusBadRequest, `the body must be {"refused":"…"} with the value that WeChat refused`)
+		return "", false
+	}
+	return body.Refused, true
+}
+
+// Credential answers {"access_token":"…","expires_in":…,"expires_at":"…"}, with the value under field.
+func Credential(w http.ResponseWriter, field string, c wechat.Credential) {
+	b := make([]byte, 0, 768)
+	b = append(b, `{"`+field+`":`...)
+	b = appendString(b, c.Value)
+	b = append(b, `,"expires_in":`...)
+	b = strconv.AppendInt(b, int64(time.Until(c.Expires)/time.Second), 10)
+	b = append(b, `,"expires_at":"`...)
+	b = c.Expires.UTC().AppendFormat(b, time.RFC3339)
+	JSON(w, http.StatusOK, append(b, `"}`...))
+}
+
+// appendString appends s as JSON. WeChat's tokens hold nothing to escape.
+func appendString(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c > '~' {
+			escaped, err := json.Marshal(s)
+			if err != nil {
+				return append(b, `""`...)
+			}
+			return append(b, escaped...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}

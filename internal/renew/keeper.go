@@ -1,0 +1,274 @@
+package renew
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+const (
+	leaseLife  = 10 * time.Second
+	fetchMax   = 8 * time.Second        // ends before the lease does, so that two processes never fetch at once
+	storeMax   = 2 * time.Second        // for one look at the store
+	watchFirst = 10 * time.Millisecond  // between looks while another process fetches …
+	watchMost  = 200 * time.Millisecond // … growing to this
+)
+
+// ErrStillRefused is the failure to renew because WeChat goes on answering the very value that was refused.
+var ErrStillRefused = errors.New("WeChat still answers the refused value as the current one")
+
+// Keeper keeps one credential of a cluster. Each process has its own Keeper over the same Store and Key, and reads it
+// through the Copy that stands before it.
+type Keeper struct {
+	Store store.Store
+	Key   string
+	Fetch func(ctx context.Context) (wechat.Credential, error) // asks WeChat for the credential
+
+	Force      func(ctx context.Context) (wechat.Credential, error) // asks for another one than the current; nil where WeChat cannot
+	Alone      func(ctx context.Context) (wechat.Credential, error) // Fetch that harms no other process, for a store that is down; default Fetch
+	Ahead      bool                                                 // WeChat hands out the next value before this one ends
+	Supersedes bool                                                 // each Fetch makes a new value and ends the one before
+	Report     func(context.Context, error)                         // as Copy.Report
+
+	backoff backoff // of WeChat; touched by loads alone, which run one at a time
+	denied  backoff // of renewals of the value that was refused
+}
+
+// Copy makes the copy of the credential that this process reads. It starts nothing.
+func (k *Keeper) Copy() *Copy { return &Copy{Load: k.load, Report: k.Report} }
+
+// load is what one look at the credential knows and does.
+type load struct {
+	*Keeper
+	refused string
+	stored  *record // as the store has it; nil when it has none
+	current *Kept   // the best that is known; nil when nothing is
+	trouble error   // what went wrong and changed nothing
+}
+
+func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
+	l := &load{Keeper: k, refused: refused, current: held}
+	err := l.run(ctx)
+	if !l.current.usable(time.Now(), refused) {
+		if l.current = nil; err == nil {
+			err = ErrStillRefused
+		}
+	}
+	return l.current, both(err, l.trouble)
+}
+
+// both is two errors on one line.
+func both(a, b error) error {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	return fmt.Errorf("%w; %w", a, b)
+}
+
+func (l *load) run(ctx context.Context) error {
+	if err := l.look(ctx); err != nil {
+		return l.alone(ctx, err)
+	}
+	if err := l.restore(ctx); err != nil || l.fresh() {
+		return err
+	}
+	if err := l.remembered(); err != nil {
+		return err
+	}
+	return l.renew(ctx)
+}
+
+// good tells whether the current value is served without waiting for another.
+func (l *load) good() bool {
+	now := time.Now()
+	return l.current.usable(now, l.refused) && before(now, l.current.Late)
+}
+
+// fresh tells whether there is nothing to renew.
+func (l *load) fresh() bool { return l.good() && before(time.Now(), l.current.Due) }
+
+// remembered is the failure that keeps this load from asking WeChat, or nil.
+func (l *load) remembered() error {
+	now := time.Now()
+	if err := l.backoff.remembered(now); err != nil {
+		return err
+	}
+	if l.refused != "" && l.refused == l.denied.refused {
+		return l.denied.remembered(now)
+	}
+	return nil
+}
+
+// renew asks WeChat, unless another process does or has done so.
+func (l *load) renew(ctx context.Context) error {
+	lease, err := l.lease(ctx)
+	if err != nil {
+		return l.alone(ctx, err)
+	}
+	if lease == nil {
+		return nil
+	}
+	defer func() {
+		if err := lease.Release(context.WithoutCancel(ctx)); err != nil {
+			l.trouble = both(l.trouble, err)
+		}
+	}()
+	if err := l.look(ctx); err != nil {
+		return l.alone(ctx, err)
+	}
+	if l.fresh() {
+		return nil
+	}
+	return l.fetch(ctx)
+}
+
+// lease takes the lease, or returns nil once a good value stands in the store. While there is one already, nobody
+// waits for the process that renews it.
+func (l *load) lease(ctx context.Context) (*store.Lease, error) {
+	for wait := watchFirst; ; wait = min(2*wait, watchMost) {
+		lease, ok, err := l.take(ctx)
+		if err != nil || ok {
+			return lease, err
+		}
+		if l.good() {
+			return nil, nil
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+		if err := l.look(ctx); err != nil {
+			return nil, err
+		}
+		if l.good() {
+			return nil, nil
+		}
+	}
+}
+
+func (l *load) take(ctx context.Context) (*store.Lease, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	defer cancel()
+	return store.Take(ctx, l.Store, l.Key+"/lease", leaseLife)
+}
+
+// fetch asks WeChat for the next value, under the lease.
+func (l *load) fetch(ctx context.Context) error {
+	last := l.stored
+	if l.Supersedes && last.alive() && !last.Asked {
+		swapped, err := l.write(ctx, last.cut(time.Now()))
+		if err != nil {
+			return l.alone(ctx, err)
+		}
+		if !swapped {
+			return errors.New("the stored value changed under the lease")
+		}
+		l.current = l.stored.kept(time.Now(), true, l.Ahead)
+	}
+	next, err := l.ask(ctx)
+	if err != nil {
+		return both(err, l.undo(ctx, last, err))
+	}
+	early := l.Ahead && l.current != nil && next.Value == l.current.Value
+	l.current = next
+	err = l.publish(ctx)
+	if early {
+		l.current.Due = time.Now().Add(next.record.overlap() / 10)
+	}
+	return err
+}
+
+// undo gives the last value its life back where WeChat refused outright, and so made no other one.
+func (l *load) undo(ctx context.Context, last *record, cause error) error {
+	var refusal *wechat.Error
+	if l.stored == last || !errors.As(cause, &refusal) {
+		return nil
+	}
+	if _, err := l.write(ctx, last); err != nil {
+		return err
+	}
+	l.current = last.kept(time.Now(), true, l.Ahead)
+	return nil
+}
+
+// ask gets a value other than the refused one from WeChat, or notes why not.
+func (l *load) ask(ctx context.Context) (*Kept, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchMax)
+	defer cancel()
+	start := time.Now()
+	c, err := l.Fetch(ctx)
+	if err != nil {
+		l.backoff.fail(err, time.Now())
+		return nil, err
+	}
+	l.backoff = backoff{}
+	if l.refused != "" && c.Value == l.refused {
+		if start, c, err = l.insist(ctx); err != nil {
+			l.denied.refused = l.refused
+			l.denied.fail(err, time.Now())
+			return nil, err
+		}
+	}
+	l.denied = backoff{}
+	return newRecord(c, start, l.stored, l.current).kept(start, true, l.Ahead), nil
+}
+
+// insist forces a new value, within the ration.
+func (l *load) insist(ctx context.Context) (start time.Time, c wechat.Credential, err error) {
+	if l.Force == nil {
+		return start, c, ErrStillRefused
+	}
+	if err := l.ration(ctx); err != nil {
+		return start, c, err
+	}
+	start = time.Now()
+	c, err = l.Force(ctx)
+	if err == nil && c.Value == l.refused {
+		err = ErrStillRefused
+	}
+	return start, c, err
+}
+
+// alone keeps this process going while the store is down, because of cause.
+func (l *load) alone(ctx context.Context, cause error) error {
+	if l.fresh() {
+		return cause
+	}
+	if err := l.remembered(); err != nil {
+		return both(err, cause)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchMax)
+	defer cancel()
+	fetch := l.Alone
+	if fetch == nil {
+		fetch = l.Fetch
+	}
+	start := time.Now()
+	c, err := fetch(ctx)
+	if err != nil {
+		l.backoff.fail(err, time.Now())
+		return both(err, cause)
+	}
+	l.backoff = backoff{}
+	if l.refused != "" && c.Value == l.refused {
+		l.denied.refused = l.refused
+		l.denied.fail(ErrStillRefused, time.Now())
+		return both(ErrStillRefused, cause)
+	}
+	l.current = newRecord(c, start, l.stored, l.current).kept(start, true, l.Ahead)
+	return cause
+}
+
+// sleep waits for about d.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(jitter(d)):
+		return nil
+	}
+}

@@ -1,0 +1,117 @@
+package renew
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// record is a credential as the store holds it. Instants are milliseconds of Unix time.
+type record struct {
+	Value   string `json:"value"`
+	Expires int64  `json:"expires"`
+	Life    int64  `json:"life"` // milliseconds it had when fetched
+
+	// Gen grows with each fetch. It is the time of the fetch, or one more than the last if that is later, so that
+	// it grows even across a store that lost everything.
+	Gen int64 `json:"gen"`
+
+	// Asked says that a fetch which ends this value began, and its outcome is not known: Expires then is an instant
+	// up to which WeChat takes the value even so, and fetching again before it would end the value at once.
+	Asked bool `json:"asked,omitempty"`
+
+	raw []byte // as it stands in the store, for Swap
+}
+
+// newRecord makes the record of a value fetched at an instant, of a later generation than all that were known.
+func newRecord(c wechat.Credential, fetched time.Time, stored *record, held *Kept) *record {
+	r := &record{Value: c.Value, Expires: c.Expires.UnixMilli(), Life: c.Expires.Sub(fetched).Milliseconds(), Gen: fetched.UnixMilli()}
+	if stored != nil {
+		r.Gen = max(r.Gen, stored.Gen+1)
+	}
+	if held != nil {
+		r.Gen = max(r.Gen, held.record.Gen+1)
+	}
+	return r
+}
+
+// after tells whether r stands for a later state of the credential than o.
+func (r *record) after(o *record) bool {
+	return r.Gen > o.Gen || r.Gen == o.Gen && r.Asked != o.Asked
+}
+
+// alive tells whether r holds a value that has not ended.
+func (r *record) alive() bool {
+	return r != nil && r.Value != "" && time.Now().UnixMilli() < r.Expires
+}
+
+// parse reads what the store holds. A record that cannot be read holds nothing, and can be replaced.
+func parse(raw []byte) (*record, error) {
+	r := new(record)
+	if err := json.Unmarshal(raw, r); err != nil {
+		return &record{raw: raw}, fmt.Errorf("the stored record is not one of ours: %w", err)
+	}
+	r.raw = raw
+	return r, nil
+}
+
+func (r *record) encode() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(r)
+	return bytes.TrimSpace(b.Bytes()), err
+}
+
+// left is the life that the store is to give the record.
+func (r *record) left(now time.Time) time.Duration {
+	return max(time.UnixMilli(r.Expires).Sub(now), time.Millisecond)
+}
+
+// overlap is how long before its end WeChat hands out the next value, and takes both: 5 minutes of 2 hours.
+func (r *record) overlap() time.Duration {
+	return min(5*time.Minute, time.Duration(r.Life)*time.Millisecond/4)
+}
+
+// skew is how far another machine's clock may be off: a minute of 2 hours.
+func (r *record) skew() time.Duration {
+	return min(time.Minute, time.Duration(r.Life)*time.Millisecond/20)
+}
+
+// cut returns r with its life cut to what is left for sure once WeChat has been asked for the next value.
+func (r *record) cut(now time.Time) *record {
+	c := *r
+	c.Asked = true
+	c.Expires = min(r.Expires, now.Add(r.overlap()*4/5).UnixMilli())
+	return &c
+}
+
+// brief is k with no more life than it has for sure when others may have WeChat end it.
+func (k *Kept) brief() *Kept {
+	now := time.Now()
+	b := k.record.cut(now).kept(now, true, false)
+	b.record = k.record
+	return b
+}
+
+// kept is the record as this process holds it, measured from now. One that another process wrote is late a little
+// before its end, as clocks differ.
+func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
+	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
+	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Due: end, Late: end, record: r}
+	if r.Asked {
+		return k
+	}
+	if !ours {
+		k.Late = end.Add(-r.skew())
+		k.Due = k.Late
+	}
+	if ahead {
+		k.Due = end.Add(-time.Duration(float64(r.overlap()) * (0.8 + 0.15*rand.Float64())))
+	}
+	return k
+}

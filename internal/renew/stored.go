@@ -1,0 +1,96 @@
+package renew
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// publishTries is how often a value that WeChat has just made is offered to a store that fails.
+const publishTries = 4
+
+// look reads the store, and takes what stands there for the current value if it is of a later generation, or of the
+// same one with less life left.
+func (l *load) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	defer cancel()
+	raw, ok, err := l.Store.Get(ctx, l.Key)
+	if err != nil {
+		return fmt.Errorf("read store: %w", err)
+	}
+	if l.stored = nil; !ok {
+		return nil
+	}
+	if l.stored, err = parse(raw); err != nil {
+		l.trouble = err // a record that says nothing is replaced
+	}
+	if l.stored.Value != "" && (l.current == nil || l.stored.after(l.current.record)) {
+		l.current = l.stored.kept(time.Now(), false, l.Ahead)
+	}
+	return nil
+}
+
+// restore writes the current value back to a store that lacks it, as after it lost everything.
+func (l *load) restore(ctx context.Context) error {
+	if !l.current.usable(time.Now(), l.refused) || l.stored != nil && l.stored.Gen >= l.current.record.Gen {
+		return nil
+	}
+	return l.publish(ctx)
+}
+
+// publish writes the current value to the store, unless a later one stands there, which then is the current one.
+func (l *load) publish(ctx context.Context) error {
+	r := l.current.record
+	var failed error
+	for try, wait := 0, watchFirst; try < publishTries; try, wait = try+1, 4*wait {
+		swapped, err := l.write(ctx, r)
+		if err == nil && !swapped {
+			err = l.look(ctx)
+		}
+		if err == nil && l.stored != nil && l.stored.Gen >= r.Gen {
+			if l.current.record == r {
+				l.current = r.kept(time.Now(), true, l.Ahead)
+			}
+			return nil
+		}
+		if failed = err; err == nil {
+			failed = errors.New("write store: others keep changing the value")
+		}
+		if sleep(ctx, wait) != nil {
+			break
+		}
+	}
+	if l.Supersedes {
+		l.current = l.current.brief() // others cannot see it, and may end it
+	}
+	return failed
+}
+
+// write swaps what was read for r.
+func (l *load) write(ctx context.Context, r *record) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	defer cancel()
+	next, err := r.encode()
+	if err != nil {
+		return false, fmt.Errorf("write store: %w", err)
+	}
+	var was []byte
+	if l.stored != nil {
+		was = l.stored.raw
+	}
+	swapped, err := l.Store.Swap(ctx, l.Key, was, next, r.left(time.Now()))
+	if err != nil {
+		return false, fmt.Errorf("write store: %w", err)
+	}
+	if swapped {
+		stored := *r
+		stored.raw = next
+		l.stored = &stored
+	}
+	return swapped, nil
+}
+
+// jitter is between three quarters and all of d, so that processes do not act in step.
+func jitter(d time.Duration) time.Duration { return d - time.Duration(rand.Int64N(int64(d)/4+1)) }

@@ -1,0 +1,89 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// maxLife is what no token of WeChat's lives longer than; an answer beyond it is garbage.
+const maxLife = 31 * 24 * time.Hour
+
+func (m *Manager) stable(ctx context.Context) (wechat.Credential, error) {
+	return m.postStable(ctx, false)
+}
+
+func (m *Manager) forced(ctx context.Context) (wechat.Credential, error) {
+	return m.postStable(ctx, true)
+}
+
+func (m *Manager) postStable(ctx context.Context, force bool) (wechat.Credential, error) {
+	body := struct {
+		GrantType    string `json:"grant_type"`
+		AppID        string `json:"appid"`
+		Secret       string `json:"secret"`
+		ForceRefresh bool   `json:"force_refresh,omitempty"`
+	}{"client_credential", m.AppID, m.Secret, force}
+	return m.fetch(func(out any) error {
+		return m.wire(wechat.APIURL).Post(ctx, "/cgi-bin/stable_token", nil, body, out)
+	})
+}
+
+func (m *Manager) classic(ctx context.Context) (wechat.Credential, error) {
+	query := url.Values{"grant_type": {"client_credential"}, "appid": {m.AppID}, "secret": {m.Secret}}
+	return m.fetch(func(out any) error {
+		return m.wire(wechat.APIURL).Get(ctx, "/cgi-bin/token", query, out)
+	})
+}
+
+func (m *Manager) work(ctx context.Context) (wechat.Credential, error) {
+	query := url.Values{"corpid": {m.AppID}, "corpsecret": {m.Secret}}
+	return m.fetch(func(out any) error {
+		return m.wire(wechat.WorkURL).Get(ctx, "/cgi-bin/gettoken", query, out)
+	})
+}
+
+// fetch makes a call and takes the token from its answer. Its life is counted from before the call.
+func (m *Manager) fetch(call func(out any) error) (wechat.Credential, error) {
+	if m.AppID == "" || m.Secret == "" {
+		return wechat.Credential{}, errors.New("AppID and Secret must be set")
+	}
+	var answer struct {
+		Token     string `json:"access_token"`
+		ExpiresIn int64  `json:"expires_in"`
+	}
+	start := time.Now()
+	if err := call(&answer); err != nil {
+		return wechat.Credential{}, m.redacted(err)
+	}
+	life := time.Duration(answer.ExpiresIn) * time.Second
+	if answer.Token == "" || answer.ExpiresIn <= 0 || answer.ExpiresIn > int64(maxLife/time.Second) {
+		return wechat.Credential{}, fmt.Errorf("WeChat's answer holds no token with a life: expires_in is %d", answer.ExpiresIn)
+	}
+	return wechat.Credential{Value: answer.Token, Expires: start.Add(life)}, nil
+}
+
+// redacted keeps a refusal that repeats the secret from doing so.
+func (m *Manager) redacted(err error) error {
+	if e := (*wechat.Error)(nil); errors.As(err, &e) {
+		e.Msg = strings.ReplaceAll(e.Msg, m.Secret, "***")
+	}
+	return err
+}
+
+// wire is the client without a token of its own.
+func (m *Manager) wire(host string) *wechat.Client {
+	c := &wechat.Client{BaseURL: host}
+	if m.Client != nil {
+		c.HTTP = m.Client.HTTP
+		if m.Client.BaseURL != "" {
+			c.BaseURL = m.Client.BaseURL
+		}
+	}
+	return c
+}

@@ -1,0 +1,48 @@
+package token
+
+import (
+	"net/http"
+
+	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Handler serves a token to other programs:
+//
+//	GET  /token                   {"access_token":"…","expires_in":7140,"expires_at":"2026-01-02T03:04:05Z"}
+//	POST /token {"refused":"…"}   the same, with another token than the refused one
+//
+// expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}: 400 for a request without a refused token, 502
+// with WeChat's errcode where WeChat refused, 503 where it could not be reached. Answers are not to be cached.
+type Handler struct {
+	Source wechat.TokenSource
+	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
+}
+
+// Routes makes Handler a part that wetoken.Bind mounts.
+func (h *Handler) Routes() map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /token":  answer.Guarded(h.Guard, http.HandlerFunc(h.get)),
+		"POST /token": answer.Guarded(h.Guard, http.HandlerFunc(h.renew)),
+	}
+}
+
+func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
+	c, err := h.Source.Token(r.Context())
+	reply(w, c, err)
+}
+
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
+	if refused, ok := answer.Refused(w, r); ok {
+		c, err := h.Source.Renew(r.Context(), refused)
+		reply(w, c, err)
+	}
+}
+
+func reply(w http.ResponseWriter, c wechat.Credential, err error) {
+	if err != nil {
+		answer.Failure(w, err)
+		return
+	}
+	answer.Credential(w, "access_token", c)
+}

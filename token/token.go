@@ -1,0 +1,139 @@
+// Package token keeps access tokens (接口调用凭证) alive: one for each app, fetched once for a whole cluster, renewed
+// before it ends, and replaced when WeChat refuses it.
+//
+//	tokens := &token.Manager{AppID: id, Secret: secret, Store: s}
+//	tok, err := tokens.Token(ctx)
+//
+// A [Manager] holds the secret and keeps the token. A [Handler] serves it to other programs over HTTP, and a [Remote]
+// there is the Manager's equal: both are a wechat.TokenSource.
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/wetoken/wetoken/internal/renew"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Mode is the way an app's token is got.
+type Mode int
+
+const (
+	// Stable asks stable_token, which answers the same token to all who ask until 5 minutes before its end. It needs
+	// no care, and disturbs nobody who uses Classic.
+	// https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken (稳定版接口调用凭证)
+	Stable Mode = iota
+
+	// Classic asks cgi-bin/token, each call of which makes a new token and ends the one before within 5 minutes.
+	// Whoever else fetches that app's token this way must stop.
+	// https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken (接口调用凭据)
+	Classic
+
+	// Work asks WeCom's gettoken, which answers the same token until it ends. AppID then is the corp id.
+	// https://developer.work.weixin.qq.com/document/path/91039 (企业微信)
+	Work
+)
+
+// Errors that [Manager.Renew] and [Remote.Renew] wrap.
+var (
+	// ErrRationed says that only a forced refresh would replace the refused token, and that its ration is used up:
+	// 20 a day for an app, 10 for one caller key, and 30 seconds between any two.
+	ErrRationed = renew.ErrRationed
+
+	// ErrStillRefused says that WeChat answers the refused token as the current one. Where it comes with a code such
+	// as 40001, the token is probably another app's.
+	ErrStillRefused = renew.ErrStillRefused
+)
+
+// Manager keeps the token of one app of an official account, a mini program or WeCom. It starts no goroutine and needs
+// no end; its methods are safe for concurrent use, and its fields are not to be changed after the first.
+//
+// A token is served from memory until it is due: 4 to 5 minutes before its end. The read that finds it due is served
+// the old one and has it renewed behind itself, by one process of the cluster. When WeChat cannot be reached the old
+// token is served to its end, and WeChat is asked again after 2 seconds, doubling to 20; when it refuses for a reason
+// that a person must mend, after a minute, doubling to ten, and readers without a token are told that reason meanwhile.
+// When Store cannot be reached each process serves what it holds, and fetches what it lacks from stable_token.
+type Manager struct {
+	AppID  string // the corp id in mode Work
+	Secret string
+
+	Mode   Mode                         // default Stable
+	Store  store.Store                  // shared by all processes that use the app; default one of this Manager alone
+	Client *wechat.Client               // the way to WeChat: its BaseURL and HTTP; default WeChat's own
+	Report func(context.Context, error) // told of failures behind a read that was served all the same; default slog.Default
+
+	copy atomic.Pointer[renew.Copy]
+}
+
+var _ wechat.TokenSource = (*Manager)(nil)
+
+// Token returns a token that WeChat takes now. A warm read takes no lock and makes no allocation.
+//
+// An error wraps the *wechat.Error with which WeChat refused, or what kept it from being reached.
+func (m *Manager) Token(ctx context.Context) (wechat.Credential, error) {
+	c, err := m.kept().Get(ctx)
+	if err != nil {
+		return c, m.wrap(err)
+	}
+	return c, nil
+}
+
+// Renew returns a token other than refused, the one that WeChat has just answered 40001, 40014 or 42001 to. Callers
+// refused together cause one renewal; a refused token that is not the current one causes none, and is answered with
+// the current one. It is what wechat.Client calls.
+func (m *Manager) Renew(ctx context.Context, refused string) (wechat.Credential, error) {
+	c, err := m.kept().Renew(ctx, refused)
+	if err != nil {
+		return c, m.wrap(err)
+	}
+	return c, nil
+}
+
+// Keep renews the token ahead of its end, read or not, until ctx ends, and returns the cause of that. Without it a
+// token is renewed by being read.
+func (m *Manager) Keep(ctx context.Context) error { return m.kept().Keep(ctx) }
+
+func (m *Manager) wrap(err error) error { return fmt.Errorf("token: %s: %w", m.AppID, err) }
+
+func (m *Manager) kept() *renew.Copy {
+	if c := m.copy.Load(); c != nil {
+		return c
+	}
+	m.copy.CompareAndSwap(nil, m.keeper().Copy())
+	return m.copy.Load()
+}
+
+func (m *Manager) keeper() *renew.Keeper {
+	k := &renew.Keeper{Store: m.Store, Key: m.key(), Report: m.Report}
+	if k.Store == nil {
+		k.Store = new(store.Memory)
+	}
+	switch m.Mode {
+	case Work:
+		k.Fetch = m.work
+	case Classic:
+		k.Fetch, k.Alone, k.Ahead, k.Supersedes = m.classic, m.stable, true, true
+	default:
+		k.Fetch, k.Force, k.Ahead = m.stable, m.forced, true
+	}
+	return k
+}
+
+// key names the token in the store. A corp has a token for each of its secrets, and some secrets belong to no agent,
+// so it is a fingerprint of the secret that tells them apart.
+func (m *Manager) key() string {
+	what := "stable"
+	switch m.Mode {
+	case Classic:
+		what = "classic"
+	case Work:
+		sum := sha256.Sum256([]byte(m.AppID + "\n" + m.Secret))
+		what = hex.EncodeToString(sum[:8])
+	}
+	return "token/" + m.AppID + "/" + what
+}

@@ -1,0 +1,157 @@
+package wechat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+)
+
+// Client calls WeChat. Its zero value is ready to use, and it is safe for concurrent use.
+//
+// Answers are read as WeChat sends them: HTTP 200 and any Content-Type, with a refusal told by errcode alone (a
+// missing one means success). A refusal is an *[Error]. Other errors mean that WeChat could not be reached or
+// understood, and wrap their cause. No error holds a token, a secret or a query string.
+type Client struct {
+	Tokens  TokenSource  // whose token each call carries, renewed and tried again once when WeChat refuses it; default none
+	BaseURL string       // default APIURL
+	HTTP    *http.Client // default one with a minute for each call; redirects and cookies are never followed or kept
+}
+
+// Get calls path with query, and reads the answer into out as Post does.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, out any) error {
+	return c.call(ctx, http.MethodGet, path, query, nil, out)
+}
+
+// Post sends body to path. A body is nil, a [File] (sent as multipart), an io.Reader or []byte (sent as it is), or
+// any other value (sent as JSON, with no character escaped that WeChat would show). It is held in memory for the
+// second try, and may have up to 32 MiB.
+//
+// An answer goes to out: nil to only learn of a refusal, *[]byte or an io.Writer for what may be binary (up to
+// 64 MiB), or a pointer for JSON (up to 8 MiB). A refusal leaves out untouched.
+func (c *Client) Post(ctx context.Context, path string, query url.Values, body, out any) error {
+	return c.call(ctx, http.MethodPost, path, query, body, out)
+}
+
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, out any) error {
+	r := request{op: method + " " + path, method: method, url: c.base() + path, query: query}
+	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
+		return fmt.Errorf("wechat: %s: path must begin with / and hold no query", method)
+	}
+	if err := r.encode(body); err != nil {
+		return fmt.Errorf("wechat: %s: %w", r.op, err)
+	}
+	if c.Tokens == nil {
+		return c.send(ctx, r, "", out)
+	}
+	token, err := c.Tokens.Token(ctx)
+	if err != nil {
+		return fmt.Errorf("wechat: %s: %w", r.op, err)
+	}
+	err = c.send(ctx, r, token.Value, out)
+	if e := (*Error)(nil); !errors.As(err, &e) || !e.Code.refusesToken() {
+		return err
+	}
+	token, renewErr := c.Tokens.Renew(ctx, token.Value)
+	if renewErr != nil {
+		return fmt.Errorf("%w; renewing the token: %w", err, renewErr)
+	}
+	return c.send(ctx, r, token.Value, out)
+}
+
+// request is one call, ready to be sent more than once.
+type request struct {
+	op, method, url string
+	query           url.Values
+	file            *File
+	body            []byte
+	contentType     string
+}
+
+func (c *Client) send(ctx context.Context, r request, token string, out any) error {
+	hc := *c.http()
+	hc.Jar, hc.CheckRedirect = nil, stay
+	req := resty.NewWithClient(&hc).SetLogger(silent{}).R().SetContext(ctx).
+		SetQueryParamsFromValues(r.query).SetDoNotParseResponse(true)
+	if token != "" {
+		req.SetQueryParam("access_token", token)
+	}
+	switch {
+	case r.file != nil:
+		req.SetMultipartFormData(r.file.Fields).SetMultipartFields(r.file.part(r.body))
+	case r.body != nil:
+		req.SetHeader("Content-Type", r.contentType).SetBody(r.body)
+	}
+	resp, err := req.Execute(r.method, r.url)
+	if err != nil {
+		return fmt.Errorf("wechat: %s: %w", r.op, withoutURL(err))
+	}
+	defer resp.RawBody().Close()
+	a := answer{op: r.op, status: resp.StatusCode(), body: resp.RawBody(), secrets: append(secretsOf(r.query), token)}
+	return a.read(out)
+}
+
+func (c *Client) base() string {
+	if c.BaseURL == "" {
+		return APIURL
+	}
+	return strings.TrimSuffix(c.BaseURL, "/")
+}
+
+func (c *Client) http() *http.Client {
+	if c.HTTP == nil {
+		return defaultHTTP
+	}
+	return c.HTTP
+}
+
+// defaultHTTP is shared by all clients without one of their own, so that they share connections too.
+var defaultHTTP = &http.Client{
+	Timeout: time.Minute,
+	Transport: &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    5 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	},
+}
+
+// stay keeps a redirect from carrying a token to another host.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// withoutURL takes off the request's URL, which holds the token, from an error of net/http.
+func withoutURL(err error) error {
+	for u := (*url.Error)(nil); errors.As(err, &u); {
+		err = u.Err
+	}
+	return err
+}
+
+// secretsOf lists the query's values that no error may repeat.
+func secretsOf(query url.Values) []string {
+	var secrets []string
+	for key, values := range query {
+		if key = strings.ToLower(key); strings.Contains(key, "secret") || strings.Contains(key, "token") || strings.Contains(key, "code") {
+			secrets = append(secrets, values...)
+		}
+	}
+	return secrets
+}
+
+// silent is the log of the HTTP library, whose lines may hold URLs.
+type silent struct{}
+
+func (silent) Errorf(string, ...any) {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Debugf(string, ...any) {}
