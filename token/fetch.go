@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -36,8 +38,10 @@ func (m *Manager) postStable(ctx context.Context, force bool) (wechat.Credential
 
 func (m *Manager) classic(ctx context.Context) (wechat.Credential, error) {
 	query := url.Values{"grant_type": {"client_credential"}, "appid": {m.AppID}, "secret": {m.Secret}}
+	wire := m.wire(wechat.APIURL)
+	wire.HTTP = unrepeated(wire.HTTP)
 	return m.fetch(func(out any) error {
-		return m.wire(wechat.APIURL).Get(ctx, "/cgi-bin/token", query, out)
+		return wire.Get(ctx, "/cgi-bin/token", query, out)
 	})
 }
 
@@ -86,4 +90,27 @@ func (m *Manager) wire(host string) *wechat.Client {
 		}
 	}
 	return c
+}
+
+// unrepeated is a client that sends each request once. net/http by itself repeats a GET whose connection breaks, and
+// of cgi-bin/token that would end both the token it made and the one before.
+func unrepeated(hc *http.Client) *http.Client {
+	if hc == nil {
+		hc = &http.Client{Timeout: time.Minute}
+	}
+	once := *hc
+	if once.Transport == nil {
+		once.Transport = http.DefaultTransport
+	}
+	once.Transport = bodied{once.Transport}
+	return &once
+}
+
+// bodied gives requests a body of no bytes that cannot be read again, which is what net/http never repeats.
+type bodied struct{ http.RoundTripper }
+
+func (b bodied) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Body, r.GetBody = io.NopCloser(strings.NewReader("")), nil
+	return b.RoundTripper.RoundTrip(r)
 }

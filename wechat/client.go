@@ -77,6 +77,9 @@ type request struct {
 func (c *Client) send(ctx context.Context, r request, token string, out any) error {
 	hc := *c.http()
 	hc.Jar, hc.CheckRedirect = nil, stay
+	if hc.Transport == nil {
+		hc.Transport = http.DefaultTransport // or the library would make one, and connections, for each call
+	}
 	req := resty.NewWithClient(&hc).SetLogger(silent{}).R().SetContext(ctx).
 		SetQueryParamsFromValues(r.query).SetDoNotParseResponse(true)
 	if token != "" {

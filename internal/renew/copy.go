@@ -27,9 +27,10 @@ const (
 type Kept struct {
 	wechat.Credential
 	Due  time.Time // from here on a read renews it behind itself
-	Late time.Time // from here on a read waits for a newer one, and takes this one only if there is none
+	Late time.Time // from here on a read waits for what Load finds
 
-	record *record // as it stands in the store; nil in a Copy with no Keeper
+	record *record // as it is to stand in the store; nil in a Copy with no Keeper
+	ours   bool    // this process fetched it, so that Expires is by its own clock
 }
 
 // usable tells whether k may still be handed out to someone who was refused refused.
@@ -107,9 +108,6 @@ func (c *Copy) get(ctx context.Context) (wechat.Credential, error) {
 	}
 	if f.kept != nil {
 		return f.kept.Credential, nil
-	}
-	if h != nil && h.usable(time.Now(), f.refused) {
-		return h.Credential, nil
 	}
 	return wechat.Credential{}, f.err
 }

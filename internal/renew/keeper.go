@@ -54,7 +54,7 @@ type load struct {
 func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
 	l := &load{Keeper: k, refused: refused, current: held}
 	err := l.run(ctx)
-	if !l.current.usable(time.Now(), refused) {
+	if !l.good() && !l.stands(ctx) {
 		if l.current = nil; err == nil {
 			err = ErrStillRefused
 		}
@@ -160,14 +160,15 @@ func (l *load) take(ctx context.Context) (*store.Lease, bool, error) {
 func (l *load) fetch(ctx context.Context) error {
 	last := l.stored
 	if l.Supersedes && last.alive() && !last.Asked {
-		swapped, err := l.write(ctx, last.cut(time.Now()))
+		cut := last.cut(time.Now()).kept(time.Now(), l.current.ours, l.Ahead)
+		swapped, err := l.write(ctx, cut.record, cut.life())
 		if err != nil {
 			return l.alone(ctx, err)
 		}
 		if !swapped {
 			return errors.New("the stored value changed under the lease")
 		}
-		l.current = l.stored.kept(time.Now(), true, l.Ahead)
+		l.current = cut
 	}
 	next, err := l.ask(ctx)
 	if err != nil {
@@ -188,10 +189,11 @@ func (l *load) undo(ctx context.Context, last *record, cause error) error {
 	if l.stored == last || !errors.As(cause, &refusal) {
 		return nil
 	}
-	if _, err := l.write(ctx, last); err != nil {
+	back := last.kept(time.Now(), l.current.ours, l.Ahead)
+	if _, err := l.write(ctx, back.record, back.life()); err != nil {
 		return err
 	}
-	l.current = last.kept(time.Now(), true, l.Ahead)
+	l.current = back
 	return nil
 }
 

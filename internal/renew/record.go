@@ -67,9 +67,13 @@ func (r *record) encode() ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// left is the life that the store is to give the record.
-func (r *record) left(now time.Time) time.Duration {
-	return max(time.UnixMilli(r.Expires).Sub(now), time.Millisecond)
+// life is how long the store is to keep k: for as long as WeChat takes it for sure.
+func (k *Kept) life() time.Duration {
+	left := time.Until(time.UnixMilli(k.record.Expires))
+	if !k.ours {
+		left -= k.record.skew()
+	}
+	return max(left, time.Millisecond)
 }
 
 // overlap is how long before its end WeChat hands out the next value, and takes both: 5 minutes of 2 hours.
@@ -102,7 +106,7 @@ func (k *Kept) brief() *Kept {
 // before its end, as clocks differ.
 func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
 	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
-	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Due: end, Late: end, record: r}
+	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Due: end, Late: end, record: r, ours: ours}
 	if r.Asked {
 		return k
 	}

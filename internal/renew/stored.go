@@ -32,9 +32,15 @@ func (l *load) look(ctx context.Context) error {
 	return nil
 }
 
+// stands tells whether the current value, near its end by this machine's clock, is alive by the store's: it still
+// stands there.
+func (l *load) stands(ctx context.Context) bool {
+	return l.current.usable(time.Now(), l.refused) && l.look(ctx) == nil && l.stored != nil && l.stored.Value == l.current.Value
+}
+
 // restore writes the current value back to a store that lacks it, as after it lost everything.
 func (l *load) restore(ctx context.Context) error {
-	if !l.current.usable(time.Now(), l.refused) || l.stored != nil && l.stored.Gen >= l.current.record.Gen {
+	if !l.good() || l.stored != nil && l.stored.Gen >= l.current.record.Gen {
 		return nil
 	}
 	return l.publish(ctx)
@@ -45,7 +51,7 @@ func (l *load) publish(ctx context.Context) error {
 	r := l.current.record
 	var failed error
 	for try, wait := 0, watchFirst; try < publishTries; try, wait = try+1, 4*wait {
-		swapped, err := l.write(ctx, r)
+		swapped, err := l.write(ctx, r, l.current.life())
 		if err == nil && !swapped {
 			err = l.look(ctx)
 		}
@@ -69,7 +75,7 @@ func (l *load) publish(ctx context.Context) error {
 }
 
 // write swaps what was read for r.
-func (l *load) write(ctx context.Context, r *record) (bool, error) {
+func (l *load) write(ctx context.Context, r *record, life time.Duration) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeMax)
 	defer cancel()
 	next, err := r.encode()
@@ -80,7 +86,7 @@ func (l *load) write(ctx context.Context, r *record) (bool, error) {
 	if l.stored != nil {
 		was = l.stored.raw
 	}
-	swapped, err := l.Store.Swap(ctx, l.Key, was, next, r.left(time.Now()))
+	swapped, err := l.Store.Swap(ctx, l.Key, was, next, life)
 	if err != nil {
 		return false, fmt.Errorf("write store: %w", err)
 	}

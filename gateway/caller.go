@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/internal/renew"
+)
+
+// caller is one of our own services, as its key describes it. The key itself is not kept.
+type caller struct {
+	name   string
+	digest [sha256.Size]byte
+	apps   []string
+	scopes []string
+}
+
+// callers are all that may use the private side, found by the beginning of their key's digest.
+type callers map[[8]byte][]*caller
+
+const minKey = 16 // characters of a caller key
+
+// digest is a caller key as it is kept.
+func digest(key string) (d [sha256.Size]byte, err error) {
+	if sum, ok := strings.CutPrefix(key, "sha256:"); ok {
+		b, err := hex.DecodeString(sum)
+		if err != nil || len(b) != len(d) {
+			return d, errors.New("want 64 hex digits after sha256:")
+		}
+		return [sha256.Size]byte(b), nil
+	}
+	if len(key) < minKey {
+		return d, errors.New("must have at least 16 characters")
+	}
+	return sha256.Sum256([]byte(key)), nil
+}
+
+func newCallers(keys []Key) (callers, error) {
+	all := make(callers, len(keys))
+	for _, k := range keys {
+		d, err := digest(k.Key)
+		if err != nil {
+			return nil, err
+		}
+		at := [8]byte(d[:8])
+		all[at] = append(all[at], &caller{name: k.Name, digest: d, apps: k.Apps, scopes: k.Scopes})
+	}
+	return all, nil
+}
+
+// of finds who makes a request, by a Bearer token, the password of Basic, or wetoken_key in the query. The key is
+// hashed before it is looked for, so that how long that takes tells nothing of other keys.
+func (all callers) of(r *http.Request) *caller {
+	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		if _, key, ok = r.BasicAuth(); !ok && strings.Contains(r.URL.RawQuery, "wetoken_key=") {
+			key = r.URL.Query().Get("wetoken_key")
+		}
+	}
+	d := sha256.Sum256([]byte(key))
+	for _, c := range all[[8]byte(d[:8])] {
+		if subtle.ConstantTimeCompare(c.digest[:], d[:]) == 1 {
+			return c
+		}
+	}
+	return nil
+}
+
+func (c *caller) may(app, scope string) bool {
+	return (has(c.apps, app) || has(c.apps, "*")) && (has(c.scopes, scope) || has(c.scopes, "*"))
+}
+
+func has(list []string, s string) bool { return slices.Contains(list, s) }
+
+// guard lets in callers that may do scope with app, and names them to what stands behind.
+func (g *Gateway) guard(app, scope string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := g.callers.of(r)
+			if c == nil {
+				unauthorized(w)
+				return
+			}
+			if !c.may(app, scope) {
+				answer.Refuse(w, http.StatusForbidden, "this key does not have scope "+scope+" for this app")
+				return
+			}
+			if r.Method != http.MethodGet {
+				g.log.InfoContext(r.Context(), "change", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
+				r = r.WithContext(renew.WithCaller(r.Context(), c.name))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func unauthorized(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="wetoken"`)
+	answer.Refuse(w, http.StatusUnauthorized, "a caller key is needed: Authorization: Bearer KEY")
+}

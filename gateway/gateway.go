@@ -1,0 +1,177 @@
+// Package gateway serves many WeChat apps behind one door: it knows the apps and the callers that may use them, and
+// hands each request on to the rooms of the app it names.
+//
+//	g, err := gateway.New(gateway.Options{Config: config, Store: s})
+//	go http.ListenAndServe("127.0.0.1:8081", g.Private())
+//	http.ListenAndServe(":8080", g.Public())
+//
+// [Gateway.Private] is for our own services, which carry a caller key; [Gateway.Public] is for WeChat and browsers.
+// Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, 403 without the scope, 404 for what there is not.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/store"
+)
+
+// Options are what a gateway is made of.
+type Options struct {
+	Config Config
+
+	Store store.Store  // tokens, tickets, leases; default one of this process
+	HTTP  *http.Client // the way to WeChat; default one with sane limits
+	Log   *slog.Logger // default slog.Default
+}
+
+// Gateway serves the apps of a [Config]. Its methods are safe for concurrent use.
+type Gateway struct {
+	config  Config
+	store   store.Store
+	http    *http.Client
+	log     *slog.Logger
+	callers callers
+	apps    map[string]*app // by name, and by appid where one app alone has it
+
+	draining atomic.Bool
+}
+
+// New makes a gateway. It fails when the configuration cannot be served, naming the key that is wrong.
+func New(o Options) (*Gateway, error) {
+	if err := o.Config.Check(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{config: o.Config, store: o.Store, http: o.HTTP, log: o.Log, apps: make(map[string]*app)}
+	if g.store == nil {
+		g.store = new(store.Memory)
+	}
+	if g.log == nil {
+		g.log = slog.Default()
+	}
+	var err error
+	if g.callers, err = newCallers(o.Config.Keys); err != nil {
+		return nil, fmt.Errorf("gateway: config: keys: %w", err)
+	}
+	sameID := make(map[string]int)
+	for name, settings := range o.Config.Apps {
+		a := &app{gateway: g, name: name, App: settings}
+		g.apps[name] = a
+		if sameID[settings.AppID]++; sameID[settings.AppID] == 1 {
+			g.apps[settings.AppID] = a
+		}
+	}
+	for id, n := range sameID {
+		if n > 1 {
+			delete(g.apps, id)
+		}
+	}
+	return g, nil
+}
+
+// Private serves our own services:
+//
+//	GET  /app/{app}/token           scope token
+//	POST /app/{app}/token           scope renew
+//	GET  /app/{app}/ticket/{type}   scope ticket
+//	POST /app/{app}/ticket/{type}   scope renew
+//	GET  /healthz, /readyz          open
+func (g *Gateway) Private() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/app/{app}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
+		if a := g.find(r); a != nil {
+			a.serve(w, r, a.rooms().privateMux)
+			return
+		}
+		g.nothing(w, r)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer.JSON(w, http.StatusOK, okBody) })
+	mux.HandleFunc("GET /readyz", g.ready)
+	mux.HandleFunc("/", g.nothing)
+	return mux
+}
+
+// Public serves WeChat and browsers.
+func (g *Gateway) Public() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
+	return mux
+}
+
+// nothing answers a private request that nobody serves. What there is is told only to those with a key.
+func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) {
+	if g.callers.of(r) == nil {
+		unauthorized(w)
+		return
+	}
+	notFound(w)
+}
+
+func notFound(w http.ResponseWriter) {
+	answer.Refuse(w, http.StatusNotFound, "there is no such app or route")
+}
+
+// find is the app that a request's path names, unless its registration has ended or does not allow the route.
+func (g *Gateway) find(r *http.Request) *app {
+	a := g.apps[r.PathValue("app")]
+	if a == nil || !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) || !a.allows(r.PathValue("rest")) {
+		return nil
+	}
+	return a
+}
+
+var okBody = []byte(`{"errcode":0,"errmsg":"ok"}`)
+
+// storeMax is how long the store may take to be called ready.
+const storeMax = 2 * time.Second
+
+// ready answers 503 while the store cannot be reached, or once Drain was called. The tokens that are held are served
+// even so.
+func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
+	if g.draining.Load() {
+		answer.Refuse(w, http.StatusServiceUnavailable, "going down")
+		return
+	}
+	if err := g.Ping(r.Context()); err != nil {
+		answer.Refuse(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer.JSON(w, http.StatusOK, okBody)
+}
+
+// Ping tells whether the store can be reached.
+func (g *Gateway) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	defer cancel()
+	if _, _, err := g.store.Get(ctx, "ready"); err != nil {
+		return fmt.Errorf("gateway: the store cannot be reached: %w", err)
+	}
+	return nil
+}
+
+// Drain makes /readyz answer 503, so that a balancer sends no more requests.
+func (g *Gateway) Drain() { g.draining.Store(true) }
+
+// Keep does the work that nobody asks for, such as renewing the tokens of apps with keep: true, until ctx ends.
+func (g *Gateway) Keep(ctx context.Context) error {
+	var kept sync.WaitGroup
+	for name, a := range g.apps {
+		if name == a.name && a.Keep {
+			kept.Go(func() {
+				if err := a.rooms().tokens.Keep(ctx); !errors.Is(err, ctx.Err()) {
+					g.log.ErrorContext(ctx, "keep", "app", a.name, "error", err)
+				}
+			})
+		}
+	}
+	kept.Wait()
+	<-ctx.Done()
+	return context.Cause(ctx)
+}

@@ -1,0 +1,163 @@
+package token_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+const (
+	appID      = "wx0123456789abcdef"
+	secret     = "a-secret-of-this-test"
+	stablePath = "/cgi-bin/stable_token"
+	oldPath    = "/cgi-bin/token"
+	workPath   = "/cgi-bin/gettoken"
+)
+
+// world is WeChat with one app, and a store for its managers to share.
+type world struct {
+	wx    *wechattest.Server
+	store store.Store
+	mode  token.Mode
+}
+
+func newWorld(mode token.Mode) *world {
+	w := &world{wx: new(wechattest.Server), store: new(store.Memory), mode: mode}
+	kind := wechattest.Official
+	if mode == token.Work {
+		kind = wechattest.Work
+	}
+	w.wx.Add(wechattest.App{ID: appID, Secret: secret, Kind: kind})
+	return w
+}
+
+func (w *world) path() string {
+	return map[token.Mode]string{token.Stable: stablePath, token.Classic: oldPath, token.Work: workPath}[w.mode]
+}
+
+// manager is one process's.
+func (w *world) manager() *token.Manager {
+	return &token.Manager{AppID: appID, Secret: secret, Mode: w.mode, Store: w.store, Report: quiet,
+		Client: &wechat.Client{HTTP: w.wx.Client()}}
+}
+
+func quiet(context.Context, error) {}
+
+// live fails the test unless WeChat takes the token now.
+func (w *world) live(t *testing.T, c wechat.Credential) {
+	t.Helper()
+	require.Zero(t, w.wx.Check(c.Value), "a dead token was handed out")
+}
+
+func get(t *testing.T, s wechat.TokenSource) wechat.Credential {
+	t.Helper()
+	c, err := s.Token(t.Context())
+	require.NoError(t, err)
+	return c
+}
+
+// eachMode runs a test in a time bubble for each way tokens are got.
+func eachMode(t *testing.T, test func(t *testing.T, w *world)) {
+	for name, mode := range map[string]token.Mode{"stable": token.Stable, "classic": token.Classic, "work": token.Work} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, newWorld(mode)) })
+		})
+	}
+}
+
+func TestTenThousandColdReadersMakeOneFetch(t *testing.T) {
+	eachMode(t, func(t *testing.T, w *world) {
+		w.wx.Fail(wechattest.Fault{Delay: 50 * time.Millisecond})
+		m := w.manager()
+		var wg sync.WaitGroup
+		var wrong atomic.Int64
+		for range 10_000 {
+			wg.Go(func() {
+				c, err := m.Token(t.Context())
+				if err != nil || w.wx.Check(c.Value) != 0 {
+					wrong.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.Zero(t, wrong.Load())
+		require.Equal(t, 1, w.wx.Calls(w.path()))
+	})
+}
+
+func TestFiftyRefusedTogetherCauseOneRenewal(t *testing.T) {
+	for name, mode := range map[string]token.Mode{"stable": token.Stable, "classic": token.Classic} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(mode)
+				m := w.manager()
+				first := get(t, m)
+				w.wx.Revoke(first.Value)
+				before := w.wx.Calls(w.path())
+				var wg sync.WaitGroup
+				got := make([]wechat.Credential, 50)
+				for i := range got {
+					wg.Go(func() { got[i], _ = m.Renew(t.Context(), first.Value) })
+				}
+				wg.Wait()
+				for _, c := range got {
+					require.NotEqual(t, first.Value, c.Value)
+					require.Equal(t, got[0].Value, c.Value)
+					w.live(t, c)
+				}
+				require.Equal(t, 1, w.wx.Calls(w.path())-before)
+			})
+		})
+	}
+}
+
+func TestARefusedTokenIsForcedOnlyWhenWeChatStillAnswersIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(token.Stable)
+		m := w.manager()
+		first := get(t, m)
+		w.wx.Refuse(first.Value)
+		c, err := m.Renew(t.Context(), first.Value)
+		require.NoError(t, err)
+		require.NotEqual(t, first.Value, c.Value)
+		w.live(t, c)
+		require.Equal(t, 3, w.wx.Calls(stablePath), "the first fetch, an ordinary one and a forced one")
+	})
+}
+
+func TestARefusalOfAnotherTokenNeverReachesWeChat(t *testing.T) {
+	eachMode(t, func(t *testing.T, w *world) {
+		m := w.manager()
+		first := get(t, m)
+		for range 100 {
+			c, err := m.Renew(t.Context(), "somebody-elses-token")
+			require.NoError(t, err)
+			require.Equal(t, first, c)
+		}
+		require.Equal(t, 1, w.wx.Calls(w.path()))
+	})
+}
+
+func TestClassicIsNotRepeatedByNetHTTP(t *testing.T) {
+	wx := new(wechattest.Server)
+	wx.AddApp(appID, secret)
+	srv := newServer(t, wx)
+	m := &token.Manager{AppID: appID, Secret: secret, Mode: token.Classic, Report: quiet,
+		Client: &wechat.Client{BaseURL: srv, HTTP: &http.Client{}}}
+	first := get(t, m)
+	wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
+	_, err := m.Renew(t.Context(), first.Value)
+	require.Error(t, err)
+	require.Equal(t, 2, wx.Calls(oldPath))
+}
