@@ -3,6 +3,7 @@ package token_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"regexp"
@@ -107,14 +108,14 @@ type tally struct {
 	mu           sync.Mutex
 	seen         map[string]bool // tokens
 	reads, fails int
-	dead         []int // the codes with which WeChat would refuse tokens that were handed out
+	dead         []string // tokens that were handed out and WeChat would refuse
 }
 
 // readThrough reads all managers until the clock has gone on by life, densely once the token is due.
 func (w *world) readThrough(t *testing.T, all []*token.Manager, got *tally) {
 	var wg sync.WaitGroup
 	time.Sleep(life - 5*time.Minute)
-	for _, m := range all {
+	for i, m := range all {
 		wg.Go(func() {
 			for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
 				c, err := m.Token(t.Context())
@@ -124,7 +125,7 @@ func (w *world) readThrough(t *testing.T, all []*token.Manager, got *tally) {
 				case err != nil:
 					got.fails++
 				case code != 0:
-					got.dead = append(got.dead, code)
+					got.dead = append(got.dead, w.obituary(i, c.Value, code))
 				default:
 					got.seen[c.Value] = true
 				}
@@ -134,6 +135,20 @@ func (w *world) readThrough(t *testing.T, all []*token.Manager, got *tally) {
 		})
 	}
 	wg.Wait()
+}
+
+// obituary tells of a dead token and of those made around it.
+func (w *world) obituary(process int, value string, code int) string {
+	text := fmt.Sprintf("process %d at %s: %d;", process, time.Now().Format(time.TimeOnly), code)
+	all := w.wx.Tokens(appID)
+	for i, k := range all {
+		if k.Value == value {
+			for _, k := range all[max(i-2, 0):min(i+3, len(all))] {
+				text += fmt.Sprintf(" %s %s-%s %s (its own: %t);", k.Path, k.Issued.Format(time.TimeOnly), k.Expires.Format(time.TimeOnly), k.State, k.Value == value)
+			}
+		}
+	}
+	return text
 }
 
 func TestEightProcessesFetchOncePerExpiry(t *testing.T) {

@@ -46,6 +46,15 @@ func (w *world) path() string {
 	return map[token.Mode]string{token.Stable: stablePath, token.Classic: oldPath, token.Work: workPath}[w.mode]
 }
 
+// key is where the token stands in the store.
+func (w *world) key() string {
+	var found string
+	for key := range w.store.Keys(context.Background(), "token/"+appID+"/") {
+		found = key
+	}
+	return found
+}
+
 // manager is one process's.
 func (w *world) manager() *token.Manager {
 	return &token.Manager{AppID: appID, Secret: secret, Mode: w.mode, Store: w.store, Report: quiet,
