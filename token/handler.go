@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/wetoken/wetoken/internal/answer"
@@ -12,7 +13,8 @@ import (
 //	GET  /token                   {"access_token":"…","expires_in":7140,"expires_at":"2026-01-02T03:04:05Z"}
 //	POST /token {"refused":"…"}   the same, with another token than the refused one
 //
-// expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}: 400 for a request without a refused token, 502
+// expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}: 400 for a request without a refused token, 429
+// where only a forced refresh would help and its ration is used up, 502
 // with WeChat's errcode where WeChat refused, 503 where it could not be reached. Answers are not to be cached.
 type Handler struct {
 	Source wechat.TokenSource
@@ -40,6 +42,11 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 }
 
 func reply(w http.ResponseWriter, c wechat.Credential, err error) {
+	if errors.Is(err, ErrRationed) {
+		w.Header().Set("Retry-After", "30")
+		answer.Refuse(w, http.StatusTooManyRequests, err.Error())
+		return
+	}
 	if err != nil {
 		answer.Failure(w, err)
 		return

@@ -57,7 +57,7 @@ func (l *load) publish(ctx context.Context) error {
 		}
 		if err == nil && l.stored != nil && l.stored.Gen >= r.Gen {
 			if l.current.record == r {
-				l.current = r.kept(time.Now(), true, l.Ahead)
+				l.current = r.kept(time.Now(), l.current.ours, l.Ahead)
 			}
 			return nil
 		}
