@@ -49,9 +49,15 @@ func (a *app) build() *rooms {
 	r.privateMux = wetoken.Handler(
 		&token.Handler{Source: r.tokens, Guard: a.guard("token")},
 		&ticket.Handler{Source: r.tickets, Guard: a.guard("ticket")},
+		rest{g.nothing},
 	)
 	return r
 }
+
+// rest serves what no other part does.
+type rest struct{ serve http.HandlerFunc }
+
+func (p rest) Routes() map[string]http.Handler { return map[string]http.Handler{"/": p.serve} }
 
 // guard lets callers read with scope, and renew with the scope for that.
 func (a *app) guard(scope string) func(http.Handler) http.Handler {

@@ -31,7 +31,7 @@ func digest(key string) (d [sha256.Size]byte, err error) {
 	if sum, ok := strings.CutPrefix(key, "sha256:"); ok {
 		b, err := hex.DecodeString(sum)
 		if err != nil || len(b) != len(d) {
-			return d, errors.New("want 64 hex digits after sha256:")
+			return d, errors.New("sha256: must be followed by 64 hex digits")
 		}
 		return [sha256.Size]byte(b), nil
 	}

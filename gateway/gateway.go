@@ -175,3 +175,10 @@ func (g *Gateway) Keep(ctx context.Context) error {
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
+
+// Both serves the private and the public side on one address.
+func (g *Gateway) Both() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", g.Private())
+	return mux
+}

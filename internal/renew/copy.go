@@ -28,6 +28,7 @@ type Kept struct {
 	wechat.Credential
 	Due  time.Time // from here on a read renews it behind itself
 	Late time.Time // from here on a read waits for what Load finds
+	End  time.Time // from here on it is never served
 
 	record *record // as it is to stand in the store; nil in a Copy with no Keeper
 	ours   bool    // this process fetched it, so that Expires is by its own clock
@@ -35,7 +36,7 @@ type Kept struct {
 
 // usable tells whether k may still be handed out to someone who was refused refused.
 func (k *Kept) usable(now time.Time, refused string) bool {
-	return k != nil && k.Value != refused && before(now, k.Expires)
+	return k != nil && k.Value != refused && before(now, k.End)
 }
 
 // before is now < t by both clocks: the monotonic one, which no operator can set back, and the wall clock, which goes

@@ -74,7 +74,7 @@ func (l *load) run(ctx context.Context) error {
 	if err := l.look(ctx); err != nil {
 		return l.alone(ctx, err)
 	}
-	if err := l.restore(ctx); err != nil || l.fresh() {
+	if err := l.restore(ctx); err != nil || l.fresh() || l.pending() {
 		return err
 	}
 	if err := l.remembered(); err != nil {
@@ -121,7 +121,7 @@ func (l *load) renew(ctx context.Context) error {
 	if err := l.look(ctx); err != nil {
 		return l.alone(ctx, err)
 	}
-	if l.fresh() {
+	if l.fresh() || l.pending() {
 		return nil
 	}
 	return l.fetch(ctx)

@@ -20,8 +20,8 @@ type record struct {
 	// it grows even across a store that lost everything.
 	Gen int64 `json:"gen"`
 
-	// Asked says that a fetch which ends this value began, and its outcome is not known: Expires then is an instant
-	// up to which WeChat takes the value even so, and fetching again before it would end the value at once.
+	// Asked says that a fetch which ends this value began, and its outcome is not known. Until Expires WeChat takes
+	// the value even so, and until the store lets go of the record nobody fetches again, which would end it at once.
 	Asked bool `json:"asked,omitempty"`
 
 	raw []byte // as it stands in the store, for Swap
@@ -41,7 +41,7 @@ func newRecord(c wechat.Credential, fetched time.Time, stored *record, held *Kep
 
 // after tells whether r stands for a later state of the credential than o.
 func (r *record) after(o *record) bool {
-	return r.Gen > o.Gen || r.Gen == o.Gen && r.Asked != o.Asked
+	return r.Gen > o.Gen || r.Gen == o.Gen && (r.Value != o.Value || r.Asked != o.Asked)
 }
 
 // alive tells whether r holds a value that has not ended.
@@ -70,7 +70,7 @@ func (r *record) encode() ([]byte, error) {
 // life is how long the store is to keep k: for as long as WeChat takes it for sure.
 func (k *Kept) life() time.Duration {
 	left := time.Until(time.UnixMilli(k.record.Expires))
-	if !k.ours {
+	if !k.ours && !k.record.Asked {
 		left -= k.record.skew()
 	}
 	return max(left, time.Millisecond)
@@ -103,18 +103,18 @@ func (k *Kept) brief() *Kept {
 }
 
 // kept is the record as this process holds it, measured from now. One that another process wrote is late a little
-// before its end, as clocks differ.
+// before its end, as clocks differ. Of one that was asked about it is the store's clock alone that counts near its end.
 func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
 	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
-	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Due: end, Late: end, record: r, ours: ours}
-	if r.Asked {
-		return k
-	}
-	if !ours {
+	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Late: end, End: end, record: r, ours: ours}
+	if !ours || r.Asked {
 		k.Late = end.Add(-r.skew())
-		k.Due = k.Late
 	}
-	if ahead {
+	if r.Asked {
+		k.End = end.Add(r.skew())
+	}
+	k.Due = k.Late
+	if ahead && !r.Asked {
 		k.Due = end.Add(-time.Duration(float64(r.overlap()) * (0.8 + 0.15*rand.Float64())))
 	}
 	return k

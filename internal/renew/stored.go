@@ -35,7 +35,15 @@ func (l *load) look(ctx context.Context) error {
 // stands tells whether the current value, near its end by this machine's clock, is alive by the store's: it still
 // stands there.
 func (l *load) stands(ctx context.Context) bool {
-	return l.current.usable(time.Now(), l.refused) && l.look(ctx) == nil && l.stored != nil && l.stored.Value == l.current.Value
+	if !l.current.usable(time.Now(), l.refused) || l.look(ctx) != nil {
+		return false
+	}
+	return l.stored != nil && l.stored.Value == l.current.Value && l.current.usable(time.Now(), l.refused)
+}
+
+// pending tells whether a fetch whose outcome is not known goes on ending the stored value, which nobody may hurry.
+func (l *load) pending() bool {
+	return l.Supersedes && l.stored != nil && l.stored.Asked && l.stored.Value != l.refused
 }
 
 // restore writes the current value back to a store that lacks it, as after it lost everything.

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/wetoken/wetoken/gateway"
+)
+
+// readConfig reads a YAML file, with ${NAME} in its text replaced by the environment's value.
+func readConfig(file string) (c gateway.Config, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return c, fmt.Errorf("-config: %w", err)
+	}
+	var tree any
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&tree); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("%s: there is a second document", file)
+	}
+	if tree, err = expand(tree); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	asJSON, err := json.Marshal(tree)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	if c, err = gateway.ParseConfig(asJSON); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// expand replaces ${NAME} in every text of the tree. It is done after YAML was read, so that no value can change the
+// document around it.
+func expand(node any) (any, error) {
+	var err error
+	switch n := node.(type) {
+	case string:
+		return variable.ReplaceAllStringFunc(n, func(s string) string {
+			name := variable.FindStringSubmatch(s)[1]
+			value, ok := os.LookupEnv(name)
+			if !ok && err == nil {
+				err = fmt.Errorf("${%s}: there is no such variable in the environment", name)
+			}
+			return value
+		}), err
+	case []any:
+		for i := range n {
+			if n[i], err = expand(n[i]); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		for k := range n {
+			if n[k], err = expand(n[k]); err != nil {
+				return nil, fmt.Errorf("%s: %w", k, err)
+			}
+		}
+	}
+	return node, nil
+}

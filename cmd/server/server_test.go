@@ -1,0 +1,244 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "server")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "server")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		os.Stderr.Write(out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// freeAddress is an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// process is a server that runs.
+type process struct {
+	cmd    *exec.Cmd
+	base   string // of its private side
+	stdout *bufio.Reader
+	log    bytes.Buffer
+}
+
+// start runs the server and waits until it is ready.
+func start(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	private := freeAddress(t)
+	p := &process{base: "http://" + private}
+	p.cmd = exec.Command(binary, append(args, "-private", private, "-public", freeAddress(t))...)
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = &p.log
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	p.stdout = bufio.NewReader(out)
+	require.NoError(t, p.cmd.Start())
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Wait() })
+	require.Eventually(t, func() bool {
+		resp, err := http.Get(p.base + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}, 10*time.Second, 20*time.Millisecond, "the server did not come up")
+	return p
+}
+
+func write(t *testing.T, config string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "wetoken.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+	return file
+}
+
+func TestTheDemosLinesWorkWhenPasted(t *testing.T) {
+	p := start(t, nil, "-demo")
+	var lines []string
+	for len(lines) < 2 {
+		line, err := p.stdout.ReadString('\n')
+		require.NoError(t, err)
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "curl ") {
+			lines = append(lines, line)
+		}
+	}
+	var tokens []string
+	for _, line := range lines {
+		out, err := exec.Command("sh", "-c", line).Output()
+		require.NoError(t, err, line)
+		var got struct {
+			Token     string `json:"access_token"`
+			ExpiresIn int    `json:"expires_in"`
+		}
+		require.NoError(t, json.Unmarshal(out, &got), "%s", out)
+		require.Positive(t, got.ExpiresIn)
+		tokens = append(tokens, got.Token)
+	}
+	require.NotEqual(t, tokens[0], tokens[1])
+	out, err := exec.Command("sh", "-c", regexp.MustCompile(`-H '[^']*'`).ReplaceAllString(lines[0], "-o /dev/null -w '%{http_code}'")).Output()
+	require.NoError(t, err)
+	require.Equal(t, "401", string(out))
+}
+
+const config = `
+endpoints: {api: "${WECHAT}"}
+keys:
+  - {name: shop-backend, key: "${SHOP_KEY}", apps: [shop], scopes: [token]}
+apps:
+  shop:
+    name: 小店
+    app_id: wx0123456789abcdef
+    secret: ${SHOP_SECRET}   # from the environment
+    expires_at: 2099-01-01T00:00:00Z
+`
+
+const shopKey = "a-key-of-this-test-for-shop"
+
+func serveConfig(t *testing.T, wx *wechattest.Server, args ...string) *process {
+	t.Helper()
+	srv := httptest.NewServer(wx)
+	t.Cleanup(srv.Close)
+	env := []string{"WECHAT=" + srv.URL, "SHOP_KEY=" + shopKey, "SHOP_SECRET=a-secret-of-this-test"}
+	return start(t, env, append([]string{"-config", write(t, config)}, args...)...)
+}
+
+func (p *process) token(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", p.base+"/app/shop/token", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+shopKey)
+	return http.DefaultClient.Do(req)
+}
+
+func TestAFileIsServedAndSecretsStayOutOfTheLog(t *testing.T) {
+	wx := new(wechattest.Server)
+	wx.AddApp("wx0123456789abcdef", "a-secret-of-this-test")
+	p := serveConfig(t, wx, "-log-level", "debug")
+	resp, err := p.token(t.Context())
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", body)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, p.cmd.Wait())
+	for _, hidden := range []string{shopKey, "a-secret-of-this-test", wx.Tokens("wx0123456789abcdef")[0].Value} {
+		require.NotContains(t, p.log.String(), hidden)
+	}
+}
+
+func TestSIGTERMLetsRequestsUnderWayFinish(t *testing.T) {
+	wx := new(wechattest.Server)
+	wx.AddApp("wx0123456789abcdef", "a-secret-of-this-test")
+	wx.Fail(wechattest.Fault{Delay: time.Second})
+	p := serveConfig(t, wx)
+	answered := make(chan int)
+	go func() {
+		resp, err := p.token(context.Background())
+		if err != nil {
+			answered <- 0
+			return
+		}
+		resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	require.Eventually(t, func() bool { return wx.Calls("/cgi-bin/stable_token") == 1 }, 5*time.Second, 5*time.Millisecond)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, http.StatusOK, <-answered)
+	require.NoError(t, p.cmd.Wait(), "a drained server exits with 0")
+}
+
+func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	good := strings.ReplaceAll(config, "${WECHAT}", "https://api.example.com")
+	env := []string{"SHOP_KEY=" + shopKey, "SHOP_SECRET=a-secret-of-this-test"}
+	for name, c := range map[string]struct {
+		config string
+		args   []string
+		env    []string
+		says   string
+	}{
+		"nothing said":      {says: "-config"},
+		"no such file":      {args: []string{"-config", "/nonexistent.yaml"}, says: "/nonexistent.yaml"},
+		"no YAML":           {config: "apps: [", says: "wetoken.yaml"},
+		"unknown key":       {config: good + "    secrte: x\n", says: `unknown key "secrte"`},
+		"no keys":           {config: "apps: {}", says: "keys:"},
+		"missing secret":    {config: strings.ReplaceAll(good, "secret: ${SHOP_SECRET}", "name2: x"), says: "name2"},
+		"empty secret":      {config: good, env: []string{"SHOP_SECRET="}, says: "apps.shop.secret: must be set"},
+		"unset variable":    {config: strings.ReplaceAll(good, "SHOP_SECRET", "NOT_SET_ANYWHERE"), says: "${NOT_SET_ANYWHERE}"},
+		"bad endpoint":      {config: strings.ReplaceAll(good, "https://api", "api"), says: "endpoints.api"},
+		"bad address":       {config: good, args: []string{"-private", "nowhere"}, says: "nowhere"},
+		"address taken":     {config: good, args: []string{"-private", taken.Addr().String()}, says: taken.Addr().String()},
+		"odd store":         {config: good, args: []string{"-store", "mongodb://127.0.0.1"}, says: "mongodb"},
+		"odd flag":          {args: []string{"-cnofig"}, says: "-cnofig"},
+		"odd level":         {config: good, args: []string{"-log-level", "loud"}, says: "log-level"},
+		"odd level in env":  {config: good, env: []string{"WETOKEN_LOG_LEVEL=loud"}, says: "WETOKEN_LOG_LEVEL"},
+		"a word too many":   {config: good, args: []string{"serve"}, says: `"serve"`},
+		"text of digits":    {config: strings.ReplaceAll(good, "${SHOP_SECRET}", "0123"), says: "secret"},
+		"two of one key":    {config: good + "keys: []\n", says: "keys"},
+		"two documents":     {config: good + "---\nkeys: []\n", says: "wetoken.yaml"},
+		"an app_id too few": {config: strings.ReplaceAll(good, "app_id: wx0123456789abcdef", "kind: mini"), says: "apps.shop.app_id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := []string{"-public", "127.0.0.1:0", "-private", "127.0.0.1:0"}
+			if c.config != "" {
+				args = append(args, "-config", write(t, c.config))
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, binary, append(args, c.args...)...)
+			cmd.Env = append(append(os.Environ(), env...), c.env...)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			err := cmd.Run()
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit)
+			require.Equal(t, 2, exit.ExitCode(), stderr.String())
+			line := strings.TrimRight(stderr.String(), "\n")
+			t.Log(line)
+			require.Contains(t, line, c.says)
+			require.NotContains(t, line, "\n")
+			require.NotContains(t, line, "a-secret-of-this-test")
+		})
+	}
+}

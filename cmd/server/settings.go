@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// settings are the flags, or the environment's word for them.
+type settings struct {
+	config, public, private, store string
+	demo                           bool
+	logLevel                       slog.Level
+}
+
+// errHelp ends the program after its usage was printed.
+var errHelp = flag.ErrHelp
+
+func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
+	f := flag.NewFlagSet("server", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&s.config, "config", "", "configuration file, in YAML")
+	f.BoolVar(&s.demo, "demo", false, "serve an app of a WeChat played in this process")
+	f.StringVar(&s.public, "public", "127.0.0.1:8080", "address for WeChat and browsers")
+	f.StringVar(&s.private, "private", "127.0.0.1:8081", "address for our own services")
+	f.StringVar(&s.store, "store", "", "URL of the shared store, in place of the file's (default memory:)")
+	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	f.VisitAll(func(g *flag.Flag) {
+		if value, ok := os.LookupEnv("WETOKEN_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))); ok && err == nil {
+			if e := f.Set(g.Name, value); e != nil {
+				err = fmt.Errorf("WETOKEN_%s: %w", strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_")), e)
+			}
+		}
+	})
+	if err != nil {
+		return s, err
+	}
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			f.SetOutput(stderr)
+			f.PrintDefaults()
+		}
+		return s, err
+	}
+	if f.NArg() > 0 {
+		return s, fmt.Errorf("%q is no flag and no command", f.Arg(0))
+	}
+	if !s.demo && s.config == "" {
+		return s, errors.New("-config FILE is needed, with apps and keys in it; or try -demo")
+	}
+	return s, nil
+}

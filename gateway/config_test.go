@@ -1,0 +1,64 @@
+package gateway_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/gateway"
+)
+
+func hexDigest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
+	for name, c := range map[string]struct{ json, says string }{
+		"unknown key":       {`{"kyes":[]}`, `unknown key "kyes"`},
+		"unknown deep key":  {`{"apps":{"shop":{"secrte":"x"}}}`, `unknown key "secrte"`},
+		"digits for text":   {`{"apps":{"shop":{"secret":123}}}`, "secret: want string"},
+		"more after it":     {`{} {}`, "more after the end"},
+		"no keys":           {`{"apps":{}}`, "keys:"},
+		"short key":         {`{"keys":[{"name":"a","key":"short","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: must have at least 16 characters"},
+		"odd digest":        {`{"keys":[{"name":"a","key":"sha256:zz","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: must be followed by 64 hex digits"},
+		"nameless key":      {`{"keys":[{"key":"0123456789abcdef","apps":["*"],"scopes":["*"]}]}`, "keys[0].name"},
+		"key for no app":    {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["shop"],"scopes":["*"]}]}`, `there is no app "shop"`},
+		"odd scope":         {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["all"]}]}`, `there is no scope "all"`},
+		"no secret":         {keyed(`"shop":{"app_id":"wx1"}`), "apps.shop.secret: must be set"},
+		"no app id":         {keyed(`"shop":{"secret":"x"}`), "apps.shop.app_id: must be set"},
+		"odd kind":          {keyed(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: there is no kind "oa"`},
+		"odd mode":          {keyed(`"shop":{"app_id":"wx1","secret":"x","token_mode":"new"}`), "apps.shop.token_mode"},
+		"name like appid":   {keyed(`"wx0123456789abcdef":{"app_id":"wx1","secret":"x"}`), "must not look like an appid"},
+		"name with slash":   {keyed(`"a/b":{"app_id":"wx1","secret":"x"}`), "apps:"},
+		"public URL":        {`{"public_url":"wx.example.com"}`, "public_url: want a base URL"},
+		"endpoint":          {`{"endpoints":{"api":"https://u:p@api.example.com"}}`, "endpoints.api: want a base URL"},
+		"route without /":   {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":["token"]}`), `allow: "token" must begin with /`},
+		"mode without need": {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "WeCom has one mode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parsed, err := gateway.ParseConfig([]byte(c.json))
+			if err == nil {
+				_, err = gateway.New(gateway.Options{Config: parsed})
+			}
+			require.ErrorContains(t, err, c.says)
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// keyed is a configuration with a key, and an app.
+func keyed(app string) string {
+	return `{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"apps":{` + app + `}}`
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte(keyed(`"shop":{"app_id":"wx1","secret":"x","expires_at":"2027-01-01T00:00:00Z"}`)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if c, err := gateway.ParseConfig(data); err == nil {
+			gateway.New(gateway.Options{Config: c})
+		}
+	})
+}

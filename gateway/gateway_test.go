@@ -1,0 +1,268 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+const (
+	shopID  = "wx0123456789abcdef"
+	corpID  = "ww0123456789abcdef"
+	secret  = "a-secret-of-this-test"
+	allKey  = "a-key-of-this-test-for-all"
+	readKey = "a-key-of-this-test-to-read"
+	newsKey = "a-key-of-this-test-for-news"
+)
+
+// config has an official account, a mini program that two names share, and a WeCom application.
+func config() gateway.Config {
+	return gateway.Config{
+		Keys: []gateway.Key{
+			{Name: "all", Key: allKey, Apps: []string{"*"}, Scopes: []string{"*"}},
+			{Name: "read", Key: readKey, Apps: []string{"shop"}, Scopes: []string{"token", "ticket"}},
+			{Name: "news", Key: newsKey, Apps: []string{"新闻"}, Scopes: []string{"*"}},
+		},
+		Apps: map[string]gateway.App{
+			"shop": {AppID: shopID, Secret: secret},
+			"新闻":   {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: gateway.Mini},
+			"too":  {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: gateway.Mini, Allow: []string{"/ticket"}},
+			"corp": {AppID: corpID, Secret: secret, Kind: gateway.Work, AgentID: 7},
+			"gone": {AppID: "wxbbbbbbbbbbbbbbbb", Secret: secret, ExpiresAt: time.Unix(1, 0)},
+		},
+	}
+}
+
+func newWeChat() *wechattest.Server {
+	wx := new(wechattest.Server)
+	wx.AddApp(shopID, secret)
+	wx.Add(wechattest.App{ID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: wechattest.Mini})
+	wx.Add(wechattest.App{ID: corpID, Secret: secret, Kind: wechattest.Work, AgentID: 7})
+	return wx
+}
+
+// private serves a gateway's private side on a real socket.
+func private(t *testing.T, o gateway.Options) string {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	g, err := gateway.New(o)
+	require.NoError(t, err)
+	srv := httptest.NewServer(g.Private())
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+type answer struct {
+	Token  string `json:"access_token"`
+	Ticket string `json:"ticket"`
+	Code   int    `json:"errcode"`
+	Msg    string `json:"errmsg"`
+}
+
+func ask(t *testing.T, method, url, key, body string) (status int, a answer) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, &a), "%s", b)
+	require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+	return resp.StatusCode, a
+}
+
+func TestEachAppHasItsToken(t *testing.T) {
+	wx := newWeChat()
+	base := private(t, gateway.Options{Config: config(), HTTP: wx.Client()})
+	for _, path := range []string{"shop", shopID, "corp", url.PathEscape("新闻")} {
+		status, a := ask(t, "GET", base+"/app/"+path+"/token", allKey, "")
+		require.Equal(t, http.StatusOK, status, "%s: %s", path, a.Msg)
+		require.Zero(t, wx.Check(a.Token))
+	}
+	require.Equal(t, 2, wx.Calls("/cgi-bin/stable_token"))
+	require.Equal(t, 1, wx.Calls("/cgi-bin/gettoken"))
+
+	status, a := ask(t, "GET", base+"/app/corp/ticket/agent_config", allKey, "")
+	require.Equal(t, http.StatusOK, status, a.Msg)
+	require.NotEmpty(t, a.Ticket)
+}
+
+func TestACallerMayDoWhatItsKeySays(t *testing.T) {
+	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
+	for _, c := range []struct {
+		name, method, path, key string
+		status                  int
+	}{
+		{"no key", "GET", "/app/shop/token", "", 401},
+		{"a wrong key", "GET", "/app/shop/token", allKey + "x", 401},
+		{"no key, no such app", "GET", "/app/none/token", "", 401},
+		{"no key, no such route", "GET", "/nothing", "", 401},
+		{"no such app", "GET", "/app/none/token", allKey, 404},
+		{"no such route", "GET", "/nothing", allKey, 404},
+		{"no such route of an app", "GET", "/app/shop/nothing", allKey, 404},
+		{"its app", "GET", "/app/shop/token", readKey, 200},
+		{"its app by appid", "GET", "/app/" + shopID + "/token", readKey, 200},
+		{"its app's ticket", "GET", "/app/shop/ticket/jsapi", readKey, 200},
+		{"a scope it lacks", "POST", "/app/shop/token", readKey, 403},
+		{"another's app", "GET", "/app/corp/token", readKey, 403},
+		{"a name in Chinese", "GET", "/app/" + url.PathEscape("新闻") + "/token", newsKey, 200},
+		{"an appid of two apps", "GET", "/app/wxaaaaaaaaaaaaaaaa/token", allKey, 404},
+		{"a route the app does not allow", "GET", "/app/too/token", allKey, 404},
+		{"an app whose registration ended", "GET", "/app/gone/token", allKey, 404},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, a := ask(t, c.method, base+c.path, c.key, `{"refused":"x"}`)
+			require.Equal(t, c.status, status, a.Msg)
+		})
+	}
+}
+
+func TestAKeyMayComeInOtherWays(t *testing.T) {
+	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
+	basic := strings.Replace(base, "http://", "http://anybody:"+allKey+"@", 1)
+	status, _ := ask(t, "GET", basic+"/app/shop/token", "", "")
+	require.Equal(t, http.StatusOK, status)
+	status, _ = ask(t, "GET", base+"/app/shop/token?wetoken_key="+allKey, "", "")
+	require.Equal(t, http.StatusOK, status)
+}
+
+func TestAKeyMayBeGivenAsItsDigest(t *testing.T) {
+	c := config()
+	c.Keys[0].Key = "sha256:" + hexDigest(allKey)
+	base := private(t, gateway.Options{Config: c, HTTP: newWeChat().Client()})
+	status, _ := ask(t, "GET", base+"/app/shop/token", allKey, "")
+	require.Equal(t, http.StatusOK, status)
+	status, _ = ask(t, "GET", base+"/app/shop/token", hexDigest(allKey), "")
+	require.Equal(t, http.StatusUnauthorized, status)
+}
+
+func TestARenewalIsAudited(t *testing.T) {
+	var log bytes.Buffer
+	wx := newWeChat()
+	base := private(t, gateway.Options{Config: config(), HTTP: wx.Client(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	_, first := ask(t, "GET", base+"/app/shop/token", allKey, "")
+	wx.Refuse(first.Token)
+	status, second := ask(t, "POST", base+"/app/shop/token", allKey, `{"refused":"`+first.Token+`"}`)
+	require.Equal(t, http.StatusOK, status)
+	require.NotEqual(t, first.Token, second.Token)
+	require.Contains(t, log.String(), "caller=all app=shop scope=renew")
+	for _, hidden := range []string{first.Token, second.Token, secret, allKey} {
+		require.NotContains(t, log.String(), hidden)
+	}
+}
+
+func TestOneCallerCannotUseUpAllForcedRefreshes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wx := newWeChat()
+		c := config()
+		c.Keys = append(c.Keys, gateway.Key{Name: "other", Key: "another-key-of-this-test", Apps: []string{"shop"}, Scopes: []string{"*"}})
+		g, err := gateway.New(gateway.Options{Config: c, HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		h := g.Private()
+		renew := func(key, refused string) (int, answer) {
+			wx.Refuse(refused)
+			r := httptest.NewRequest("POST", "/app/shop/token", strings.NewReader(`{"refused":"`+refused+`"}`))
+			r.Header.Set("Authorization", "Bearer "+key)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			var a answer
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &a))
+			time.Sleep(31 * time.Second)
+			return w.Code, a
+		}
+		r := httptest.NewRequest("GET", "/app/shop/token", nil)
+		r.Header.Set("Authorization", "Bearer "+allKey)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		var current answer
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &current))
+		for range 10 {
+			var status int
+			status, current = renew(allKey, current.Token)
+			require.Equal(t, http.StatusOK, status, current.Msg)
+		}
+		status, _ := renew(allKey, current.Token)
+		require.Equal(t, http.StatusTooManyRequests, status)
+		status, current = renew("another-key-of-this-test", current.Token)
+		require.Equal(t, http.StatusOK, status, current.Msg)
+	})
+}
+
+// broken is a store that answers nothing.
+type broken struct{ store.Store }
+
+var errBroken = errors.New("connection refused")
+
+func (broken) Get(context.Context, string) ([]byte, bool, error) { return nil, false, errBroken }
+func (broken) Swap(context.Context, string, []byte, []byte, time.Duration) (bool, error) {
+	return false, errBroken
+}
+func (broken) Keys(context.Context, string) iter.Seq2[string, error] { return nil }
+
+func TestHealthAndReadiness(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	g, err := gateway.New(gateway.Options{Config: config(), Store: broken{}, HTTP: newWeChat().Client(), Log: log})
+	require.NoError(t, err)
+	srv := httptest.NewServer(g.Private())
+	defer srv.Close()
+	status, _ := ask(t, "GET", srv.URL+"/healthz", "", "")
+	require.Equal(t, http.StatusOK, status)
+	status, a := ask(t, "GET", srv.URL+"/readyz", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, a.Msg, "store")
+	status, _ = ask(t, "GET", srv.URL+"/app/shop/token", allKey, "")
+	require.Equal(t, http.StatusOK, status, "a token is served without a store")
+
+	g, err = gateway.New(gateway.Options{Config: config(), Log: log})
+	require.NoError(t, err)
+	whole := httptest.NewServer(g.Private())
+	defer whole.Close()
+	status, _ = ask(t, "GET", whole.URL+"/readyz", "", "")
+	require.Equal(t, http.StatusOK, status)
+	g.Drain()
+	status, _ = ask(t, "GET", whole.URL+"/readyz", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+}
+
+func TestAppsThatAreKeptAreRenewedUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wx, c := newWeChat(), config()
+		shop := c.Apps["shop"]
+		shop.Keep = true
+		c.Apps["shop"] = shop
+		ctx, cancel := context.WithCancel(t.Context())
+		s := new(store.Memory)
+		for range 3 {
+			g, err := gateway.New(gateway.Options{Config: c, Store: s, HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
+			require.NoError(t, err)
+			go g.Keep(ctx)
+		}
+		time.Sleep(12 * time.Hour)
+		require.InDelta(t, 6, wx.Calls("/cgi-bin/stable_token"), 1)
+		cancel()
+	})
+}

@@ -1,0 +1,161 @@
+package main_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	modproxy "github.com/wetoken/wetoken/internal/modproxy"
+)
+
+// repository is the folder of the root module. The test needs what a checkout has and a module's zip has not.
+func repository(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	if _, err := os.Stat(filepath.Join(root, "go.work")); err != nil {
+		skip(t, "this is no checkout of the repository: "+err.Error())
+	}
+	return root
+}
+
+// skip skips a test that lacks something, or fails it where everything is said to be there.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("WETOKEN_TEST_REQUIRE") == "1" {
+		t.Fatal("WETOKEN_TEST_REQUIRE is 1, but " + why)
+	}
+	t.Skip("SKIPPED: " + why)
+}
+
+// required is the version of the root module that the nested ones require.
+func required(t *testing.T, root string) string {
+	t.Helper()
+	mod, err := os.ReadFile(filepath.Join(root, "cmd/server/go.mod"))
+	require.NoError(t, err)
+	m := regexp.MustCompile(`\sgithub\.com/wetoken/wetoken (\S+)`).FindSubmatch(mod)
+	require.NotNil(t, m, "cmd/server/go.mod does not require the root module")
+	return string(m[1])
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", name).Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
+}
+
+func fileURL(dir string) string {
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
+}
+
+// offline matches what go says when it cannot reach a module proxy.
+var offline = regexp.MustCompile(`dial tcp|no such host|i/o timeout|TLS handshake timeout|module lookup disabled`)
+
+// install gets the server as `go install` does for somebody who has none of our code, with our modules from a proxy
+// made here. The modules of others come from this machine's module cache, and from the network what is not in it.
+func install(t *testing.T) (server string) {
+	t.Helper()
+	root := repository(t)
+	proxy, bin := t.TempDir(), t.TempDir()
+	version := required(t, root)
+	require.NoError(t, modproxy.Write(proxy, root, version))
+
+	cmd := exec.Command("go", "install", "github.com/wetoken/wetoken/cmd/server@"+version)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(),
+		"GOBIN="+bin,
+		"GOMODCACHE="+t.TempDir(),
+		"GOPROXY="+fileURL(proxy)+","+fileURL(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download"))+","+goEnv(t, "GOPROXY"),
+		"GOPRIVATE=", "GONOPROXY=", "GOSUMDB=off", "GOWORK=off", "GOTOOLCHAIN=local",
+		"GOFLAGS=-modcacherw -trimpath", // the cache can be removed, and what was compiled here can be found again
+	)
+	out, err := cmd.CombinedOutput()
+	if err != nil && offline.Match(out) {
+		skip(t, "a module of others is not in the module cache, and cannot be had from "+goEnv(t, "GOPROXY")+":\n"+string(out))
+	}
+	require.NoError(t, err, "%s", out)
+	return filepath.Join(bin, "server"+goEnv(t, "GOEXE"))
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// demo starts the server's demo and returns the command lines that it prints.
+func demo(t *testing.T, server string) (commands []string) {
+	t.Helper()
+	cmd := exec.Command(server, "-demo", "-public", freeAddress(t), "-private", freeAddress(t))
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "WETOKEN_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	output, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, cmd.Wait(), "the server ends when it is told to")
+	})
+	for lines := bufio.NewScanner(output); len(commands) < 2 && lines.Scan(); {
+		if line := strings.TrimSpace(lines.Text()); strings.HasPrefix(line, "curl ") {
+			commands = append(commands, line)
+		}
+	}
+	return commands
+}
+
+// run runs a command line that the demo printed. Where there is no curl, the request is made here.
+func run(t *testing.T, command string) string {
+	t.Helper()
+	if _, err := exec.LookPath("curl"); err == nil {
+		out, err := exec.Command("sh", "-c", command).Output()
+		require.NoError(t, err, command)
+		return string(out)
+	}
+	part := regexp.MustCompile(`^curl -s -H '(\w+): ([^']+)' (http:\S+)`).FindStringSubmatch(command)
+	require.NotNil(t, part, command)
+	req, err := http.NewRequest(http.MethodGet, part[3], nil)
+	require.NoError(t, err)
+	req.Header.Set(part[1], part[2])
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(body)
+}
+
+func TestTheServerInstallsByVersionAndItsDemoGivesTokens(t *testing.T) {
+	commands := demo(t, install(t))
+	require.NotEmpty(t, commands, "the demo printed no curl line")
+	for _, command := range commands {
+		out := run(t, command)
+		var answer struct {
+			AccessToken string `json:"access_token"`
+			ExpiresIn   int    `json:"expires_in"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &answer), "%s\n%s", command, out)
+		require.NotEmpty(t, answer.AccessToken, command)
+		require.Positive(t, answer.ExpiresIn, command)
+	}
+}

@@ -1,0 +1,311 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	scanEvery = 3 * time.Second  // for items of other processes, alive or dead, and those of this one's last life
+	waitFirst = time.Second      // after a first failure …
+	waitMost  = 10 * time.Minute // … doubling to this, less up to a quarter by chance
+	farewell  = 3 * time.Second  // for deliveries under way when Keep has to end
+	maxReady  = 256              // keys of one lane held in memory; the store has the others
+	maxRest   = 1024
+)
+
+// Keep delivers until ctx ends, and then returns its cause once the deliveries under way are done or cut short. A Send
+// that does not heed its ctx holds Keep up.
+func (o *Outbox) Keep(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	d := &desk{
+		Outbox: o, lanes: make(map[string]*lane), scanAt: time.Now(),
+		done: make(chan result), found: make(chan string), scanned: make(chan error),
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		now := time.Now()
+		d.start(ctx, work, now)
+		timer.Reset(time.Until(d.next(now)))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case key := <-o.added():
+			d.note(key)
+		case key := <-d.found:
+			d.note(key)
+		case err := <-d.scanned:
+			d.endScan(ctx, err)
+		case r := <-d.done:
+			d.settle(ctx, r)
+		}
+	}
+	defer time.AfterFunc(farewell, cancel).Stop()
+	for d.running > 0 || d.scanning {
+		select {
+		case <-d.done:
+			d.running--
+		case <-d.found:
+		case <-d.scanned:
+			d.scanning = false
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// desk is what one Keep knows. It belongs to one goroutine, to which the workers and the scan report.
+type desk struct {
+	*Outbox
+	lanes   map[string]*lane
+	running int
+	probing int // of those running, the ones to targets that fail
+	done    chan result
+
+	scanAt   time.Time
+	scanning bool
+	scan     int // its number
+	began    time.Time
+	found    chan string
+	scanned  chan error
+	sick     bool // the store did not answer last time
+}
+
+// lane is the items of one target. While the target fails, one item at a time tries whether it still does, and the
+// others wait: so a dead target costs as little with a million items as with one.
+type lane struct {
+	known   map[string]*waiting // ready, resting or running
+	ready   []string
+	wake    time.Time // when the first of those resting is due
+	resting int
+	running int
+
+	failures int       // in a row
+	failed   time.Time // when they were counted last
+	next     time.Time // no delivery before
+
+	more bool // the store has more than ready holds
+	seen int  // the last scan that found an item of it
+}
+
+// waiting is an item between two tries.
+type waiting struct {
+	tries int
+	until time.Time // zero when it is not resting
+	last  error
+}
+
+// note takes in a key that was added or found.
+func (d *desk) note(key string) {
+	if len(key) != len(d.items())+2*digestLen+1 {
+		return // not one of ours
+	}
+	id := d.laneOf(key)
+	l := d.lanes[id]
+	if l == nil {
+		l = &lane{known: make(map[string]*waiting)}
+		d.lanes[id] = l
+	}
+	l.seen = d.scan
+	if l.known[key] != nil {
+		return
+	}
+	if len(l.ready) >= maxReady {
+		l.more = true
+		return
+	}
+	l.known[key] = new(waiting)
+	l.ready = append(l.ready, key)
+}
+
+// start sets to work what may be set to work, and scans when it is time.
+func (d *desk) start(ctx, work context.Context, now time.Time) {
+	for _, l := range d.lanes {
+		l.rouse(now)
+		for len(l.ready) > 0 && d.may(l, now) {
+			key, probe := l.ready[0], l.failures > 0
+			l.ready = l.ready[1:]
+			l.running++
+			d.running++
+			if probe {
+				d.probing++
+			}
+			last := l.known[key].last
+			if last == nil {
+				last = errNotTried
+			}
+			go func() {
+				r := d.deliver(work, key, last)
+				r.probe = probe
+				d.done <- r
+			}()
+		}
+		if l.more && len(l.ready) == 0 && !d.scanning {
+			l.more, d.scanAt = false, now
+		}
+	}
+	if !d.scanning && !now.Before(d.scanAt) {
+		d.scanning, d.began = true, now
+		d.scan++
+		go func() { d.scanned <- d.look(ctx) }()
+	}
+}
+
+// may tells whether l may have one more delivery under way. A target that fails has one, and all of them together half
+// of what there is, as they may take their time to fail.
+func (d *desk) may(l *lane, now time.Time) bool {
+	switch limit := d.limit(); {
+	case d.running >= limit || now.Before(l.next):
+		return false
+	case l.failures > 0:
+		return l.running == 0 && d.probing < limit/2
+	default:
+		return l.running < max(limit/8, 1)
+	}
+}
+
+// rouse makes those ready that have rested.
+func (l *lane) rouse(now time.Time) {
+	if l.resting == 0 || now.Before(l.wake) {
+		return
+	}
+	l.wake = now.Add(waitMost)
+	for key, w := range l.known {
+		switch {
+		case w.until.IsZero():
+		case !now.Before(w.until):
+			w.until = time.Time{}
+			l.resting--
+			l.ready = append(l.ready, key)
+		case w.until.Before(l.wake):
+			l.wake = w.until
+		}
+	}
+}
+
+// rest puts a key off. Beyond a bound it is forgotten instead, and found by a scan.
+func (l *lane) rest(key string, until time.Time) {
+	if l.resting >= maxRest {
+		delete(l.known, key)
+		return
+	}
+	if l.resting++; l.resting == 1 || until.Before(l.wake) {
+		l.wake = until
+	}
+	l.known[key].until = until
+}
+
+// next is when there is something to do if nothing happens. What is due by now waits for a delivery to end.
+func (d *desk) next(now time.Time) time.Time {
+	next := now.Add(waitMost)
+	if !d.scanning {
+		next = d.scanAt
+	}
+	for _, l := range d.lanes {
+		at := l.next
+		if len(l.ready) == 0 {
+			if l.resting == 0 {
+				continue
+			}
+			if at.Before(l.wake) {
+				at = l.wake
+			}
+		}
+		if at.After(now) && at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// settle takes in what a worker did.
+func (d *desk) settle(ctx context.Context, r result) {
+	now, id := time.Now(), d.laneOf(r.key)
+	l := d.lanes[id]
+	w := l.known[r.key]
+	d.running--
+	l.running--
+	if r.probe {
+		d.probing--
+	}
+	d.health(ctx, r.outcome == lost, r.err)
+	switch r.outcome {
+	case delivered:
+		l.failures, l.next = 0, time.Time{}
+		delete(l.known, r.key)
+	case gone:
+		delete(l.known, r.key)
+	case busy:
+		l.rest(r.key, now.Add(leaseBeat))
+	case lost:
+		w.tries++
+		l.rest(r.key, now.Add(pause(w.tries, rand.Float64())))
+	case failed:
+		w.tries++
+		w.last = r.err
+		chance := rand.Float64()
+		l.rest(r.key, now.Add(pause(w.tries, chance)))
+		if r.started.Before(l.failed) {
+			break // under way when the failure was counted: it is the same one
+		}
+		l.failures++
+		l.failed, l.next = now, now.Add(pause(l.failures, chance))
+		if l.failures == 1 {
+			d.report(ctx, fmt.Errorf("outbox: %s fails, what is for it waits: %w", r.target, r.err))
+		}
+	}
+	if len(l.known) == 0 && l.failures == 0 && !l.more {
+		delete(d.lanes, id)
+	}
+}
+
+// pause is how long to wait after the nth failure.
+func pause(n int, chance float64) time.Duration {
+	d := waitMost
+	if n < 11 {
+		d = min(waitFirst<<(n-1), waitMost)
+	}
+	return d - time.Duration(chance*float64(d)/4)
+}
+
+// look finds the items in the store.
+func (d *desk) look(ctx context.Context) error {
+	for key, err := range d.Store.Keys(ctx, d.items()) {
+		if err != nil {
+			return fmt.Errorf("outbox: look for items: %w", err)
+		}
+		select {
+		case d.found <- key:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// endScan plans the next scan, so that scanning takes a small part of the time however much there is to scan, and
+// forgets targets of which nothing is left.
+func (d *desk) endScan(ctx context.Context, err error) {
+	now := time.Now()
+	d.scanning, d.scanAt = false, now.Add(max(scanEvery, 5*now.Sub(d.began)))
+	d.health(ctx, err != nil, err)
+	if err != nil {
+		return
+	}
+	for id, l := range d.lanes {
+		if len(l.known) == 0 && l.seen != d.scan {
+			delete(d.lanes, id)
+		}
+	}
+}
+
+// health reports a store that does not answer, once.
+func (d *desk) health(ctx context.Context, sick bool, err error) {
+	if sick && !d.sick && ctx.Err() == nil {
+		d.report(ctx, err)
+	}
+	d.sick = sick
+}

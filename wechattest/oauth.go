@@ -1,0 +1,237 @@
+package wechattest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+func oauthRoutes() []route {
+	get, post := http.MethodGet, http.MethodPost
+	return []route{
+		{path: "/sns/oauth2/access_token", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webToken},
+		{path: "/sns/oauth2/refresh_token", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webRefresh},
+		{path: "/sns/userinfo", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webUser},
+		{path: "/sns/auth", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webAuth},
+		{path: "/cgi-bin/auth/getuserinfo", on: workHost, method: get, serve: (*Server).workWhoIs},
+		{path: "/cgi-bin/auth/getuserdetail", on: workHost, method: post, body: jsonBody, serve: (*Server).workDetail},
+	}
+}
+
+// grant is what a person has let an app have.
+type grant struct {
+	code
+	access, renew string
+	expires, ends time.Time // of the access token, of the refresh token
+}
+
+const (
+	accessLife  = 2 * time.Hour
+	refreshLife = 30 * 24 * time.Hour
+)
+
+// webToken turns a code into tokens of its person.
+func (s *Server) webToken(c *call) reply {
+	a, errcode := s.caller(c)
+	if errcode == 0 && c.query.Get("code") == "" {
+		errcode = 41008
+	}
+	if errcode == 0 && c.query.Get("grant_type") != "authorization_code" {
+		errcode = 40002
+	}
+	if errcode != 0 {
+		return c.refuseOAuth(errcode)
+	}
+	got, errcode := s.takeCode(c.query.Get("code"), "web", func(of *app) bool { return of == a }, c.now)
+	if errcode != 0 {
+		return c.refuseOAuth(errcode)
+	}
+	g := &grant{code: *got, renew: mark("refresh", 110), ends: c.now.Add(refreshLife)}
+	if s.people.refresh == nil {
+		s.people.refresh, s.people.access = make(map[string]*grant), make(map[string]*grant)
+	}
+	s.people.refresh[g.renew] = g
+	s.lengthen(g, c.now)
+	body := s.granted(g)
+	if g.virtual != "" {
+		body["is_snapshotuser"] = 1
+	}
+	if union := s.unionID(&g.code); union != "" {
+		body["unionid"] = union
+	}
+	return c.ok(body)
+}
+
+// webRefresh lengthens the access token, or makes a new one where it has ended. It asks for no secret.
+func (s *Server) webRefresh(c *call) reply {
+	q := c.query
+	a := s.apps[q.Get("appid")]
+	g := s.people.refresh[q.Get("refresh_token")]
+	switch {
+	case q.Get("appid") == "":
+		return c.refuseOAuth(41002)
+	case q.Get("refresh_token") == "":
+		return c.refuseOAuth(41003)
+	case q.Get("grant_type") != "refresh_token":
+		return c.refuseOAuth(40002)
+	case a == nil:
+		return c.refuseOAuth(40013)
+	case g == nil || g.app != a:
+		return c.refuseOAuth(40030)
+	case !c.now.Before(g.ends):
+		return c.refuseOAuth(42002)
+	}
+	s.lengthen(g, c.now)
+	return c.ok(s.granted(g))
+}
+
+func (s *Server) lengthen(g *grant, now time.Time) {
+	if !now.Before(g.expires) {
+		g.access = mark("web", 110)
+		s.people.access[g.access] = g
+	}
+	g.expires = now.Add(accessLife)
+}
+
+func (s *Server) granted(g *grant) fields {
+	return fields{
+		"access_token": g.access, "expires_in": int(accessLife / time.Second), "refresh_token": g.renew,
+		"openid": s.openID(&g.code), "scope": g.scope,
+	}
+}
+
+// webUser tells who granted, where the grant goes that far.
+func (s *Server) webUser(c *call) reply {
+	g, code := s.granter(c)
+	if code == 0 && g.scope == "snsapi_base" {
+		code = 48001
+	}
+	if code != 0 {
+		return c.refuseOAuth(code)
+	}
+	body := fields{
+		"openid": s.openID(&g.code), "nickname": g.person.Nickname, "sex": 0, "language": "", "city": "", "province": "", "country": "",
+		"headimgurl": g.person.HeadImgURL, "privilege": []string{},
+	}
+	if g.virtual != "" {
+		body["nickname"] = "微信用户"
+	}
+	if union := s.unionID(&g.code); union != "" {
+		body["unionid"] = union
+	}
+	return c.ok(body)
+}
+
+func (s *Server) webAuth(c *call) reply {
+	if _, code := s.granter(c); code != 0 {
+		return c.refuseOAuth(code)
+	}
+	return c.done(nil)
+}
+
+// granter finds the grant whose tokens a call shows.
+func (s *Server) granter(c *call) (g *grant, code int) {
+	token, openID := c.query.Get("access_token"), c.query.Get("openid")
+	g = s.people.access[token]
+	switch {
+	case token == "":
+		return nil, 41001
+	case openID == "":
+		return nil, 41009
+	case g == nil:
+		return nil, 40014
+	case g.access != token || !c.now.Before(g.expires):
+		return nil, 42001
+	case openID != s.openID(&g.code):
+		return nil, 40003
+	}
+	return g, 0
+}
+
+// caller is the app of a call that shows appid and secret.
+func (s *Server) caller(c *call) (a *app, code int) {
+	a = s.apps[c.query.Get("appid")]
+	switch {
+	case c.query.Get("appid") == "":
+		return nil, 41002
+	case c.query.Get("secret") == "":
+		return nil, 41004
+	case a == nil:
+		return nil, 40013
+	case !a.secretIs(c.query.Get("secret")):
+		return nil, 40125
+	}
+	return a, 0
+}
+
+// workWhoIs tells a corp's application who came back with a code.
+func (s *Server) workWhoIs(c *call) reply {
+	got, errcode := s.takeCode(c.query.Get("code"), "work", func(of *app) bool { return of.corp == c.app.corp }, c.now)
+	if errcode != 0 {
+		return c.refuseOAuth(errcode)
+	}
+	if got.person.Visitor {
+		return c.done(fields{"openid": s.OpenID(c.app.ID, got.person.Name)})
+	}
+	body := fields{"userid": got.person.UserID}
+	if got.scope == "snsapi_privateinfo" {
+		if s.people.details == nil {
+			s.people.details = make(map[string]*code)
+		}
+		ticket := mark("user_ticket", 86)
+		detail := *got
+		detail.expires = c.now.Add(30 * time.Minute)
+		s.people.details[ticket] = &detail
+		body["user_ticket"] = ticket
+	}
+	return c.done(body)
+}
+
+// workDetail tells what a member has agreed to tell.
+func (s *Server) workDetail(c *call) reply {
+	d := s.people.details[c.text("user_ticket")]
+	if d == nil || d.app.corp != c.app.corp || !c.now.Before(d.expires) {
+		return c.refuseAs(40078, "invalid user_ticket")
+	}
+	return c.done(fields{
+		"userid": d.person.UserID, "gender": "1", "avatar": d.person.HeadImgURL, "qr_code": "", "mobile": d.person.Phone,
+		"email": d.person.Name + "@example.com", "biz_mail": "", "address": "",
+	})
+}
+
+// refuseOAuth is refuse, with the words of these calls.
+func (c *call) refuseOAuth(code int) reply {
+	switch code {
+	case 40029:
+		return c.refuseAs(code, "invalid code,")
+	case 40030:
+		return c.refuseAs(code, "invalid refresh_token,")
+	case 40163:
+		return c.refuseAs(code, "code been used,")
+	case 40226:
+		return c.refuseAs(code, "code blocked,")
+	case 41003:
+		return c.refuseAs(code, "refresh_token missing,")
+	case 41008:
+		return c.refuseAs(code, "missing code,")
+	case 42002:
+		return c.refuseAs(code, "refresh_token expired,")
+	case 42003:
+		return c.refuseAs(code, "oauth_code expired,")
+	case 87007:
+		return c.refuseAs(code, "session_key is not existd or expired")
+	case 87008:
+		return c.refuseAs(code, "invalid sig_method")
+	case 87009:
+		return c.refuseAs(code, "invalid signature")
+	}
+	return c.refuse(code)
+}
+
+// bare is a host without its port.
+func bare(host string) string {
+	if i := strings.LastIndex(host, ":"); i >= 0 && !strings.HasSuffix(host, "]") {
+		return host[:i]
+	}
+	return host
+}

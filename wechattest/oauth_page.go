@@ -1,0 +1,265 @@
+package wechattest
+
+import (
+	"bytes"
+	_ "embed"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A page is what a browser sees, on WeChat's hosts for browsers. Unlike a call it needs no token and answers HTML.
+var pageHosts = map[string]string{
+	"/connect/oauth2/authorize": "open.weixin.qq.com",
+	"/connect/qrconnect":        "open.weixin.qq.com",
+	"/connect/answer":           "open.weixin.qq.com",
+	"/wwlogin/sso/login":        "login.work.weixin.qq.com",
+	jweixinPath:                 "res.wx.qq.com",
+	"/open/js/verify":           "res.wx.qq.com",
+}
+
+// page answers a browser; ok is false where the request is for something else.
+func (s *Server) page(r *http.Request) (rep reply, ok bool) {
+	home, known := pageHosts[r.URL.Path]
+	name := r.Host
+	if name == "" {
+		name = r.URL.Host
+	}
+	name = strings.ToLower(bare(name))
+	if !known || (name != home && (strings.HasSuffix(name, ".weixin.qq.com") || name == "res.wx.qq.com")) {
+		return reply{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count(r.URL.Path, "")
+	switch r.URL.Path {
+	case "/connect/oauth2/authorize":
+		return s.authorize(r, false), true
+	case "/connect/qrconnect":
+		return s.authorize(r, true), true
+	case "/wwlogin/sso/login":
+		return s.workQR(r), true
+	case "/connect/answer":
+		return s.answerVisit(r), true
+	case jweixinPath:
+		return scriptReply(), true
+	}
+	return s.verifyConfig(r), true
+}
+
+// visit is a browser that stands before a page of WeChat.
+type visit struct {
+	app      *app
+	what     string
+	scope    string
+	redirect *url.URL
+	state    string
+	expires  time.Time
+}
+
+// authorize is the page inside WeChat, or with qr the QR code of a website.
+func (s *Server) authorize(r *http.Request, qr bool) reply {
+	q := r.URL.Query()
+	if !inOrder(r.URL.RawQuery) {
+		return mistake(0, "参数错误", "The parameters must be appid, redirect_uri, response_type, scope, state, in this order.")
+	}
+	v := &visit{scope: q.Get("scope"), state: q.Get("state"), what: "web"}
+	switch scopes := strings.Split(v.scope, ","); {
+	case q.Get("appid") == "":
+		return mistake(10014, "appid 为空", "appid is empty.")
+	case q.Get("redirect_uri") == "":
+		return mistake(10013, "redirect_uri 为空", "redirect_uri is empty.")
+	case v.scope == "":
+		return mistake(10012, "scope 为空", "scope is empty.")
+	case v.state == "":
+		return mistake(10015, "state 为空", "state is empty.")
+	case len(v.state) > 128 || strings.Trim(v.state, letters) != "":
+		return mistake(10011, "state 过长", "state is longer than 128 letters and digits.")
+	case q.Get("response_type") != "code":
+		return mistake(0, "参数错误", "response_type must be code.")
+	case qr && v.scope != "snsapi_login":
+		return mistake(10005, "Scope 参数错误或没有 Scope 权限", "The scope must be snsapi_login.")
+	case !qr && !slices.Contains(webScopes, scopes[0]):
+		return mistake(10005, "Scope 参数错误或没有 Scope 权限", "There is no such scope.")
+	}
+	if co := s.corps[q.Get("appid")]; co != nil && !qr {
+		return s.workAuthorize(r, co, v)
+	}
+	v.app = s.apps[q.Get("appid")]
+	if v.app == nil || (v.app.Kind == Website) != qr || v.app.Kind == Mini || v.scope == "snsapi_privateinfo" {
+		return mistake(40013, "AppID 参数错误", "No such app logs in on this page.")
+	}
+	if !v.returns(q.Get("redirect_uri")) {
+		return mistake(10003, "redirect_uri 参数错误", "The host of redirect_uri is not the one that is configured.")
+	}
+	if v.scope == "snsapi_base" {
+		return s.decide(v, Allow)
+	}
+	if q.Get("forceSnapShot") == "true" {
+		return s.decide(v, Snapshot)
+	}
+	return s.meet(v, qr)
+}
+
+var webScopes = []string{"snsapi_base", "snsapi_userinfo", "snsapi_privateinfo"}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+// inOrder tells whether the parameters stand as WeChat's manual has them.
+func inOrder(raw string) bool {
+	order := []string{"appid", "redirect_uri", "response_type", "scope", "state", "agentid", "lang", "forcePopup", "forceSnapShot", "component_appid"}
+	last := -1
+	for _, pair := range strings.Split(raw, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		at := slices.Index(order, name)
+		if at <= last {
+			return false
+		}
+		last = at
+	}
+	return true
+}
+
+// workAuthorize is the page inside WeCom.
+func (s *Server) workAuthorize(r *http.Request, co *corp, v *visit) reply {
+	q := r.URL.Query()
+	v.what = "work"
+	if v.scope == "snsapi_userinfo" || (v.scope == "snsapi_privateinfo" && q.Get("agentid") == "") {
+		return mistake(0, "参数错误", "WeCom has scope snsapi_base, and with agentid snsapi_privateinfo.")
+	}
+	return s.workVisit(co, v, q.Get("agentid"), q.Get("redirect_uri"), false)
+}
+
+// workQR is WeCom's page with a QR code.
+func (s *Server) workQR(r *http.Request) reply {
+	q := r.URL.Query()
+	co := s.corps[q.Get("appid")]
+	if q.Get("login_type") != "CorpApp" || co == nil || q.Get("agentid") == "" {
+		return mistake(0, "参数错误", "login_type must be CorpApp, appid a corp's, and agentid one of its applications.")
+	}
+	v := &visit{what: "work", scope: "snsapi_base", state: q.Get("state")}
+	return s.workVisit(co, v, q.Get("agentid"), q.Get("redirect_uri"), true)
+}
+
+func (s *Server) workVisit(co *corp, v *visit, agent, redirect string, qr bool) reply {
+	for _, a := range co.sorted() {
+		if (agent == "" || strconv.Itoa(a.AgentID) == agent) && (v.app == nil || !v.returns(redirect)) {
+			v.app = a
+		}
+	}
+	if v.app == nil {
+		return mistake(0, "agentid 错误", "The corp has no such application.")
+	}
+	if !v.returns(redirect) {
+		return mistake(50001, "redirect_uri 与配置的授权完成回调域名不一致", "The host of redirect_uri is not trusted by this application.")
+	}
+	if v.scope == "snsapi_base" && !qr {
+		return s.decide(v, Allow)
+	}
+	return s.meet(v, qr)
+}
+
+// returns tells whether the app's domain is that of the address to return to, and keeps the address.
+func (v *visit) returns(redirect string) bool {
+	u, err := url.Parse(redirect)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return false
+	}
+	v.redirect = u
+	domain := v.app.RedirectDomain
+	return domain == "" || u.Host == domain || bare(u.Host) == domain
+}
+
+// meet is the moment WeChat asks the person.
+func (s *Server) meet(v *visit, qr bool) reply {
+	if s.people.consent != "" && s.people.consent != Ask {
+		return s.decide(v, s.people.consent)
+	}
+	if s.people.pending == nil {
+		s.people.pending = make(map[string]*visit)
+	}
+	now := time.Now()
+	for ticket, old := range s.people.pending {
+		if !now.Before(old.expires) {
+			delete(s.people.pending, ticket)
+		}
+	}
+	v.expires = now.Add(10 * time.Minute)
+	ticket := mark("visit", 43)
+	s.people.pending[ticket] = v
+	names := []string{}
+	for _, p := range s.people.list {
+		names = append(names, p.Name)
+	}
+	who, _ := s.person(s.people.current)
+	return htmlReply(http.StatusOK, "consent", map[string]any{
+		"App": v.app.ID, "Host": v.redirect.Host, "Ticket": ticket, "Names": names, "Who": who, "QR": qr,
+		"Snapshot": v.scope == "snsapi_userinfo",
+	})
+}
+
+// answerVisit is where the links of the consent page go.
+func (s *Server) answerVisit(r *http.Request) reply {
+	q := r.URL.Query()
+	v := s.people.pending[q.Get("ticket")]
+	if v == nil || !time.Now().Before(v.expires) {
+		return mistake(0, "页面已失效", "This page was used before, or is older than 10 minutes.")
+	}
+	delete(s.people.pending, q.Get("ticket"))
+	if name := q.Get("as"); name != "" {
+		s.people.current = name
+	}
+	return s.decide(v, Consent(q.Get("do")))
+}
+
+// decide sends the browser back with a code, or without one.
+func (s *Server) decide(v *visit, consent Consent) reply {
+	p, ok := s.person(s.people.current)
+	if !ok {
+		return mistake(0, "没有这个用户", "There is no such person: AddPerson adds one.")
+	}
+	pairs := "state=" + url.QueryEscape(v.state)
+	if consent == Allow || consent == Snapshot {
+		c := &code{what: v.what, app: v.app, person: p, scope: v.scope}
+		if consent == Snapshot && v.scope == "snsapi_userinfo" {
+			c.virtual = mark("visitor", 43)
+		}
+		life := codeLife
+		if v.app.Kind == Website {
+			life = websiteLife
+		}
+		pairs = "code=" + s.issueCode(c, life) + "&" + pairs
+	}
+	to := *v.redirect
+	if to.RawQuery != "" {
+		pairs = to.RawQuery + "&" + pairs
+	}
+	to.RawQuery = pairs
+	return reply{status: http.StatusFound, header: http.Header{"Location": {to.String()}, "Cache-Control": {"no-store"}}}
+}
+
+//go:embed oauth_page.html
+var pageSource string
+
+var pages = template.Must(template.New("pages").Parse(pageSource))
+
+func htmlReply(status int, name string, data any) reply {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, name, data); err != nil {
+		return reply{status: http.StatusInternalServerError, body: []byte(err.Error())}
+	}
+	return reply{
+		status: status,
+		header: http.Header{"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"no-store"}},
+		body:   b.Bytes(),
+	}
+}
+
+// mistake is WeChat's page for a link that is wrong, with more words than WeChat has.
+func mistake(code int, title, text string) reply {
+	return htmlReply(http.StatusOK, "mistake", map[string]any{"Code": code, "Title": title, "Text": text})
+}

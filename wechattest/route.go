@@ -1,0 +1,170 @@
+package wechattest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// host is a set of WeChat's hosts.
+type host uint8
+
+const (
+	apiHost  host = 1 << iota // api.weixin.qq.com
+	workHost                  // qyapi.weixin.qq.com
+)
+
+// hostOf tells which of WeChat's hosts a request is for; named is false for any other name.
+func hostOf(r *http.Request) (on host, named bool) {
+	name := r.Host
+	if name == "" {
+		name = r.URL.Host
+	}
+	name, _, _ = strings.Cut(strings.ToLower(name), ":")
+	switch name {
+	case "api.weixin.qq.com", "api2.weixin.qq.com", "sh.api.weixin.qq.com", "sz.api.weixin.qq.com", "hk.api.weixin.qq.com":
+		return apiHost, true
+	case "qyapi.weixin.qq.com":
+		return workHost, true
+	}
+	return 0, strings.HasSuffix(name, ".weixin.qq.com")
+}
+
+type bodyKind uint8
+
+const (
+	noBody bodyKind = iota
+	jsonBody
+	formBody // multipart/form-data
+)
+
+// route is one path of one host. serve is called with the Server locked and must not wait.
+type route struct {
+	path   string
+	on     host
+	method string // GET or POST
+	body   bodyKind
+	open   bool   // needs no access_token; counts its quota by itself
+	free   bool   // needs an access_token, but works when the quota is spent
+	kinds  []Kind // who may call it; nil: everybody on that host
+	plain  bool   // answers text/plain, as many of WeChat's calls do
+	serve  func(*Server, *call) reply
+}
+
+// routes is the routing table. A part of WeChat that is added in a file of its own joins it here.
+func (s *Server) routes() map[string][]*route {
+	s.once.Do(func() {
+		s.paths = make(map[string][]*route)
+		for _, rt := range slices.Concat(
+			tokenRoutes(), ticketRoutes(), quotaRoutes(), addressRoutes(),
+			messageRoutes(), menuRoutes(), mediaRoutes(), userRoutes(), wxacodeRoutes(),
+			oauthRoutes(), miniRoutes(),
+		) {
+			s.paths[rt.path] = append(s.paths[rt.path], &rt)
+		}
+	})
+	return s.paths
+}
+
+// pick finds the route meant. Where two hosts share a path and the request names neither, the token's owner decides.
+// elsewhere tells that only another host than the one named has the path.
+func (s *Server) pick(c *call, candidates []*route, on host, named bool) (rt *route, elsewhere bool) {
+	if !named {
+		on = apiHost
+		if t := s.tokens[c.query.Get("access_token")]; t != nil && t.app.Kind == Work {
+			on = workHost
+		}
+	}
+	c.on = on
+	for _, rt := range candidates {
+		if rt.on&on != 0 {
+			return rt, false
+		}
+	}
+	if !named && len(candidates) > 0 {
+		c.on = candidates[0].on
+		return candidates[0], false
+	}
+	return nil, len(candidates) > 0
+}
+
+// call is one request, read and ready.
+type call struct {
+	method    string
+	path      string
+	query     url.Values
+	kind      string // Content-Type
+	ip        string
+	body      []byte
+	over      bool // the body was longer than it may be
+	fields    map[string]json.RawMessage
+	route     *route
+	elsewhere bool // the path is known on another host
+	on        host
+	now       time.Time
+	app       *app // whose token it is; nil on an open route
+}
+
+// parse reads a JSON body's members. Names are compared to the letter, as WeChat compares them.
+func (c *call) parse() {
+	if !utf8.Valid(c.body) {
+		return
+	}
+	if json.Unmarshal(c.body, &c.fields) != nil {
+		c.fields = nil
+	}
+}
+
+// text is a JSON string member; "" when it is absent or something else.
+func (c *call) text(name string) string {
+	var v string
+	if json.Unmarshal(c.fields[name], &v) != nil {
+		return ""
+	}
+	return v
+}
+
+// check applies what all calls share, in WeChat's order.
+func (s *Server) check(c *call) (reply, bool) {
+	rt := c.route
+	switch {
+	case rt.method == http.MethodPost && c.method != http.MethodPost:
+		return c.refuse(43002), false
+	case rt.method == http.MethodGet && c.method != http.MethodGet:
+		return c.refuse(43001), false
+	case c.over && rt.body == formBody:
+		return c.refuse(45001), false
+	case c.over:
+		return c.refuse(45002), false
+	case rt.body != noBody && len(c.body) == 0:
+		return c.refuse(44002), false
+	case rt.body == jsonBody && c.fields == nil:
+		return c.refuse(47001), false
+	case rt.open:
+		return reply{}, true
+	}
+
+	value := c.query.Get("access_token")
+	if value == "" {
+		return c.refuse(41001), false
+	}
+	t := s.tokens[value]
+	if t == nil || (t.app.Kind == Work) != (c.on == workHost) {
+		return c.refuse(40014), false
+	}
+	if _, code := t.verdict(c.now); code != 0 {
+		return c.refuse(code), false
+	}
+	c.app = t.app
+	if !rt.free && !c.app.day.take(c.path, dayOf(c.now), c.app.quota(c.path)) {
+		return c.refuse(45009), false
+	}
+	if rt.kinds != nil && !slices.Contains(rt.kinds, c.app.Kind) {
+		return c.refuse(48001), false
+	}
+	return reply{}, true
+}
