@@ -87,11 +87,3 @@ func (a *app) allows(route string) bool {
 	}
 	return false
 }
-
-// serve hands a request on to a mux of the app's rooms, which know nothing of the path they are below.
-func (a *app) serve(w http.ResponseWriter, r *http.Request, mux http.Handler) {
-	inner, path := *r, *r.URL
-	path.Path, path.RawPath = "/"+r.PathValue("rest"), ""
-	inner.URL = &path
-	mux.ServeHTTP(w, &inner)
-}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,9 +86,9 @@ func New(o Options) (*Gateway, error) {
 //	GET  /healthz, /readyz          open
 func (g *Gateway) Private() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/app/{app}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
-		if a := g.find(r); a != nil {
-			a.serve(w, r, a.rooms().privateMux)
+	mux.HandleFunc("/app/", func(w http.ResponseWriter, r *http.Request) {
+		if a, route := g.find(r); a != nil {
+			below(route, a.rooms().privateMux).ServeHTTP(w, r)
 			return
 		}
 		g.nothing(w, r)
@@ -118,13 +119,25 @@ func notFound(w http.ResponseWriter) {
 	answer.Refuse(w, http.StatusNotFound, "there is no such app or route")
 }
 
-// find is the app that a request's path names, unless its registration has ended or does not allow the route.
-func (g *Gateway) find(r *http.Request) *app {
-	a := g.apps[r.PathValue("app")]
-	if a == nil || !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) || !a.allows(r.PathValue("rest")) {
-		return nil
+// find is the app that a request's path names, unless its registration has ended or does not allow the route, and the
+// rest of the path.
+func (g *Gateway) find(r *http.Request) (a *app, route string) {
+	name, route, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
+	a = g.apps[name]
+	if a == nil || !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) || !a.allows(route) {
+		return nil, ""
 	}
-	return a
+	return a, "/" + route
+}
+
+// below is h for a request whose path is route to it. It is http.StripPrefix for a prefix that was found already.
+func below(route string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner, path := *r, *r.URL
+		path.Path, path.RawPath = route, ""
+		inner.URL = &path
+		h.ServeHTTP(w, &inner)
+	})
 }
 
 var okBody = []byte(`{"errcode":0,"errmsg":"ok"}`)

@@ -30,6 +30,8 @@ var (
 type Handler struct {
 	Source Source
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
+
+	answer answer.Credential
 }
 
 // Routes makes Handler a part that wetoken.Bind mounts.
@@ -42,17 +44,17 @@ func (h *Handler) Routes() map[string]http.Handler {
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	c, err := h.Source.Ticket(r.Context(), Type(r.PathValue("type")))
-	reply(w, c, err)
+	h.reply(w, c, err)
 }
 
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	if refused, ok := answer.Refused(w, r); ok {
 		c, err := h.Source.Renew(r.Context(), Type(r.PathValue("type")), refused)
-		reply(w, c, err)
+		h.reply(w, c, err)
 	}
 }
 
-func reply(w http.ResponseWriter, c wechat.Credential, err error) {
+func (h *Handler) reply(w http.ResponseWriter, c wechat.Credential, err error) {
 	if errors.Is(err, ErrType) {
 		answer.Refuse(w, http.StatusNotFound, err.Error())
 		return
@@ -61,5 +63,5 @@ func reply(w http.ResponseWriter, c wechat.Credential, err error) {
 		answer.Failure(w, err)
 		return
 	}
-	answer.Credential(w, "ticket", c)
+	h.answer.Write(w, "ticket", c)
 }

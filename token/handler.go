@@ -19,6 +19,8 @@ import (
 type Handler struct {
 	Source wechat.TokenSource
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
+
+	answer answer.Credential
 }
 
 // Routes makes Handler a part that wetoken.Bind mounts.
@@ -31,17 +33,17 @@ func (h *Handler) Routes() map[string]http.Handler {
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	c, err := h.Source.Token(r.Context())
-	reply(w, c, err)
+	h.reply(w, c, err)
 }
 
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	if refused, ok := answer.Refused(w, r); ok {
 		c, err := h.Source.Renew(r.Context(), refused)
-		reply(w, c, err)
+		h.reply(w, c, err)
 	}
 }
 
-func reply(w http.ResponseWriter, c wechat.Credential, err error) {
+func (h *Handler) reply(w http.ResponseWriter, c wechat.Credential, err error) {
 	if errors.Is(err, ErrRationed) {
 		w.Header().Set("Retry-After", "30")
 		answer.Refuse(w, http.StatusTooManyRequests, err.Error())
@@ -51,5 +53,5 @@ func reply(w http.ResponseWriter, c wechat.Credential, err error) {
 		answer.Failure(w, err)
 		return
 	}
-	answer.Credential(w, "access_token", c)
+	h.answer.Write(w, "access_token", c)
 }

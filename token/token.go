@@ -76,7 +76,11 @@ var _ wechat.TokenSource = (*Manager)(nil)
 //
 // An error wraps the *wechat.Error with which WeChat refused, or what kept it from being reached.
 func (m *Manager) Token(ctx context.Context) (wechat.Credential, error) {
-	c, err := m.kept().Get(ctx)
+	kept := m.kept()
+	if warm := kept.Warm(); warm != nil {
+		return *warm, nil
+	}
+	c, err := kept.Get(ctx)
 	if err != nil {
 		return c, m.wrap(err)
 	}

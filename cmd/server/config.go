@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -23,7 +24,7 @@ func readConfig(file string) (c gateway.Config, err error) {
 	var tree any
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	if err := d.Decode(&tree); err != nil {
-		return c, fmt.Errorf("%s: %w", file, err)
+		return c, fmt.Errorf("%s: %s", file, strings.Join(strings.Fields(err.Error()), " "))
 	}
 	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return c, fmt.Errorf("%s: there is a second document", file)

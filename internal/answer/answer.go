@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -76,32 +75,4 @@ func Refused(w http.ResponseWriter, r *http.Request) (refused string, ok bool) {
 		return "", false
 	}
 	return body.Refused, true
-}
-
-// Credential answers {"access_token":"…","expires_in":…,"expires_at":"…"}, with the value under field.
-func Credential(w http.ResponseWriter, field string, c wechat.Credential) {
-	b := make([]byte, 0, 768)
-	b = append(b, `{"`+field+`":`...)
-	b = appendString(b, c.Value)
-	b = append(b, `,"expires_in":`...)
-	b = strconv.AppendInt(b, int64(time.Until(c.Expires)/time.Second), 10)
-	b = append(b, `,"expires_at":"`...)
-	b = c.Expires.UTC().AppendFormat(b, time.RFC3339)
-	JSON(w, http.StatusOK, append(b, `"}`...))
-}
-
-// appendString appends s as JSON. WeChat's tokens hold nothing to escape.
-func appendString(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c > '~' {
-			escaped, err := json.Marshal(s)
-			if err != nil {
-				return append(b, `""`...)
-			}
-			return append(b, escaped...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
 }

@@ -60,7 +60,7 @@ type Copy struct {
 
 // holding is a Kept with the time of the next look at its source.
 type holding struct {
-	*Kept
+	Kept
 	look  time.Time
 	until int64 // Late in Unix seconds
 	sick  bool  // the source did not answer the last look
@@ -80,12 +80,20 @@ type flight struct {
 	err     error
 }
 
-// Get returns the credential.
-func (c *Copy) Get(ctx context.Context) (wechat.Credential, error) {
+// Warm returns the credential while it is good and need not be looked at, else nil.
+func (c *Copy) Warm() *wechat.Credential {
 	if h := c.held.Load(); h != nil {
 		if now := time.Now(); now.Before(h.look) && now.Unix() < h.until {
-			return h.Credential, nil
+			return &h.Credential
 		}
+	}
+	return nil
+}
+
+// Get returns the credential.
+func (c *Copy) Get(ctx context.Context) (wechat.Credential, error) {
+	if w := c.Warm(); w != nil {
+		return *w, nil
 	}
 	return c.get(ctx)
 }
@@ -179,7 +187,7 @@ func (c *Copy) fly(ctx context.Context, f *flight, h *holding) {
 	defer cancel()
 	var held *Kept
 	if h != nil {
-		held = h.Kept
+		held = &h.Kept
 	}
 	f.kept, f.err = c.Load(ctx, held, f.refused)
 	if f.kept != nil {
@@ -188,7 +196,7 @@ func (c *Copy) fly(ctx context.Context, f *flight, h *holding) {
 	c.mu.Lock()
 	now := time.Now()
 	if held != nil {
-		c.held.Store(&holding{Kept: held, look: now.Add(lookEvery), until: held.Late.Unix(), sick: f.err != nil && !isRemembered(f.err)})
+		c.held.Store(&holding{Kept: *held, look: now.Add(lookEvery), until: held.Late.Unix(), sick: f.err != nil && !isRemembered(f.err)})
 	}
 	if f.kept == nil && f.refused == "" {
 		c.failed = failure{f.err, now.Add(retry)}

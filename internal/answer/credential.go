@@ -1,0 +1,52 @@
+package answer
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Credential answers with a token or a ticket: {"access_token":"…","expires_in":…,"expires_at":"…"}. Its zero value is
+// ready. The same answer serves all who ask within a second, as a token is asked for far more often than it changes.
+type Credential struct {
+	last atomic.Pointer[rendered]
+}
+
+// rendered is an answer as it was written last.
+type rendered struct {
+	value  string
+	left   int64 // seconds
+	body   []byte
+	length []string
+}
+
+// Write answers with c, its value under field.
+func (a *Credential) Write(w http.ResponseWriter, field string, c wechat.Credential) {
+	left := int64(time.Until(c.Expires) / time.Second)
+	r := a.last.Load()
+	if r == nil || r.left != left || r.value != c.Value {
+		r = render(field, c, left)
+		a.last.Store(r)
+	}
+	h := w.Header()
+	h["Content-Type"], h["Cache-Control"], h["Content-Length"] = jsonType, noStore, r.length
+	w.Write(r.body)
+}
+
+func render(field string, c wechat.Credential, left int64) *rendered {
+	value, err := json.Marshal(c.Value)
+	if err != nil {
+		value = []byte(`""`)
+	}
+	b := append([]byte(`{"`+field+`":`), value...)
+	b = append(b, `,"expires_in":`...)
+	b = strconv.AppendInt(b, left, 10)
+	b = append(b, `,"expires_at":"`...)
+	b = c.Expires.UTC().AppendFormat(b, time.RFC3339)
+	b = append(b, `"}`...)
+	return &rendered{c.Value, left, b, []string{strconv.Itoa(len(b))}}
+}

@@ -1,0 +1,126 @@
+package token_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/patrickmn/go-cache"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/internal/bench"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// BenchmarkWarm reads a warm token beside the least that such a read can be: a pointer and a clock. go-cache is there
+// to compare with.
+func BenchmarkWarm(b *testing.B) {
+	m := newWorld(token.Stable).manager()
+	if _, err := m.Token(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	var held atomic.Pointer[wechat.Credential]
+	held.Store(&wechat.Credential{Value: "t", Expires: time.Now().Add(time.Hour)})
+	cached := cache.New(time.Hour, 0)
+	cached.SetDefault("t", "t")
+	ctx := context.Background()
+
+	floor := func(n int) {
+		for range n {
+			if c := held.Load(); !time.Now().Before(c.Expires) {
+				b.Error("expired")
+			}
+		}
+	}
+	for name, subject := range map[string]func(n int){
+		"Token": func(n int) {
+			for range n {
+				if _, err := m.Token(ctx); err != nil {
+					b.Error(err)
+				}
+			}
+		},
+		"go-cache": func(n int) {
+			for range n {
+				if _, ok := cached.Get("t"); !ok {
+					b.Error("missing")
+				}
+			}
+		},
+	} {
+		for _, cpus := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/cpus=%d", name, cpus), func(b *testing.B) { bench.Ratio(b, cpus, floor, subject) })
+		}
+	}
+}
+
+// BenchmarkCold has a thousand readers ask a cold manager, with 50 ms to WeChat, beside those 50 ms.
+func BenchmarkCold(b *testing.B) {
+	ctx := context.Background()
+	const fetch = 50 * time.Millisecond
+	floor := func(n int) {
+		for range n {
+			time.Sleep(fetch)
+		}
+	}
+	bench.Ratio(b, 1, floor, func(n int) {
+		for range n {
+			w := newWorld(token.Stable)
+			w.wx.Fail(wechattest.Fault{Delay: fetch})
+			m := w.manager()
+			var wg sync.WaitGroup
+			for range 1000 {
+				wg.Go(func() { m.Token(ctx) })
+			}
+			wg.Wait()
+			if n := w.wx.Calls(stablePath); n != 1 {
+				b.Fatal(n, "fetches")
+			}
+		}
+	})
+}
+
+func TestAWarmReadMakesNoAllocation(t *testing.T) {
+	m := newWorld(token.Stable).manager()
+	get(t, m)
+	ctx := context.Background()
+	require.Zero(t, testing.AllocsPerRun(1000, func() { m.Token(ctx) }))
+}
+
+func TestTenThousandIdleManagersAreSmallAndStartNothing(t *testing.T) {
+	wx, s := new(wechattest.Server), new(store.Memory)
+	client := &wechat.Client{HTTP: wx.Client()}
+	const n = 10_000
+	all := make([]*token.Manager, n)
+	for i := range all {
+		wx.AddApp(fmt.Sprintf("wx%016d", i), secret)
+	}
+	before, goroutines := heap(), runtime.NumGoroutine()
+	for i := range all {
+		all[i] = &token.Manager{AppID: fmt.Sprintf("wx%016d", i), Secret: secret, Store: s, Client: client, Report: quiet}
+	}
+	made := heap()
+	for _, m := range all[:1000] {
+		get(t, m)
+	}
+	used := heap()
+	t.Logf("a Manager that was made: %d bytes; one that holds a token: %d bytes, with its record in the Memory store and wechattest's own; goroutines: %d more",
+		(made-before)/n, (used-made)/1000, runtime.NumGoroutine()-goroutines)
+	require.Less(t, (made-before)/n, uint64(1024))
+	require.LessOrEqual(t, runtime.NumGoroutine(), goroutines+2)
+	runtime.KeepAlive(all)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
