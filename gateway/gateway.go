@@ -28,15 +28,17 @@ import (
 type Options struct {
 	Config Config
 
-	Store store.Store  // tokens, tickets, leases; default one of this process
-	HTTP  *http.Client // the way to WeChat; default one with sane limits
-	Log   *slog.Logger // default slog.Default
+	Store   store.Store  // shared and disposable: tokens, tickets, leases; default one of this process
+	Records store.Store  // durable; default Store
+	HTTP    *http.Client // the way to WeChat; default one with sane limits
+	Log     *slog.Logger // default slog.Default
 }
 
 // Gateway serves the apps of a [Config]. Its methods are safe for concurrent use.
 type Gateway struct {
 	config  Config
 	store   store.Store
+	records store.Store
 	http    *http.Client
 	log     *slog.Logger
 	callers callers
@@ -50,9 +52,12 @@ func New(o Options) (*Gateway, error) {
 	if err := o.Config.Check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{config: o.Config, store: o.Store, http: o.HTTP, log: o.Log, apps: make(map[string]*app)}
+	g := &Gateway{config: o.Config, store: o.Store, records: o.Records, http: o.HTTP, log: o.Log, apps: make(map[string]*app)}
 	if g.store == nil {
 		g.store = new(store.Memory)
+	}
+	if g.records == nil {
+		g.records = g.store
 	}
 	if g.log == nil {
 		g.log = slog.Default()
@@ -142,10 +147,10 @@ func below(route string, h http.Handler) http.Handler {
 
 var okBody = []byte(`{"errcode":0,"errmsg":"ok"}`)
 
-// storeMax is how long the store may take to be called ready.
+// storeMax is how long the stores may take to be called ready.
 const storeMax = 2 * time.Second
 
-// ready answers 503 while the store cannot be reached, or once Drain was called. The tokens that are held are served
+// ready answers 503 while a store cannot be used, or once Drain was called. The tokens that are held are served
 // even so.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	if g.draining.Load() {
@@ -159,12 +164,15 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	answer.JSON(w, http.StatusOK, okBody)
 }
 
-// Ping tells whether the store can be reached.
+// Ping tells whether the stores can be used. It reads the key "ready" of both.
 func (g *Gateway) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeMax)
 	defer cancel()
 	if _, _, err := g.store.Get(ctx, "ready"); err != nil {
-		return fmt.Errorf("gateway: the store cannot be reached: %w", err)
+		return fmt.Errorf("gateway: the store cannot be used: %w", err)
+	}
+	if _, _, err := g.records.Get(ctx, "ready"); err != nil {
+		return fmt.Errorf("gateway: the records cannot be used: %w", err)
 	}
 	return nil
 }

@@ -27,6 +27,8 @@ type Memory struct {
 	kept   int        // keys left by the last sweep
 }
 
+var _ Store = (*Memory)(nil)
+
 // Get returns the value of key. Its only error is that of a ctx that is done.
 func (m *Memory) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
 	if err := ctx.Err(); err != nil {

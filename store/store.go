@@ -16,9 +16,9 @@ import (
 
 // Store is a small key-value store whose values may expire. Its methods use standard types alone, so that an
 // adapter need not import this package, and are safe for concurrent use. Keys read room/app/what, such as
-// token/wx0123456789abcdef/stable: 1 to 512 bytes, told apart byte by byte. Values are any bytes, or none. A life is
-// kept to the millisecond or better. An error always means that the store could not say, as when ctx is done: it is
-// never a miss.
+// token/wx0123456789abcdef/stable: 1 to 512 bytes of UTF-8, told apart byte by byte. Values are any bytes, or none.
+// A life is kept to the millisecond or better. An error always means that the store could not say, as when ctx is
+// done: it is never a miss.
 type Store interface {
 	// Get returns the value of key, which then belongs to the caller. A key that is absent or expired is
 	// ok == false with a nil error.

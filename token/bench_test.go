@@ -67,7 +67,7 @@ func BenchmarkCold(b *testing.B) {
 	const fetch = 50 * time.Millisecond
 	floor := func(n int) {
 		for range n {
-			time.Sleep(fetch)
+			pass(fetch)
 		}
 	}
 	bench.Ratio(b, 1, floor, func(n int) {

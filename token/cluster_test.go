@@ -36,7 +36,7 @@ var errInjected = errors.New("injected")
 
 func (m *machine) before() error {
 	if m.delay > 0 {
-		time.Sleep(rand.N(m.delay))
+		pass(rand.N(m.delay))
 	}
 	if m.down != nil && m.down.Load() || rand.Float64() < m.failures/2 {
 		return errInjected
@@ -114,7 +114,7 @@ type tally struct {
 // readThrough reads all managers until the clock has gone on by life, densely once the token is due.
 func (w *world) readThrough(t *testing.T, all []*token.Manager, got *tally) {
 	var wg sync.WaitGroup
-	time.Sleep(life - 5*time.Minute)
+	pass(life - 5*time.Minute)
 	for i, m := range all {
 		wg.Go(func() {
 			for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
@@ -130,7 +130,7 @@ func (w *world) readThrough(t *testing.T, all []*token.Manager, got *tally) {
 					got.seen[c.Value] = true
 				}
 				got.mu.Unlock()
-				time.Sleep(time.Second + rand.N(2*time.Second))
+				pass(time.Second + rand.N(2*time.Second))
 			}
 		})
 	}

@@ -17,6 +17,9 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
+// pass lets time go by, of which a bubble has plenty.
+func pass(d time.Duration) { <-time.After(d) }
+
 const (
 	appID      = "wx0123456789abcdef"
 	secret     = "a-secret-of-this-test"

@@ -28,12 +28,12 @@ func TestWeChatDownForTwentyMinutesIsNotNoticedByReaders(t *testing.T) {
 				w := newWorld(token.Stable)
 				m := w.manager()
 				first := get(t, m)
-				time.Sleep(100 * time.Minute)
+				pass(100 * time.Minute)
 				w.wx.Fail(fault)
 				before := w.wx.Calls(stablePath)
 				for range 19 * 60 * 10 {
 					w.live(t, get(t, m))
-					time.Sleep(100 * time.Millisecond)
+					pass(100 * time.Millisecond)
 				}
 				attempts := w.wx.Calls(stablePath) - before
 				require.Positive(t, attempts)
@@ -41,7 +41,7 @@ func TestWeChatDownForTwentyMinutesIsNotNoticedByReaders(t *testing.T) {
 				w.wx.Heal()
 				for range 40 {
 					w.live(t, get(t, m))
-					time.Sleep(time.Second)
+					pass(time.Second)
 				}
 				require.NotEqual(t, first.Value, get(t, m).Value)
 			})
@@ -66,12 +66,12 @@ func TestABusyWeChatIsAskedOnceForAllColdCallers(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
 		require.Less(t, time.Since(start), 1500*time.Millisecond, "callers were kept waiting")
 		require.Equal(t, 1, w.wx.Calls(stablePath))
 		w.wx.Heal()
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.live(t, get(t, m))
 	})
 }
@@ -84,7 +84,7 @@ func TestAWrongSecretIsRememberedAndMendedWithinAMinute(t *testing.T) {
 		for range 1000 {
 			_, err := m.Token(t.Context())
 			require.ErrorIs(t, err, wechat.ErrInvalidSecret)
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 		}
 		require.Equal(t, 1, w.wx.Calls(stablePath))
 
@@ -101,7 +101,7 @@ func TestAWrongSecretIsRememberedAndMendedWithinAMinute(t *testing.T) {
 				w.live(t, c)
 				break
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		require.LessOrEqual(t, time.Since(start), time.Minute)
 	})
@@ -115,7 +115,7 @@ func TestALastingRefusalIsTriedAgainEverMoreSeldom(t *testing.T) {
 		for range 60 * 60 {
 			_, err := m.Token(t.Context())
 			require.ErrorIs(t, err, wechat.ErrInvalidIP)
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		require.LessOrEqual(t, w.wx.Calls(stablePath), 12)
 		require.GreaterOrEqual(t, w.wx.Calls(stablePath), 8)
@@ -129,7 +129,7 @@ func TestNoWarmReaderWaitsDuringARenewal(t *testing.T) {
 		}
 		m := w.manager()
 		first := get(t, m)
-		time.Sleep(114 * time.Minute)
+		pass(114 * time.Minute)
 		w.wx.Fail(wechattest.Fault{Delay: 5 * time.Second, AfterWork: true})
 		renewed := false
 		for range 4 * 60 * 100 {
@@ -138,7 +138,7 @@ func TestNoWarmReaderWaitsDuringARenewal(t *testing.T) {
 			require.Zero(t, time.Since(asked), "a reader waited")
 			w.live(t, c)
 			renewed = renewed || c.Value != first.Value
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 		}
 		require.True(t, renewed)
 		require.Equal(t, 2, w.wx.Calls(w.path()))
@@ -154,7 +154,7 @@ func TestAWaiterLeavesWithItsOwnContext(t *testing.T) {
 		defer cancel()
 		_, err := m.Token(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		w.live(t, get(t, m))
 		require.Equal(t, 1, w.wx.Calls(stablePath), "the fetch went on without its first waiter")
 	})

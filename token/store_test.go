@@ -33,7 +33,7 @@ func TestAStoreThatIsDownIsNotNoticedByReaders(t *testing.T) {
 			asked := time.Now()
 			require.Equal(t, first, get(t, m))
 			require.Zero(t, time.Since(asked), "a reader waited for the store")
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
 		require.Equal(t, 1, w.wx.Calls(w.path()))
 		require.Positive(t, reported.Load(), "the failure was swallowed")
@@ -56,7 +56,7 @@ func TestWithoutItsStoreEachProcessFetchesOnceAndFromStable(t *testing.T) {
 					for _, m := range all {
 						w.live(t, get(t, m))
 					}
-					time.Sleep(time.Second)
+					pass(time.Second)
 				}
 				require.Equal(t, 8, w.wx.Calls(stablePath))
 				require.Zero(t, w.wx.Calls(oldPath), "a classic fetch would have ended the others' token")
@@ -66,7 +66,7 @@ func TestWithoutItsStoreEachProcessFetchesOnceAndFromStable(t *testing.T) {
 					for _, m := range all {
 						w.live(t, get(t, m))
 					}
-					time.Sleep(time.Second)
+					pass(time.Second)
 				}
 				_, ok, err := w.store.Get(t.Context(), "token/"+appID+"/"+name)
 				require.NoError(t, err)
@@ -85,9 +85,9 @@ func TestAnEmptiedStoreIsGivenTheTokenBack(t *testing.T) {
 			require.Equal(t, first.Value, get(t, m).Value)
 		}
 		require.NoError(t, w.store.Delete(t.Context(), w.key()))
-		time.Sleep(4 * time.Second)
+		pass(4 * time.Second)
 		get(t, all[1])
-		time.Sleep(time.Second)
+		pass(time.Second)
 		newcomer := w.manager()
 		require.Equal(t, first.Value, get(t, newcomer).Value)
 		require.Equal(t, 1, w.wx.Calls(w.path()))
@@ -106,7 +106,7 @@ func TestAnotherProcesssRenewalIsNoticedWithinThreeSeconds(t *testing.T) {
 		start := time.Now()
 		for get(t, b).Value != second.Value {
 			require.LessOrEqual(t, time.Since(start), 3*time.Second)
-			time.Sleep(50 * time.Millisecond)
+			pass(50 * time.Millisecond)
 		}
 	})
 }
@@ -128,7 +128,7 @@ func TestAnotherProcesssRenewalIsNoticedAtOnceByTheRefusedAndTheRested(t *testin
 		w.wx.Revoke(second.Value)
 		third, err := a.Renew(t.Context(), second.Value)
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, third.Value, get(t, b).Value, "the first read after a rest looks before it serves")
 	})
 }
@@ -156,7 +156,7 @@ type late struct {
 
 func (l *late) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if key == "token/"+appID+"/stable" && l.used.CompareAndSwap(false, true) {
-		time.Sleep(l.by)
+		pass(l.by)
 	}
 	return l.Store.Swap(context.WithoutCancel(ctx), key, old, new, ttl)
 }
@@ -171,7 +171,7 @@ func TestALateOlderTokenDoesNotOverwriteANewerOne(t *testing.T) {
 			c, _ := slow.Token(context.Background())
 			done <- c
 		}()
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		quick := w.manager()
 		first := get(t, quick)
 		w.wx.Revoke(first.Value)
@@ -187,11 +187,11 @@ func TestALostReplyLeavesNoDeadClassicTokenBehind(t *testing.T) {
 		w := newWorld(token.Classic)
 		m := w.manager()
 		first := get(t, m)
-		time.Sleep(116 * time.Minute)
+		pass(116 * time.Minute)
 		w.wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
 		for range 10 * 60 {
 			w.live(t, get(t, m))
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		require.NotEqual(t, first.Value, get(t, m).Value)
 		require.Equal(t, 3, w.wx.Calls(oldPath))
@@ -212,7 +212,7 @@ func TestForcedRefreshesAreRationed(t *testing.T) {
 			}
 			current = c
 			forced++
-			time.Sleep(31 * time.Second)
+			pass(31 * time.Second)
 		}
 		require.Equal(t, 20, forced)
 
@@ -220,7 +220,7 @@ func TestForcedRefreshesAreRationed(t *testing.T) {
 		for range 1000 {
 			_, err := m.Renew(t.Context(), current.Value)
 			require.ErrorIs(t, err, token.ErrRationed)
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 		}
 		require.LessOrEqual(t, w.wx.Calls(stablePath)-before, 6, "whoever claims refusals makes us hammer WeChat")
 	})
@@ -237,7 +237,7 @@ func TestForcedRefreshesAreHalfAMinuteApart(t *testing.T) {
 		w.wx.Refuse(second.Value)
 		_, err = m.Renew(t.Context(), second.Value)
 		require.ErrorIs(t, err, token.ErrRationed)
-		time.Sleep(31 * time.Second)
+		pass(31 * time.Second)
 		third, err := m.Renew(t.Context(), second.Value)
 		require.NoError(t, err)
 		w.live(t, third)
@@ -251,7 +251,7 @@ func TestKeepRenewsWithoutBeingRead(t *testing.T) {
 		for range 3 {
 			go w.manager().Keep(ctx)
 		}
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		require.InDelta(t, 12, w.wx.Calls(stablePath), 1)
 		asked := w.wx.Calls(stablePath)
 		w.live(t, get(t, w.manager()))

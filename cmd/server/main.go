@@ -1,12 +1,3 @@
-// Server is the gateway of wetoken as a program: it reads a configuration, and serves the apps in it to our own
-// services (private) and to WeChat and browsers (public).
-//
-//	server -config wetoken.yaml
-//	server -demo
-//
-// Each flag may stand in the environment instead, as WETOKEN_CONFIG, WETOKEN_STORE and so on; flags win over the
-// environment, and both over the file. A configuration that cannot be served is one line on standard error and exit
-// code 2. SIGTERM lets the requests under way finish.
 package main
 
 import (
@@ -19,8 +10,11 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/wetoken/wetoken/gateway"
 )
@@ -28,11 +22,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	logging.Disable() // go-redis prints what its errors say, too
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err == nil || errors.Is(err, errHelp) {
 		return
 	}
-	fmt.Fprintln(os.Stderr, "server:", err)
+	fmt.Fprintln(os.Stderr, "server:", strings.Join(strings.Fields(err.Error()), " ")) // drivers like several lines
 	os.Exit(2)
 }
 
@@ -44,20 +39,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o := gateway.Options{Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
 	if s.demo {
 		o.Config, o.HTTP = demo(s)
-	} else if o.Config, err = readConfig(s.config); err != nil {
-		return err
+	} else if s.config != "" {
+		if o.Config, err = readConfig(s.config); err != nil {
+			return err
+		}
 	}
 	if s.store != "" {
 		o.Config.Store = s.store
 	}
-	if o.Store, err = openStore(o.Config.Store); err != nil {
+	all, err := openStores(o.Config)
+	if err != nil {
 		return err
 	}
+	defer all.close()
+	if s.command != "" {
+		return do(ctx, s, stdout, all)
+	}
+	o.Store, o.Records = all.shared, all.records
 	g, err := gateway.New(o)
 	if err != nil {
 		return err
 	}
-	if err := g.Ping(ctx); err != nil {
+	if err := all.each(func(o *opened) error { return o.check(ctx) }); err != nil {
 		return err
 	}
 	return serve(ctx, g, s, func() {

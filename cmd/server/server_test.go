@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -22,72 +20,6 @@ import (
 
 	"github.com/wetoken/wetoken/wechattest"
 )
-
-// binary is the program under test, built once.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "server")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "server")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		os.Stderr.Write(out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// freeAddress is an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// process is a server that runs.
-type process struct {
-	cmd    *exec.Cmd
-	base   string // of its private side
-	stdout *bufio.Reader
-	log    bytes.Buffer
-}
-
-// start runs the server and waits until it is ready.
-func start(t *testing.T, env []string, args ...string) *process {
-	t.Helper()
-	private := freeAddress(t)
-	p := &process{base: "http://" + private}
-	p.cmd = exec.Command(binary, append(args, "-private", private, "-public", freeAddress(t))...)
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stderr = &p.log
-	out, err := p.cmd.StdoutPipe()
-	require.NoError(t, err)
-	p.stdout = bufio.NewReader(out)
-	require.NoError(t, p.cmd.Start())
-	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Wait() })
-	require.Eventually(t, func() bool {
-		resp, err := http.Get(p.base + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	}, 10*time.Second, 20*time.Millisecond, "the server did not come up")
-	return p
-}
-
-func write(t *testing.T, config string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "wetoken.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
-	return file
-}
 
 func TestTheDemosLinesWorkWhenPasted(t *testing.T) {
 	p := start(t, nil, "-demo")
@@ -159,7 +91,7 @@ func TestAFileIsServedAndSecretsStayOutOfTheLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", body)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, p.cmd.Wait())
+	require.NoError(t, p.wait())
 	for _, hidden := range []string{shopKey, "a-secret-of-this-test", wx.Tokens("wx0123456789abcdef")[0].Value} {
 		require.NotContains(t, p.log.String(), hidden)
 	}
@@ -183,7 +115,7 @@ func TestSIGTERMLetsRequestsUnderWayFinish(t *testing.T) {
 	require.Eventually(t, func() bool { return wx.Calls("/cgi-bin/stable_token") == 1 }, 5*time.Second, 5*time.Millisecond)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, http.StatusOK, <-answered)
-	require.NoError(t, p.cmd.Wait(), "a drained server exits with 0")
+	require.NoError(t, p.wait(), "a drained server exits with 0")
 }
 
 func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
@@ -226,7 +158,7 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, binary, append(args, c.args...)...)
+			cmd := exec.CommandContext(ctx, program("server"), append(args, c.args...)...)
 			cmd.Env = append(append(os.Environ(), env...), c.env...)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr

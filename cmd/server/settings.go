@@ -12,8 +12,9 @@ import (
 
 // settings are the flags, or the environment's word for them.
 type settings struct {
+	command                        string // serve when empty
 	config, public, private, store string
-	demo                           bool
+	demo, plaintext                bool
 	logLevel                       slog.Level
 }
 
@@ -28,6 +29,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.public, "public", "127.0.0.1:8080", "address for WeChat and browsers")
 	f.StringVar(&s.private, "private", "127.0.0.1:8081", "address for our own services")
 	f.StringVar(&s.store, "store", "", "URL of the shared store, in place of the file's (default memory:)")
+	f.BoolVar(&s.plaintext, "plaintext", false, "with seal: seal what was stored before there were master keys, too")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.VisitAll(func(g *flag.Flag) {
 		if value, ok := os.LookupEnv("WETOKEN_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))); ok && err == nil {
@@ -39,17 +41,27 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if err != nil {
 		return s, err
 	}
+	if len(args) > 0 && commands[args[0]] != nil {
+		s.command, args = args[0], args[1:]
+	}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(stderr, "server [migrate|seal] [flags]")
 			f.SetOutput(stderr)
 			f.PrintDefaults()
 		}
 		return s, err
 	}
 	if f.NArg() > 0 {
-		return s, fmt.Errorf("%q is no flag and no command", f.Arg(0))
+		return s, fmt.Errorf("%q is no flag, and no command before the flags; commands are migrate and seal", f.Arg(0))
 	}
-	if !s.demo && s.config == "" {
+	if s.plaintext && s.command != "seal" {
+		return s, errors.New("-plaintext is for the command seal")
+	}
+	if s.command != "" && s.config == "" && s.store == "" {
+		return s, errors.New("-config FILE or -store URL is needed")
+	}
+	if s.command == "" && !s.demo && s.config == "" {
 		return s, errors.New("-config FILE is needed, with apps and keys in it; or try -demo")
 	}
 	return s, nil

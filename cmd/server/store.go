@@ -1,18 +1,132 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"os"
 	"strings"
+	"time"
 
+	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/store/redisstore"
 )
 
-// openStore opens the store that a URL names.
-func openStore(url string) (store.Store, error) {
-	scheme, _, _ := strings.Cut(url, ":")
-	switch scheme {
-	case "", "memory":
-		return new(store.Memory), nil
+// opened is a store that the configuration names.
+type opened struct {
+	store.Store // as it is served from: raw, or what seals it
+
+	name    string // its key in the configuration
+	raw     store.Store
+	sealed  *store.Sealed                   // nil without master keys
+	migrate func(ctx context.Context) error // nil where there are no tables to make
+	own     bool                            // a file that nobody but us prepares
+	close   func() error
+}
+
+// stores are the two of a configuration, which may be one.
+type stores struct{ shared, records *opened }
+
+// openStores opens them. It does not reach for them: check does.
+func openStores(c gateway.Config) (s stores, err error) {
+	var keys store.KeyRing
+	if text, ok := os.LookupEnv("WETOKEN_MASTER_KEYS"); ok {
+		if keys, err = store.ParseKeys(text); err != nil {
+			return s, fmt.Errorf("WETOKEN_MASTER_KEYS: %w", err)
+		}
 	}
-	return nil, fmt.Errorf("store: there is no kind of store %q", scheme)
+	if s.shared, err = openStore("store", cmp.Or(c.Store, "memory:"), keys); err != nil {
+		return s, err
+	}
+	s.records = s.shared
+	if c.Records != "" && c.Records != c.Store {
+		if s.records, err = openStore("records", c.Records, keys); err != nil {
+			s.shared.close()
+		}
+	}
+	return s, err
+}
+
+// each does something to each store, until something fails.
+func (s stores) each(do func(*opened) error) error {
+	if err := do(s.shared); err != nil || s.records == s.shared {
+		return err
+	}
+	return do(s.records)
+}
+
+func (s stores) close() { s.each(func(o *opened) error { o.close(); return nil }) }
+
+// openStore opens the store that a URL names. Its errors show no more of the URL than the scheme, as there may be a
+// password in it.
+func openStore(name, url string, keys store.KeyRing) (*opened, error) {
+	o := &opened{name: name, close: func() error { return nil }}
+	scheme, _, ok := strings.Cut(url, ":")
+	if !ok {
+		return nil, fmt.Errorf("%s: want a URL such as redis://127.0.0.1:6379/0", name)
+	}
+	var err error
+	switch scheme {
+	case "memory":
+		o.raw = new(store.Memory)
+	case "redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster":
+		var s *redisstore.Store
+		if s, err = redisstore.Open(url); err == nil {
+			o.raw, o.close = s, s.Client.Close
+		}
+	case "sqlite", "mysql", "postgres", "postgresql", "oracle":
+		var s database
+		if s, err = openDatabase(scheme, url); err == nil {
+			o.raw, o.close, o.migrate, o.own = s, s.DB.Close, s.Migrate, scheme == "sqlite"
+		}
+	default:
+		return nil, fmt.Errorf("%s: there is no kind of store %q; there are memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres and oracle", name, scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	o.Store = o.raw
+	if keys != nil {
+		o.sealed = &store.Sealed{Store: o.raw, KeyRing: keys}
+		o.Store = o.sealed
+	}
+	return o, nil
+}
+
+// The mark is what stands in each store that a server has used. It tells a later one that its master keys fit.
+const (
+	markKey = "ready" // which the gateway reads to tell whether the store is
+	mark    = "ok"
+)
+
+const checkMax = 5 * time.Second
+
+// check tells whether the server can work with the store, and makes the table of an SQLite file.
+func (o *opened) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkMax)
+	defer cancel()
+	if o.own {
+		if err := o.migrate(ctx); err != nil {
+			return fmt.Errorf("%s: %w", o.name, err)
+		}
+	}
+	raw, _, err := o.raw.Get(ctx, markKey)
+	if err != nil {
+		return fmt.Errorf("%s: cannot be used: %w", o.name, err)
+	}
+	if o.sealed != nil && string(raw) == mark {
+		return fmt.Errorf("%s: WETOKEN_MASTER_KEYS is set, and its values are not sealed: stop all servers and run server seal -plaintext", o.name)
+	}
+	if _, err := o.Swap(ctx, markKey, nil, []byte(mark), 0); err != nil {
+		return fmt.Errorf("%s: cannot be written: %w", o.name, err)
+	}
+	value, _, err := o.Get(ctx, markKey)
+	if err != nil {
+		return fmt.Errorf("%s: WETOKEN_MASTER_KEYS does not fit: %w", o.name, err)
+	}
+	if string(value) != mark {
+		return fmt.Errorf("%s: its values are sealed, and WETOKEN_MASTER_KEYS is not set", o.name)
+	}
+	return nil
 }

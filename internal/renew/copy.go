@@ -41,7 +41,7 @@ func (k *Kept) usable(now time.Time, refused string) bool {
 
 // before is now < t by both clocks: the monotonic one, which no operator can set back, and the wall clock, which goes
 // on while a machine sleeps.
-func before(now, t time.Time) bool { return now.Before(t) && now.Unix() < t.Unix() }
+func before(now, t time.Time) bool { return now.Before(t) && now.UnixMilli() < t.UnixMilli() }
 
 // Copy is one process's warm copy of a credential. Reading it takes no lock while it is good.
 type Copy struct {
@@ -110,7 +110,9 @@ func (c *Copy) get(ctx context.Context) (wechat.Credential, error) {
 		if f.finished() && f.kept != nil {
 			return f.kept.Credential, nil
 		}
-		return h.Credential, nil
+		if before(time.Now(), h.Late) { // it may have ended meanwhile
+			return h.Credential, nil
+		}
 	}
 	if err := f.land(ctx); err != nil {
 		return wechat.Credential{}, err

@@ -114,7 +114,9 @@ func (l *load) renew(ctx context.Context) error {
 		return nil
 	}
 	defer func() {
-		if err := lease.Release(context.WithoutCancel(ctx)); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMax)
+		defer cancel()
+		if err := lease.Release(ctx); err != nil {
 			l.trouble = both(l.trouble, err)
 		}
 	}()

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	oracle "github.com/sijms/go-ora/v2"
+	"modernc.org/sqlite"
+
+	"github.com/wetoken/wetoken/store/sqlstore"
+)
+
+// Limits of a database. The first bounds each call; the others end connections that hang where no call waits for them.
+const (
+	callMax     = 2 * time.Second
+	connectMax  = 2 * time.Second
+	readMax     = 5 * time.Second
+	connections = 5 // of one server to one database; PostgreSQL takes 100 in all
+)
+
+// openDatabase makes a pool of connections, and connects none.
+func openDatabase(scheme, rawURL string) (d database, err error) {
+	var db *sql.DB
+	var dialect sqlstore.Dialect
+	switch scheme {
+	case "sqlite":
+		dialect = sqlstore.SQLite
+		db, err = openSQLite(strings.TrimPrefix(rawURL, "sqlite:"))
+	case "mysql":
+		dialect = sqlstore.MySQL
+		db, err = openMySQL(rawURL)
+	case "oracle":
+		dialect = sqlstore.Oracle
+		db, err = openOracle(rawURL)
+	default:
+		dialect = sqlstore.Postgres
+		db, err = openPostgres(rawURL)
+	}
+	if err != nil {
+		return d, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(30 * time.Minute)
+	return database{&sqlstore.Store{DB: db, Dialect: dialect}}, nil
+}
+
+// readURL reads the URL of a database on a server.
+func readURL(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil { // it would print the whole URL
+		return nil, errors.New("the URL cannot be read; in its user and password, reserved characters are written %XX")
+	}
+	if u.Hostname() == "" || strings.Trim(u.Path, "/") == "" {
+		return nil, fmt.Errorf("the URL must be %s://USER:PASSWORD@HOST[:PORT]/NAME", u.Scheme)
+	}
+	return u, nil
+}
+
+// openSQLite opens a file, which other processes on this machine may have open too.
+func openSQLite(file string) (*sql.DB, error) {
+	if file == "" || strings.HasPrefix(file, "//") && !strings.HasPrefix(file, "///") {
+		return nil, errors.New("the URL must be sqlite:FILE")
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) // SQLite would let everybody read it
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}
+	u.RawQuery = url.Values{"_pragma": {"busy_timeout(1000)", "journal_mode(WAL)"}}.Encode()
+	c, err := sqlite.NewConnector(u.String())
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(c), nil
+}
+
+// openMySQL takes the driver's parameters from the query.
+func openMySQL(rawURL string) (*sql.DB, error) {
+	u, err := readURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	c, err := mysql.ParseDSN("/?" + u.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	c.Net, c.Addr, c.DBName = "tcp", withPort(u, "3306"), strings.Trim(u.Path, "/")
+	c.Timeout = cmp.Or(c.Timeout, connectMax)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, readMax)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, readMax)
+	if !u.Query().Has("interpolateParams") {
+		c.InterpolateParams = true // a statement is one round trip then, not two
+	}
+	c.Logger = &mysql.NopLogger{} // what it has to say is in the errors
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// openPostgres takes what psql takes.
+func openPostgres(rawURL string) (*sql.DB, error) {
+	if _, err := readURL(rawURL); err != nil {
+		return nil, err
+	}
+	c, err := pgx.ParseConfig(rawURL)
+	if err != nil {
+		// It prints the URL, and what it wraps does not.
+		if cause := errors.Unwrap(err); cause != nil {
+			return nil, fmt.Errorf("the URL is not one of PostgreSQL's: %w", cause)
+		}
+		return nil, errors.New("the URL is not one of PostgreSQL's")
+	}
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectMax)
+	return stdlib.OpenDB(*c), nil
+}
+
+// openOracle takes the options of go-ora from the query.
+func openOracle(rawURL string) (*sql.DB, error) {
+	u, err := readURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	u.Host = withPort(u, "1521")
+	q := u.Query()
+	if !q.Has("TIMEOUT") {
+		q.Set("TIMEOUT", fmt.Sprint(int(readMax.Seconds())))
+		u.RawQuery = q.Encode()
+	}
+	if _, err := oracle.ParseConfig(u.String()); err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(oracle.NewConnector(u.String())), nil
+}
+
+func withPort(u *url.URL, port string) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// database is a store in a database whose calls end, and whose errors say when its table has not been made.
+type database struct{ *sqlstore.Store }
+
+func (d database) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	value, ok, err = d.Store.Get(ctx, key)
+	return value, ok, explain(err)
+}
+
+func (d database) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	return explain(d.Store.Set(ctx, key, value, ttl))
+}
+
+func (d database) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	swapped, err = d.Store.Swap(ctx, key, old, new, ttl)
+	return swapped, explain(err)
+}
+
+func (d database) Delete(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	return explain(d.Store.Delete(ctx, key))
+}
+
+// explain says what to do where the table is missing.
+func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var my *mysql.MySQLError
+	var pg *pgconn.PgError
+	if errors.As(err, &my) && my.Number == 1146 || errors.As(err, &pg) && pg.Code == "42P01" || strings.Contains(err.Error(), "ORA-00942") {
+		return fmt.Errorf("its table is missing, which server migrate makes: %w", err)
+	}
+	return err
+}

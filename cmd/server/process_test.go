@@ -1,0 +1,175 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	server "github.com/wetoken/wetoken/cmd/server"
+)
+
+// programs is the folder of the programs under test, server and wechattest, built once.
+var programs string
+
+func program(name string) string { return filepath.Join(programs, name) }
+
+func TestMain(m *testing.M) {
+	runtime.KeepAlive(server.Run)
+	var err error
+	if programs, err = os.MkdirTemp("", "server"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	build := exec.Command("go", "build", "-o", programs, ".", "github.com/wetoken/wetoken/cmd/wechattest")
+	if out, err := build.CombinedOutput(); err != nil {
+		os.Stderr.Write(out)
+		os.Exit(1)
+	}
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
+		err = flag.Set("test.parallel", "9") // tests of clusters wait more than they work
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	}
+	os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// lastPort is the port that was given out last. They are below those that the system gives to connections, so that none
+// is taken between being found free and being listened on.
+var lastPort atomic.Int32
+
+const firstPort, ports = 12000, 20000
+
+// freeAddress is an address that nobody listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	lastPort.CompareAndSwap(0, int32(os.Getpid()*100)) // away from another run at the same time
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+uint32(lastPort.Add(1))%ports)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+// journal is what a process prints, for any goroutine to read.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// process is a server that runs.
+type process struct {
+	cmd    *exec.Cmd
+	base   string // of its private side
+	stdout *bufio.Reader
+	log    journal
+	wait   func() error // for its end
+}
+
+// start runs the server and waits until it is ready.
+func start(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := launch(t, env, args...)
+	p.ready(t)
+	return p
+}
+
+// launch runs the server.
+func launch(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	private := freeAddress(t)
+	p := &process{base: "http://" + private}
+	p.cmd = exec.Command(program("server"), append(args, "-private", private, "-public", freeAddress(t))...)
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = &p.log
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	p.stdout = bufio.NewReader(out)
+	require.NoError(t, p.cmd.Start())
+	p.wait = sync.OnceValue(p.cmd.Wait)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("the log of %s:\n%s", p.base, tail(p.log.String()))
+		}
+	})
+	return p
+}
+
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	p.wait()
+}
+
+func (p *process) ready(t *testing.T) {
+	t.Helper()
+	until(t, 20*time.Second, "the server is ready", func() bool { return p.status("/readyz") == http.StatusOK })
+}
+
+// status is the status of the answer to a GET, or 0.
+func (p *process) status(path string) int {
+	resp, err := http.Get(p.base + path)
+	if err != nil {
+		return 0
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// until asks until something is so, in the goroutine of the test.
+func until(t testing.TB, within time.Duration, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begin := time.Now(); !so(); <-tick.C {
+		if time.Since(begin) > within {
+			t.Fatalf("not so within %s: %s", within, what)
+		}
+	}
+}
+
+func tail(s string) string {
+	if len(s) > 4000 {
+		return "…" + s[len(s)-4000:]
+	}
+	return s
+}
+
+func write(t *testing.T, config string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "wetoken.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+	return file
+}

@@ -1,0 +1,162 @@
+package main_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/store/storetest"
+)
+
+// service is a Redis or a MariaDB of a test alone, which may be stopped, frozen and started empty.
+type service struct {
+	kind, address string
+	dir           string           // with its data
+	program       func() *exec.Cmd // that runs it
+	empty         func() error     // makes dir that of a new one
+	execute       func(ctx context.Context, command string) error
+	hello         string // a command that works once it is ready
+	save          string // one that keeps what it holds through a kill; empty where nothing is needed
+
+	cmd *exec.Cmd
+}
+
+// url leads to the service through an address, which may be a proxy's.
+func (s *service) url(address string) string {
+	if s.kind == "redis" {
+		return "redis://" + address + "/0"
+	}
+	return "mysql://root@" + address + "/wetoken"
+}
+
+// found is the program of a service, or the end of the test.
+func found(t testing.TB, env, name string) string {
+	return storetest.Need(t, env, name, func(name string) error {
+		_, err := exec.LookPath(name)
+		return err
+	})
+}
+
+func newRedis(t testing.TB, args ...string) *service {
+	t.Helper()
+	program := found(t, "WETOKEN_TEST_REDIS_SERVER", "redis-server")
+	s := &service{kind: "redis", address: freeAddress(t), dir: t.TempDir()}
+	host, port, err := net.SplitHostPort(s.address)
+	require.NoError(t, err)
+	args = append([]string{"--bind", host, "--port", port, "--dir", s.dir, "--save", "", "--appendonly", "no", "--rdbcompression", "no"}, args...)
+	s.program = func() *exec.Cmd { return exec.Command(program, args...) }
+	s.empty = func() error { return os.RemoveAll(filepath.Join(s.dir, "dump.rdb")) }
+	s.save = "SAVE"
+	client := redis.NewClient(&redis.Options{Addr: s.address})
+	t.Cleanup(func() { client.Close() })
+	s.execute = func(ctx context.Context, command string) error { return client.Do(ctx, command).Err() }
+	s.hello = "PING"
+	s.start(t)
+	t.Cleanup(s.kill)
+	return s
+}
+
+// pristine is the data of a MariaDB that was never started, made once.
+var pristine = sync.OnceValues(func() (dir string, err error) {
+	dir = filepath.Join(programs, "mariadb")
+	args := append([]string{"--no-defaults", "--datadir=" + dir, "--auth-root-authentication-method=normal", "--skip-test-db"}, asRoot()...)
+	if out, err := exec.Command("mariadb-install-db", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("mariadb-install-db: %w: %s", err, tail(string(out)))
+	}
+	return dir, nil
+})
+
+func newMariaDB(t testing.TB) *service {
+	t.Helper()
+	found(t, "WETOKEN_TEST_MARIADB_INSTALL_DB", "mariadb-install-db")
+	program := found(t, "WETOKEN_TEST_MARIADBD", "mariadbd")
+	first, err := pristine()
+	require.NoError(t, err)
+	s := &service{kind: "mysql", address: freeAddress(t), dir: filepath.Join(t.TempDir(), "data")}
+	host, port, err := net.SplitHostPort(s.address)
+	require.NoError(t, err)
+	args := append([]string{
+		"--no-defaults", "--datadir=" + s.dir, "--bind-address=" + host, "--port=" + port, "--socket=" + filepath.Join(programs, port), // a path that is not too long for one
+		"--innodb-buffer-pool-size=32M", "--skip-name-resolve", "--max-connections=300",
+	}, asRoot()...)
+	s.program = func() *exec.Cmd { return exec.Command(program, args...) }
+	s.empty = func() error { return errors.Join(os.RemoveAll(s.dir), os.CopyFS(s.dir, os.DirFS(first))) }
+	s.execute = func(ctx context.Context, command string) error {
+		c := mysql.NewConfig()
+		c.User, c.Net, c.Addr, c.Logger = "root", "tcp", s.address, &mysql.NopLogger{}
+		connector, err := mysql.NewConnector(c)
+		if err != nil {
+			return err
+		}
+		db := sql.OpenDB(connector)
+		defer db.Close()
+		_, err = db.ExecContext(ctx, command)
+		return err
+	}
+	s.hello = "CREATE DATABASE IF NOT EXISTS wetoken"
+	require.NoError(t, s.empty())
+	s.start(t)
+	t.Cleanup(s.kill)
+	s.migrate(t)
+	return s
+}
+
+// asRoot is what MariaDB asks of root.
+func asRoot() []string {
+	if os.Getuid() == 0 {
+		return []string{"--user=root"}
+	}
+	return nil
+}
+
+// start starts the service with what dir holds, and waits until it answers.
+func (s *service) start(t testing.TB) {
+	t.Helper()
+	s.cmd = s.program()
+	require.NoError(t, s.cmd.Start())
+	until(t, time.Minute, s.kind+" answers", func() bool { return s.execute(t.Context(), s.hello) == nil })
+}
+
+// migrate makes the table where there are tables.
+func (s *service) migrate(t testing.TB) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), program("server"), "migrate", "-store", s.url(s.address)).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func (s *service) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// freeze makes the service hang; thaw lets it go on.
+func (s *service) freeze() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *service) thaw() error   { return s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// holds tells whether the service's files hold a text.
+func holds(t testing.TB, text string, files ...string) bool {
+	t.Helper()
+	require.NotEmpty(t, text)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if strings.Contains(string(data), text) {
+			return true
+		}
+	}
+	return false
+}

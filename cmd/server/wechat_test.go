@@ -1,0 +1,185 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// tokenPath is where the token of an app is fetched. Apps whose names begin with classic have classic tokens.
+func tokenPath(app string) string {
+	if strings.HasPrefix(app, "classic") {
+		return "/cgi-bin/token"
+	}
+	return "/cgi-bin/stable_token"
+}
+
+// weChat is wechattest as a process.
+type weChat struct {
+	url    string
+	client *http.Client
+}
+
+func startWeChat(t testing.TB) *weChat {
+	t.Helper()
+	cmd := exec.Command(program("wechattest"), "-addr", "127.0.0.1:0")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	_, address, ok := strings.Cut(strings.TrimSpace(line), "listening on ")
+	require.True(t, ok, line)
+	return &weChat{url: address, client: newClient(t)}
+}
+
+// newClient is a client that keeps as many connections as there are readers.
+func newClient(t testing.TB) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+}
+
+// call does one of the driving calls.
+func (w *weChat) call(t testing.TB, path string, in, out any) {
+	t.Helper()
+	method, body := "GET", io.Reader(nil)
+	if in != nil {
+		data, err := json.Marshal(in)
+		require.NoError(t, err)
+		method, body = "POST", bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, w.url+"/_wechattest/"+path, body)
+	require.NoError(t, err)
+	resp, err := w.client.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", answer)
+	if out != nil {
+		require.NoError(t, json.Unmarshal(answer, out))
+	}
+}
+
+func (w *weChat) add(t testing.TB, app string, life time.Duration) {
+	t.Helper()
+	w.call(t, "apps", map[string]any{"id": appOf(app), "secret": secretOf(app), "life": life.Seconds()}, nil)
+}
+
+// fail makes the next fetch of an app's token fail as how says.
+func (w *weChat) fail(t testing.TB, app string, how map[string]any) {
+	t.Helper()
+	fault := map[string]any{"path": tokenPath(app), "app": appOf(app), "times": 1}
+	maps.Copy(fault, how)
+	w.call(t, "fail", fault, nil)
+}
+
+// The next fetch hangs, without or after having made a token.
+var (
+	hang = map[string]any{"hang": true}
+	lose = map[string]any{"hang": true, "after_work": true}
+)
+
+// fetches counts the fetches of an app's token.
+func (w *weChat) fetches(t testing.TB, app string) int {
+	t.Helper()
+	var out struct{ Calls int }
+	w.call(t, "calls?path="+tokenPath(app)+"&app="+appOf(app), nil, &out)
+	return out.Calls
+}
+
+// tokens are those that an app was given.
+func (w *weChat) tokens(t testing.TB, app string) (list []wechattest.Token) {
+	t.Helper()
+	w.call(t, "tokens?app="+appOf(app), nil, &list)
+	return list
+}
+
+// use makes a business call with a token, and returns the errcode.
+func (w *weChat) use(token string) (code int, err error) {
+	resp, err := w.client.Get(w.url + "/cgi-bin/getcallbackip?access_token=" + url.QueryEscape(token))
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	var out struct {
+		Code int      `json:"errcode"`
+		IPs  []string `json:"ip_list"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return 0, err
+	}
+	if out.Code == 0 && len(out.IPs) == 0 {
+		return 0, fmt.Errorf("getcallbackip answered nothing")
+	}
+	return out.Code, nil
+}
+
+// door is one server's way to WeChat, where its calls for tokens are counted.
+type door struct {
+	url string
+
+	mu       sync.Mutex
+	fetches  map[string]int // by appid
+	underWay map[string]int
+}
+
+func (w *weChat) door(t testing.TB) *door {
+	t.Helper()
+	target, err := url.Parse(w.url)
+	require.NoError(t, err)
+	d := &door{fetches: map[string]int{}, underWay: map[string]int{}}
+	forward := httputil.NewSingleHostReverseProxy(target)
+	forward.Transport = w.client.Transport
+	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fetch := struct{ AppID string }{r.URL.Query().Get("appid")}
+		if r.Method == "POST" {
+			body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+			json.Unmarshal(body, &fetch)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		d.count(fetch.AppID, 1)
+		defer d.count(fetch.AppID, -1)
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	d.url = srv.URL
+	return d
+}
+
+func (d *door) count(id string, more int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.underWay[id] += more
+	if more > 0 {
+		d.fetches[id]++
+	}
+}
+
+func (d *door) of(id string) (fetches, underWay int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fetches[id], d.underWay[id]
+}

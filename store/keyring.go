@@ -1,0 +1,127 @@
+package store
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// KeyRing is the secret keys of a [Sealed] store, of 32 bytes each, the current one first and the previous ones after
+// it. It does not show itself when printed, logged or encoded.
+type KeyRing [][]byte
+
+// ParseKeys reads keys in base64, standard or URL-safe, padded or not, with commas between them and the current one
+// first. Such a key is made by: openssl rand -base64 32
+func ParseKeys(s string) (KeyRing, error) {
+	var ring KeyRing
+	for i, field := range strings.Split(s, ",") {
+		field = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(strings.TrimSpace(field), "="))
+		key, err := base64.RawStdEncoding.DecodeString(field)
+		if err != nil {
+			return nil, fmt.Errorf("store: parse keys: key %d is not base64", i+1)
+		}
+		if len(key) != keySize {
+			return nil, fmt.Errorf("store: parse keys: key %d has %d bytes and must have %d", i+1, len(key), keySize)
+		}
+		ring = append(ring, key)
+	}
+	return ring, nil
+}
+
+// Format prints how many keys there are.
+func (r KeyRing) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "KeyRing(%d keys)", len(r)) }
+
+// MarshalText keeps the keys out of JSON and logs.
+func (r KeyRing) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "KeyRing(%d keys)", len(r)), nil
+}
+
+// A sealed value is magic, the id of its key, a nonce, and the value under AES-256-GCM with everything before it and
+// the name it is stored under as associated data. The first byte of magic is in no UTF-8 text, the last is the version.
+const (
+	keySize   = 32
+	magic     = "\xffWT\x01"
+	idSize    = 4
+	nonceSize = 12
+	tagSize   = 16
+	frameSize = len(magic) + idSize + nonceSize + tagSize
+)
+
+// sealer seals under one key.
+type sealer struct {
+	id   string
+	aead cipher.AEAD
+}
+
+func (r KeyRing) sealers() ([]sealer, error) {
+	if len(r) == 0 {
+		return nil, fmt.Errorf("store: sealed: KeyRing is empty: give at least one key, of %d bytes", keySize)
+	}
+	var all []sealer
+	for i, key := range r {
+		if len(key) != keySize {
+			return nil, fmt.Errorf("store: sealed: key %d of KeyRing has %d bytes and must have %d", i+1, len(key), keySize)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, fmt.Errorf("store: sealed: key %d of KeyRing: %w", i+1, err)
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, fmt.Errorf("store: sealed: key %d of KeyRing: %w", i+1, err)
+		}
+		sum := sha256.Sum256(append([]byte("wetoken key id\x00"), key...))
+		all = append(all, sealer{id: string(sum[:idSize]), aead: aead})
+	}
+	return all, nil
+}
+
+func (k sealer) seal(name string, value []byte) ([]byte, error) {
+	out := make([]byte, 0, frameSize+len(value))
+	out = append(append(out, magic...), k.id...)
+	head := len(out)
+	out = out[:head+nonceSize]
+	if _, err := io.ReadFull(rand.Reader, out[head:]); err != nil {
+		return nil, fmt.Errorf("store: sealed: read random bytes: %w", err)
+	}
+	return k.aead.Seal(out, out[head:], value, append(out[:head:head], name...)), nil
+}
+
+var (
+	errPlain    = errors.New("store: sealed: the value is not sealed (Plaintext would accept it)")
+	errKey      = errors.New("store: sealed: the value is sealed with a key that is not in KeyRing")
+	errTampered = errors.New("store: sealed: the value was changed, cut short or moved from another key")
+)
+
+// unseal returns the value in raw and whether the first of keys sealed it. plain accepts what was never sealed.
+func unseal(keys []sealer, name string, raw []byte, plain bool) (value []byte, current bool, err error) {
+	if !bytes.HasPrefix(raw, []byte(magic)) {
+		if !plain {
+			return nil, false, errPlain
+		}
+		return raw, false, nil
+	}
+	if len(raw) < frameSize {
+		return nil, false, errTampered
+	}
+	head := len(magic) + idSize
+	err = errKey
+	for i, k := range keys {
+		if k.id != string(raw[len(magic):head]) {
+			continue
+		}
+		value, openErr := k.aead.Open([]byte{}, raw[head:head+nonceSize], raw[head+nonceSize:], append(raw[:head:head], name...))
+		if openErr == nil {
+			return value, i == 0, nil
+		}
+		err = errTampered
+	}
+	return nil, false, err
+}

@@ -1,0 +1,4 @@
+package redisstore
+
+// Parse shows what Open makes of a URL.
+var Parse = parse

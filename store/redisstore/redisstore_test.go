@@ -1,0 +1,352 @@
+package redisstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/store/redisstore"
+	"github.com/wetoken/wetoken/store/storetest"
+)
+
+// mini starts a Redis in this process whose clock runs with the machine's.
+func mini(t testing.TB) *miniredis.Miniredis {
+	t.Helper()
+	m := miniredis.NewMiniRedis()
+	require.NoError(t, m.Start())
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-stop:
+				return
+			case now := <-tick.C:
+				m.FastForward(now.Sub(last))
+				last = now
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		close(stop)
+		<-stopped
+		m.Close()
+	})
+	return m
+}
+
+// open opens url, and closes it with t.
+func open(t testing.TB, url string) *redisstore.Store {
+	t.Helper()
+	s, err := redisstore.Open(url)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Client.Close() })
+	return s
+}
+
+// part gives t a prefix of its own in what url leads to, with characters that a pattern would trip over.
+func part(t testing.TB, url string) *redisstore.Store {
+	t.Helper()
+	s := open(t, url)
+	s.Prefix = `wetoken-test[*?\]-` + rand.Text() + ":"
+	t.Cleanup(func() {
+		for key, err := range s.Keys(context.Background(), "") {
+			if err != nil {
+				return
+			}
+			_ = s.Delete(context.Background(), key)
+		}
+	})
+	return s
+}
+
+// real returns the address of the machine's Redis.
+func real(t testing.TB) string {
+	t.Helper()
+	return storetest.Need(t, "WETOKEN_TEST_REDIS", "127.0.0.1:6379", func(address string) error {
+		s, err := redisstore.Open("redis://" + address)
+		if err != nil {
+			return err
+		}
+		defer s.Client.Close()
+		return s.Client.Ping(t.Context()).Err()
+	})
+}
+
+func TestMiniredisKeepsItsWord(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, "redis://"+mini(t).Addr()) })
+}
+
+func TestRedisKeepsItsWord(t *testing.T) {
+	address := real(t)
+	storetest.Run(t, func(t *testing.T) store.Store { return part(t, "redis://"+address) })
+}
+
+// count counts the commands that a client sends, and the round trips that takes.
+type count struct{ commands, trips atomic.Int32 }
+
+func (c *count) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *count) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.commands.Add(1)
+		c.trips.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *count) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.commands.Add(int32(len(cmds)))
+		c.trips.Add(1)
+		return next(ctx, cmds)
+	}
+}
+
+func TestEachMethodIsOneCommand(t *testing.T) {
+	m := mini(t)
+	s := open(t, "redis://"+m.Addr())
+	swaps := []func() (bool, error){
+		func() (bool, error) { return s.Swap(t.Context(), "k", nil, []byte("v"), time.Hour) },
+		func() (bool, error) { return s.Swap(t.Context(), "k", []byte("v"), []byte("v"), -1) },
+		func() (bool, error) { return s.Swap(t.Context(), "k", []byte("v"), nil, 0) },
+		func() (bool, error) { return s.Swap(t.Context(), "k", nil, nil, 0) },
+	}
+	for _, swap := range swaps { // the server learns the scripts
+		_, err := swap()
+		require.NoError(t, err)
+	}
+	sent := new(count)
+	s.Client.AddHook(sent)
+	one := func(what string) {
+		t.Helper()
+		require.EqualValues(t, 1, sent.commands.Swap(0), what)
+		require.EqualValues(t, 1, sent.trips.Swap(0), what)
+	}
+	before := m.CommandCount()
+	require.NoError(t, s.Set(t.Context(), "g", []byte("v"), time.Hour))
+	one("Set")
+	_, _, err := s.Get(t.Context(), "g")
+	require.NoError(t, err)
+	one("Get")
+	require.NoError(t, s.Delete(t.Context(), "g"))
+	one("Delete")
+	require.Equal(t, 3, m.CommandCount()-before, "and the server saw no others")
+	for i, swap := range swaps {
+		swapped, err := swap()
+		require.NoError(t, err)
+		require.True(t, swapped)
+		one(fmt.Sprint("Swap ", i))
+	}
+}
+
+func TestServerThatForgotTheScriptsLearnsThemAgain(t *testing.T) {
+	m := mini(t)
+	s := open(t, "redis://"+m.Addr())
+	for range 2 {
+		require.NoError(t, s.Set(t.Context(), "k", []byte("v"), 0))
+		for _, new := range [][]byte{[]byte("v"), nil} {
+			swapped, err := s.Swap(t.Context(), "k", []byte("v"), new, 0)
+			require.NoError(t, err)
+			require.True(t, swapped)
+		}
+		require.NoError(t, s.Client.ScriptFlush(t.Context()).Err())
+	}
+}
+
+func TestLivesAreRoundedUpToMilliseconds(t *testing.T) {
+	m := miniredis.RunT(t) // its clock stands
+	s := open(t, "redis://"+m.Addr())
+	for ttl, want := range map[time.Duration]time.Duration{
+		1:                              time.Millisecond,
+		time.Millisecond:               time.Millisecond,
+		1500 * time.Microsecond:        2 * time.Millisecond,
+		time.Second:                    time.Second,
+		time.Hour + time.Nanosecond:    time.Hour + time.Millisecond,
+		100 * 365 * 24 * time.Hour:     100 * 365 * 24 * time.Hour,
+		0:                              0,
+		90*time.Minute + 5*time.Second: 90*time.Minute + 5*time.Second,
+	} {
+		require.NoError(t, s.Set(t.Context(), "set", []byte("v"), ttl))
+		require.Equal(t, want, m.TTL("set"))
+
+		m.Del("add")
+		_, err := s.Swap(t.Context(), "add", nil, []byte("v"), ttl)
+		require.NoError(t, err)
+		require.Equal(t, want, m.TTL("add"))
+
+		_, err = s.Swap(t.Context(), "add", []byte("v"), []byte("w"), -1)
+		require.NoError(t, err)
+		require.Equal(t, want, m.TTL("add"))
+
+		require.NoError(t, m.Set("swap", "v"))
+		_, err = s.Swap(t.Context(), "swap", []byte("v"), []byte("w"), ttl)
+		require.NoError(t, err)
+		require.Equal(t, want, m.TTL("swap"))
+	}
+}
+
+// lossy is a connection that loses the answer to what was sent while armed, once the server has given it.
+type lossy struct {
+	net.Conn
+	armed *atomic.Bool
+	lose  atomic.Bool
+}
+
+func (l *lossy) Write(p []byte) (int, error) {
+	if l.armed.CompareAndSwap(true, false) {
+		l.lose.Store(true)
+	}
+	return l.Conn.Write(p)
+}
+
+func (l *lossy) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if err == nil && l.lose.Load() {
+		l.Close()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+func TestSwapWhoseAnswerIsLostIsAnErrorAndNotADenial(t *testing.T) {
+	m := mini(t)
+	var armed atomic.Bool
+	s := &redisstore.Store{Client: redis.NewClient(&redis.Options{
+		Addr:       m.Addr(),
+		MaxRetries: 3, // as by default: the client would ask again and be told that the key is there
+		Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return &lossy{Conn: conn, armed: &armed}, err
+		},
+	})}
+	defer s.Client.Close()
+	steps := [][2][]byte{{nil, []byte("v")}, {[]byte("v"), []byte("w")}, {[]byte("w"), nil}}
+	for _, step := range steps { // the server learns the scripts
+		swapped, err := s.Swap(t.Context(), "k", step[0], step[1], time.Hour)
+		require.NoError(t, err)
+		require.True(t, swapped)
+	}
+	for _, step := range steps {
+		_, _, err := s.Get(t.Context(), "k") // a connection stands
+		require.NoError(t, err)
+		armed.Store(true)
+		_, err = s.Swap(t.Context(), "k", step[0], step[1], time.Hour)
+		require.False(t, armed.Load())
+		require.Error(t, err)
+		value, _, err := s.Get(t.Context(), "k")
+		require.NoError(t, err)
+		require.Equal(t, string(step[1]), string(value), "the server did it")
+	}
+}
+
+func TestReadWhoseAnswerIsLostIsAskedForAgain(t *testing.T) {
+	m := mini(t)
+	require.NoError(t, m.Set("k", "v"))
+	var armed atomic.Bool
+	s := open(t, "redis://"+m.Addr())
+	o := *s.Client.(*redis.Client).Options()
+	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return &lossy{Conn: conn, armed: &armed}, err
+	}
+	s = &redisstore.Store{Client: redis.NewClient(&o)}
+	defer s.Client.Close()
+	require.NoError(t, s.Client.Ping(t.Context()).Err())
+	armed.Store(true)
+	value, ok, err := s.Get(t.Context(), "k")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "v", string(value))
+	require.False(t, armed.Load())
+}
+
+func TestErrorsShowNoPassword(t *testing.T) {
+	m := mini(t)
+	m.RequireUserAuth("user", "right")
+	s := open(t, "redis://user:correct-horse@"+m.Addr())
+	_, ok, err := s.Get(t.Context(), "k")
+	require.ErrorContains(t, err, "redisstore: get: ")
+	require.False(t, ok)
+	require.NotContains(t, err.Error(), "horse")
+
+	gone := open(t, "redis://user:correct-horse@127.0.0.1:1")
+	_, err = gone.Swap(t.Context(), "k", nil, []byte("battery-staple"), 0)
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "horse")
+	require.NotContains(t, err.Error(), "staple")
+}
+
+func TestStoreWithoutClientSaysSo(t *testing.T) {
+	s := new(redisstore.Store)
+	_, _, err := s.Get(t.Context(), "k")
+	require.ErrorContains(t, err, "Client is nil")
+	for _, err := range s.Keys(t.Context(), "") {
+		require.ErrorContains(t, err, "Client is nil")
+	}
+}
+
+func TestKeyOfAnotherKindIsAnError(t *testing.T) {
+	m := mini(t)
+	_, err := m.Push("list", "v")
+	require.NoError(t, err)
+	s := open(t, "redis://"+m.Addr())
+	_, ok, err := s.Get(t.Context(), "list")
+	require.ErrorContains(t, err, "WRONGTYPE")
+	require.False(t, ok)
+	_, err = s.Swap(t.Context(), "list", []byte("v"), nil, 0)
+	require.Error(t, err)
+}
+
+func TestKeysOfOthersAreLeftOut(t *testing.T) {
+	m := mini(t)
+	a, b := open(t, "redis://"+m.Addr()+"?prefix=a*"), open(t, "redis://"+m.Addr()+"?prefix=a%3F")
+	require.NoError(t, a.Set(t.Context(), "1", nil, 0))
+	require.NoError(t, b.Set(t.Context(), "2", nil, 0))
+	require.ElementsMatch(t, []string{"a*1", "a?2"}, m.Keys())
+	for key, err := range a.Keys(t.Context(), "") {
+		require.NoError(t, err)
+		require.Equal(t, "1", key)
+	}
+	_, ok, err := a.Get(t.Context(), "2")
+	require.NoError(t, err)
+	require.False(t, ok)
+}
+
+func TestRingKeepsKeysApart(t *testing.T) {
+	addrs := map[string]string{}
+	for i := range 3 {
+		addrs[fmt.Sprint("server", i)] = mini(t).Addr()
+	}
+	s := &redisstore.Store{Client: redis.NewRing(&redis.RingOptions{Addrs: addrs})}
+	defer s.Client.Close()
+	var want []string
+	for i := range 30 {
+		want = append(want, fmt.Sprint("k/", i))
+		swapped, err := s.Swap(t.Context(), want[i], nil, []byte("v"), time.Hour)
+		require.NoError(t, err)
+		require.True(t, swapped)
+		swapped, err = s.Swap(t.Context(), want[i], []byte("v"), []byte("w"), time.Hour)
+		require.NoError(t, err)
+		require.True(t, swapped)
+	}
+	var got []string
+	for key, err := range s.Keys(t.Context(), "k/") {
+		require.NoError(t, err)
+		got = append(got, key)
+	}
+	require.ElementsMatch(t, want, got)
+}

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+)
+
+// Sealed is a Store that encrypts each value before another Store sees it, with AES-256-GCM. Whoever reads that store
+// learns the keys' names and how long the values are. Whoever writes to it can remove values and put back older ones
+// of the same key, but can neither make one nor move one to another key: such a value is an error, never a miss.
+//
+//	keys, err := store.ParseKeys(os.Getenv("STORE_KEYS"))
+//	…
+//	s := &store.Sealed{Store: shared, KeyRing: keys}
+//
+// To change the key while processes restart one by one, give every process the ring (old, new), then (new, old); run
+// [Sealed.Reseal]; then give every process (new). One key is good for 4000 million writes.
+//
+// Set the fields before first use; it is then safe for concurrent use.
+type Sealed struct {
+	Store   Store
+	KeyRing KeyRing // the first key seals, all of them open
+
+	// Plaintext accepts values that were stored before the store was sealed, until Reseal has been run. Meanwhile
+	// whoever writes to the other store can plant a value. Default: such a value is an error.
+	Plaintext bool
+
+	once    sync.Once
+	sealers []sealer
+	err     error
+}
+
+var _ Store = (*Sealed)(nil)
+
+func (s *Sealed) open() ([]sealer, error) {
+	s.once.Do(func() { s.sealers, s.err = s.KeyRing.sealers() })
+	return s.sealers, s.err
+}
+
+// Format prints how many keys there are, and none of them.
+func (s *Sealed) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "Sealed(%d keys)", len(s.KeyRing)) }
+
+// Get returns the value of key, opened.
+func (s *Sealed) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	keys, err := s.open()
+	if err != nil {
+		return nil, false, err
+	}
+	raw, ok, err := s.Store.Get(ctx, key)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	value, _, err = unseal(keys, key, raw, s.Plaintext)
+	return value, err == nil, err
+}
+
+// Set seals value and writes it.
+func (s *Sealed) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	keys, err := s.open()
+	if err != nil {
+		return err
+	}
+	raw, err := keys[0].seal(key, value)
+	if err != nil {
+		return err
+	}
+	return s.Store.Set(ctx, key, raw, ttl)
+}
+
+// Swap opens what is stored, compares it with old, and swaps the sealed bytes, again if they have changed meanwhile.
+func (s *Sealed) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
+	keys, err := s.open()
+	if err != nil {
+		return false, err
+	}
+	var sealed []byte
+	if new != nil {
+		if sealed, err = keys[0].seal(key, new); err != nil {
+			return false, err
+		}
+	}
+	if old == nil {
+		return s.Store.Swap(ctx, key, nil, sealed, ttl)
+	}
+	for {
+		raw, ok, err := s.Store.Get(ctx, key)
+		if err != nil || !ok {
+			return false, err
+		}
+		value, _, err := unseal(keys, key, raw, s.Plaintext)
+		if err != nil {
+			return false, err
+		}
+		if subtle.ConstantTimeCompare(value, old) != 1 {
+			return false, nil
+		}
+		// No two sealed values are alike, so raw stands for this very write of old.
+		if swapped, err = s.Store.Swap(ctx, key, raw, sealed, ttl); err != nil || swapped {
+			return swapped, err
+		}
+	}
+}
+
+// Delete removes key.
+func (s *Sealed) Delete(ctx context.Context, key string) error { return s.Store.Delete(ctx, key) }
+
+// Keys yields the keys, whose names are not sealed.
+func (s *Sealed) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return s.Store.Keys(ctx, prefix)
+}
+
+// Reseal seals with the current key what was sealed with a previous one, or with none where Plaintext is set, while
+// others read and write, and returns how many values that were. Lives stay as they are. It can be run again at any
+// time, and on several machines. A value that cannot be opened is left alone, and the error names the first such key
+// once all others are done.
+func (s *Sealed) Reseal(ctx context.Context) (n int, err error) {
+	keys, err := s.open()
+	if err != nil {
+		return 0, err
+	}
+	var first error
+	bad := 0
+	for key, err := range s.Store.Keys(ctx, "") {
+		if err != nil {
+			return n, fmt.Errorf("store: reseal: %w", err)
+		}
+		done, err := s.reseal(ctx, keys, key)
+		switch {
+		case err == nil && done:
+			n++
+		case err == nil:
+		case errors.Is(err, errPlain), errors.Is(err, errKey), errors.Is(err, errTampered):
+			if bad++; first == nil {
+				first = fmt.Errorf("the first is %q: %w", key, err)
+			}
+		default:
+			return n, fmt.Errorf("store: reseal: %w", err)
+		}
+	}
+	if bad > 0 {
+		return n, fmt.Errorf("store: reseal: %d values cannot be opened, %w", bad, first)
+	}
+	return n, nil
+}
+
+func (s *Sealed) reseal(ctx context.Context, keys []sealer, key string) (done bool, err error) {
+	for {
+		raw, ok, err := s.Store.Get(ctx, key)
+		if err != nil || !ok {
+			return false, err
+		}
+		value, current, err := unseal(keys, key, raw, s.Plaintext)
+		if err != nil || current {
+			return false, err
+		}
+		sealed, err := keys[0].seal(key, value)
+		if err != nil {
+			return false, err
+		}
+		// What has changed meanwhile is looked at again: another process may still seal with a previous key.
+		if swapped, err := s.Store.Swap(ctx, key, raw, sealed, -1); err != nil || swapped {
+			return swapped, err
+		}
+	}
+}
