@@ -42,6 +42,10 @@ func (s *Server) control(r *http.Request, name string) reply {
 		answer = append([]Token{}, s.Tokens(q.Get("app"))...)
 	case "GET sent":
 		answer = s.controlSent()
+	case "POST push":
+		answer, err = controlPush(r)
+	case "POST push/verify":
+		err = controlVerify(r)
 	default:
 		if people, known, failed := s.controlPeople(r, name); known {
 			answer, err = people, failed

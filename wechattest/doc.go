@@ -37,12 +37,37 @@
 // Beijing's, a body above 1 MiB answers 45002 and an upload above 10 MiB 45001, a ticket stays the same until the window
 // is reached, and a WeCom secret that is frozen answers 50003.
 //
+// # Messages and events
+//
+// A [Callback] sends them to an app: encrypted or not, again when it is not answered with status 200 within five
+// seconds, three times in all. A try begins five seconds after the one before, however soon that failed. The reply is
+// verified and read as strictly as WeChat does, and what the user would see is told.
+//
+// # Logging in
+//
+// On open.weixin.qq.com the pages connect/oauth2/authorize and connect/qrconnect, on login.work.weixin.qq.com the page
+// wwlogin/sso/login: they refuse parameters out of WeChat's order and a host other than [App.RedirectDomain] (10003), and
+// ask the [Person] who browses for consent, on a page with buttons unless [Server.Browse] says how it is answered. A code
+// works once, for 5 minutes, a website's for 10. Then sns/oauth2/access_token and refresh_token, sns/userinfo, sns/auth;
+// in WeCom auth/getuserinfo and getuserdetail; for mini programs, to which [Server.MiniCode] and [Server.PhoneCode] give
+// codes, sns/jscode2session, wxa/checksession, wxa/resetusersessionkey and wxa/business/getuserphonenumber. Each
+// jscode2session makes a new session_key. Expired codes answer 42003, though WeChat mostly says 40029.
+//
+// On res.wx.qq.com the script open/js/jweixin-1.6.0.js, which has wx.config, wx.agentConfig, wx.addCard and wx.chooseCard
+// judged by the Server it was loaded from, as WeChat's judges them: config:ok, config:invalid signature, config:invalid
+// url domain. Other calls succeed when they are in jsApiList, and do nothing.
+//
 // # Driving it over HTTP
 //
 // These calls take and answer JSON with the field names of the Go types; durations are seconds. They are refused under
 // WeChat's own host names.
 //
 //	POST /_wechattest/apps     {"id","secret","kind","agent_id","life","ips",…}          adds or changes an app
+//	POST /_wechattest/people   {"name","nickname","headimgurl","phone","userid",…}       adds or changes a Person
+//	POST /_wechattest/browse   {"person","consent"}                                      consent: ask, allow, deny, snapshot
+//	GET  /_wechattest/openid?app=&person=                                                {"openid"}
+//	POST /_wechattest/mini_code, phone_code   {"app","person"}                           {"code"}
+//	POST /_wechattest/user_data, phone_data   {"app","person"}                           an OpenData
 //	POST /_wechattest/fail     {"path","app","times","code","status","cut","hang","delay","after_work",…}
 //	POST /_wechattest/heal                                                               ends all faults
 //	POST /_wechattest/revoke   {"token"}                                                 40001, and a new one is given
@@ -52,6 +77,8 @@
 //	GET  /_wechattest/calls?path=&app=                                                   {"calls":3}
 //	GET  /_wechattest/tokens?app=                                                        a list of Token
 //	GET  /_wechattest/sent                                                               a list of Message
+//	POST /_wechattest/push     {"app","url","token","aes_key","kind","mode",…,"push":{"from","content","event",…}}   answers a Pushed, when it is over
+//	POST /_wechattest/push/verify  {"app","url","token",…}                               checks a callback URL
 //
 // Anybody who reaches the Server may call them: keep it on a loopback address or a test network.
 package wechattest

@@ -41,6 +41,7 @@ type Outbox struct {
 type Item struct {
 	ID          string    `json:"id"`     // adding an item that already waits for the same target does nothing
 	Target      string    `json:"target"` // the address; items of one target wait together while it fails
+	Query       string    `json:"query"`  // goes with the address, and makes no other target of it
 	ContentType string    `json:"type"`
 	Body        []byte    `json:"body"`
 	Added       time.Time `json:"added"` // set by Add

@@ -62,8 +62,8 @@ func (s *Sender) do(r *http.Request) ([]byte, error) {
 	client := *s.client()
 	client.Jar, client.CheckRedirect = nil, stay
 	resp, err := client.Do(r)
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		err = u.Err
+	for u := (*url.Error)(nil); errors.As(err, &u); {
+		err = u.Err // without the URL
 	}
 	if err != nil {
 		return nil, err

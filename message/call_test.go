@@ -1,0 +1,72 @@
+package message_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func TestCallsGoToTheAppsHostsAndNowhereElse(t *testing.T) {
+	inside := make(chan struct{}, 10)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside <- struct{}{}
+		io.WriteString(w, replyJSON("inside "+r.URL.Query().Get("appid")))
+	}))
+	defer web.Close()
+	address := strings.TrimPrefix(web.URL, "http://")
+	local := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method == "POST" && r.URL.Path == "/user" && strings.HasPrefix(string(body), `{"ToUserName"`) {
+			io.WriteString(w, replyJSON("local "+r.URL.Query().Get("encrypt_type")))
+		}
+	})
+	build := func(private bool) *message.Receiver {
+		in, _ := receiver(t, func(c *message.Config) {
+			c.Hosts, c.AllowPrivate = []string{address}, private
+		})
+		return in
+	}
+	one := func(in *message.Receiver, local http.Handler, calls ...string) wechattest.Pushed {
+		c := callback(in.Calls(message.FormJSON, local))
+		c.URL, c.Tries = "http://wx.example/msg?"+url.Values{"call": calls}.Encode(), 1
+		require.NoError(t, c.Verify(t.Context()))
+		return push(t, c, wechattest.Push{Content: "hi"})
+	}
+
+	require.Equal(t, "inside "+official().id, one(build(true), nil, address+"/x").Shown)
+	require.Equal(t, "inside "+official().id, one(build(true), nil, "http://"+address+"/x?y=1#z").Shown)
+	require.Equal(t, "local aes", one(build(false), local, "/user").Shown)
+	require.Equal(t, "local aes", one(build(true), local, "/elsewhere", "/user").Shown)
+	require.Len(t, inside, 2)
+	for range 2 {
+		<-inside
+	}
+	p := one(build(false), nil, address+"/x")
+	require.Equal(t, 500, p.Tries[0].Status, "its address is private")
+	for _, call := range []string{"http://evil.example/", "evil.example", "http://" + address + "@evil.example/", "//" + address, "/user",
+		"https://evil.example\\@" + address + "/", "file:///etc/passwd", "http://127.0.0.1/", "", "gopher://" + address + "/"} {
+		p := one(build(true), nil, call)
+		require.Equal(t, 403, p.Tries[0].Status, call)
+		require.Contains(t, p.Tries[0].Body, "-40302")
+	}
+	panicking := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	require.Equal(t, 500, one(build(true), panicking, "/user").Tries[0].Status)
+	require.Equal(t, 403, one(build(true), local, strings.Split(strings.Repeat("/user ", 17), " ")...).Tries[0].Status)
+	require.Empty(t, inside)
+
+	rec := serve(build(true).Calls(message.FormXML, nil), "POST", url.Values{"call": {"http://evil.example/"}}, "<xml/>")
+	require.Equal(t, 401, rec.Code, "who has no signature learns nothing about hosts")
+	in := build(true)
+	query, body := official().send(hello)
+	query.Set("call", "http://"+address)
+	require.Equal(t, "success", post(in, query, body).Body.String(), "the ordinary route takes no calls")
+	require.Empty(t, inside)
+}

@@ -1,0 +1,53 @@
+package message_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/wetoken/wetoken/message"
+)
+
+func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
+	good := official().config()
+	for _, c := range []struct {
+		change func(*message.Config)
+		want   string
+	}{
+		{func(c *message.Config) { c.AppID = "" }, "Config.AppID"},
+		{func(c *message.Config) { c.AppID = " wx1" }, "Config.AppID begins or ends with a blank"},
+		{func(c *message.Config) { c.Token = "" }, "Config.Token"},
+		{func(c *message.Config) { c.Token += "\n" }, "Config.Token"},
+		{func(c *message.Config) { c.PreviousToken = " x" }, "Config.PreviousToken"},
+		{func(c *message.Config) { c.EncodingAESKey = sampleKey[1:] }, "Config.EncodingAESKey is not an EncodingAESKey: it has 42 characters"},
+		{func(c *message.Config) { c.EncodingAESKey = sampleKey + "=" }, "44 characters"},
+		{func(c *message.Config) { c.EncodingAESKey = strings.Repeat("?", 43) }, "Config.EncodingAESKey"},
+		{func(c *message.Config) { c.EncodingAESKey = sampleKey[:40] + "\n\n\n" }, "Config.EncodingAESKey"},
+		{func(c *message.Config) { c.PreviousAESKey = "short" }, "Config.PreviousAESKey"},
+		{func(c *message.Config) { c.EncodingAESKey, c.Mode = "", message.Secure }, "Config.EncodingAESKey is empty"},
+		{func(c *message.Config) { c.EncodingAESKey, c.Mode = "", message.Compatible }, "Config.EncodingAESKey is empty"},
+		{func(c *message.Config) { c.EncodingAESKey, c.PreviousAESKey = "", sampleKey }, "Config.EncodingAESKey is empty"},
+		{func(c *message.Config) { c.Mode = "secret" }, `Config.Mode is "secret"`},
+	} {
+		config := good
+		c.change(&config)
+		in, err := message.New(config)
+		require.ErrorContains(t, err, c.want)
+		require.ErrorContains(t, err, "message: ")
+		require.NotContains(t, err.Error(), sampleKey[:20], "an error holds no secret")
+		require.Nil(t, in)
+	}
+	_, err := message.New(good)
+	require.NoError(t, err)
+}
+
+func TestKeysWithSpareBitsAreTaken(t *testing.T) {
+	for _, key := range []string{sampleKey, strings.Repeat("A", 42) + "G", strings.Repeat("/", 42) + "/"} {
+		w := official()
+		w.key = key
+		query, body := w.send("<xml><MsgType>text</MsgType></xml>")
+		m, err := w.inbox(t).Open(query, body)
+		require.NoError(t, err)
+		require.Equal(t, "text", m.MsgType)
+	}
+}

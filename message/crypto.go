@@ -1,0 +1,119 @@
+package message
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha1"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+)
+
+// WeChat's encryption, the same for every kind of account (消息加解密):
+// base64(AES-256-CBC(16 random bytes, length in 4 bytes, text, receiver, padding)), the IV being the key's first half.
+// https://developer.work.weixin.qq.com/document/path/91144
+const (
+	headerSize  = 16 + 4
+	paddingSize = 32 // of PKCS #7; not the cipher's 16
+)
+
+// aesKey is one EncodingAESKey made ready. It is safe for concurrent use.
+type aesKey struct {
+	block cipher.Block
+	iv    [aes.BlockSize]byte
+}
+
+func parseKey(encodingAESKey string) (*aesKey, error) {
+	if n := len(encodingAESKey); n != 43 {
+		return nil, fmt.Errorf("it has %d characters, WeChat's have 43", n)
+	}
+	// 43 characters are 258 bits for 256: the last two are often not zero, and must not be checked.
+	raw, err := base64.StdEncoding.DecodeString(encodingAESKey + "=")
+	if err != nil || len(raw) != 32 {
+		return nil, fmt.Errorf("it has characters other than A-Z, a-z, 0-9, + and /")
+	}
+	k := &aesKey{iv: [aes.BlockSize]byte(raw)}
+	k.block, err = aes.NewCipher(raw)
+	return k, err
+}
+
+// open decrypts base64 text. What it returns has its own memory.
+func (k *aesKey) open(sealed string) (text, receiver []byte, err error) {
+	b, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: not base64", ErrSeal)
+	}
+	if len(b) < paddingSize || len(b)%aes.BlockSize != 0 {
+		return nil, nil, fmt.Errorf("%w: %d bytes are not whole blocks", ErrSeal, len(b))
+	}
+	cipher.NewCBCDecrypter(k.block, k.iv[:]).CryptBlocks(b, b)
+	pad := int(b[len(b)-1])
+	if pad < 1 || pad > paddingSize || headerSize+pad > len(b) {
+		return nil, nil, fmt.Errorf("%w: wrong padding, as by another EncodingAESKey", ErrSeal)
+	}
+	for _, c := range b[len(b)-pad:] {
+		if int(c) != pad {
+			return nil, nil, fmt.Errorf("%w: wrong padding, as by another EncodingAESKey", ErrSeal)
+		}
+	}
+	b = b[:len(b)-pad]
+	end := headerSize + uint64(binary.BigEndian.Uint32(b[16:])) // in 64 bits: the length is the sender's
+	if end > uint64(len(b)) {
+		return nil, nil, fmt.Errorf("%w: its length is wrong", ErrSeal)
+	}
+	return b[headerSize:end], b[end:], nil
+}
+
+// seal encrypts buf in place, which is headerSize bytes to be filled and the text, and returns it grown.
+func (k *aesKey) seal(buf []byte, receiver string, random io.Reader) ([]byte, error) {
+	if _, err := io.ReadFull(random, buf[:16]); err != nil {
+		return nil, fmt.Errorf("message: read random bytes: %w", err)
+	}
+	binary.BigEndian.PutUint32(buf[16:], uint32(len(buf)-headerSize))
+	buf = append(buf, receiver...)
+	pad := paddingSize - len(buf)%paddingSize
+	for range pad {
+		buf = append(buf, byte(pad))
+	}
+	cipher.NewCBCEncrypter(k.block, k.iv[:]).CryptBlocks(buf, buf)
+	return buf, nil
+}
+
+// signature returns the SHA-1, in hex, of parts sorted and joined. It uses the room in buf.
+func signature[T string | []byte](buf []byte, parts ...T) (sum [2 * sha1.Size]byte) {
+	for i := range parts {
+		for j := i; j > 0 && string(parts[j]) < string(parts[j-1]); j-- {
+			parts[j], parts[j-1] = parts[j-1], parts[j]
+		}
+	}
+	for _, p := range parts {
+		buf = append(buf, p...)
+	}
+	raw := sha1.Sum(buf)
+	hex.Encode(sum[:], raw[:])
+	return sum
+}
+
+// signedBy returns the token that made the signature of up to three parts. How long it takes does not tell how much
+// of a signature is right.
+func signedBy(tokens []string, given string, parts ...string) (token string, ok bool) {
+	var all [4]string
+	n := copy(all[:], parts)
+	size := 32
+	for _, p := range parts {
+		size += len(p)
+	}
+	buf := make([]byte, 0, size)
+	for _, t := range tokens {
+		copy(all[:], parts)
+		all[n] = t
+		sum := signature(buf, all[:n+1]...)
+		if subtle.ConstantTimeCompare([]byte(given), sum[:]) == 1 {
+			token, ok = t, true
+		}
+	}
+	return token, ok
+}

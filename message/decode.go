@@ -1,0 +1,158 @@
+package message
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Decode fills the struct that into points to from the message's fields, of XML and JSON alike. The structs of
+// package event are made for it, and so is any of your own:
+//
+//	var e struct {
+//		MsgID  int64
+//		Status string
+//	}
+//	err := m.Decode(&e)
+//
+// A Go field takes the WeChat field of its name; if there is none, one whose name differs only in letter case and
+// underscores: TraceID takes trace_id. A tag says otherwise: `wechat:"SubscribeMsgPopupEvent>List,List"` goes down
+// from one element to the next, and takes the first of the paths that leads somewhere. Fields are strings, booleans,
+// numbers, time.Time (of seconds since 1970), Element, structs, and slices of those, which take every element of the
+// name: one is as good as many. What WeChat did not send stays as it was. The error names the field that does not fit.
+func (m *Message) Decode(into any) error {
+	v := reflect.ValueOf(into)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+		return fmt.Errorf("message: decode into %T: want a pointer to a struct", into)
+	}
+	if err := decodeStruct(&m.Root, v.Elem()); err != nil {
+		return fmt.Errorf("message: decode %w", err)
+	}
+	return nil
+}
+
+func decodeStruct(e *Element, v reflect.Value) error {
+	t := v.Type()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			if err := decodeStruct(e, v.Field(i)); err != nil {
+				return err
+			}
+			continue
+		}
+		if !f.IsExported() {
+			continue
+		}
+		paths, ok := f.Tag.Lookup("wechat")
+		if !ok {
+			paths = f.Name
+		}
+		found := lookup(e, paths)
+		if len(found) == 0 {
+			continue
+		}
+		if err := decodeField(found, v.Field(i)); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+// lookup returns the elements at the first path that leads somewhere.
+func lookup(e *Element, paths string) []*Element {
+	for path := range strings.SplitSeq(paths, ",") {
+		at, last := e, path
+		for {
+			name, rest, more := strings.Cut(last, ">")
+			if !more {
+				break
+			}
+			at, last = at.find(name), rest
+		}
+		first := at.find(last)
+		if first == nil {
+			continue
+		}
+		var found []*Element
+		for i := range at.Children {
+			if c := &at.Children[i]; c.Name == first.Name {
+				found = append(found, c)
+			}
+		}
+		return found
+	}
+	return nil
+}
+
+func decodeField(found []*Element, v reflect.Value) error {
+	if v.Kind() != reflect.Slice {
+		return decodeValue(found[0], v)
+	}
+	list := reflect.MakeSlice(v.Type(), len(found), len(found))
+	for i, e := range found {
+		if err := decodeValue(e, list.Index(i)); err != nil {
+			return err
+		}
+	}
+	v.Set(list)
+	return nil
+}
+
+func decodeValue(e *Element, v reflect.Value) error {
+	switch to := v.Addr().Interface().(type) {
+	case *Element:
+		*to = *e
+		return nil
+	case *time.Time:
+		if n := strings.TrimSpace(e.Text); n != "" && n != "0" && !assign(to, n) {
+			return fmt.Errorf("%.40q is not a time in seconds", e.Text)
+		}
+		return nil
+	}
+	text := strings.TrimSpace(e.Text)
+	var err error
+	switch v.Kind() {
+	case reflect.Struct:
+		return decodeStruct(e, v)
+	case reflect.String:
+		v.SetString(e.Text)
+		return nil
+	case reflect.Bool:
+		switch text {
+		case "true", "1":
+			v.SetBool(true)
+		case "false", "0", "":
+			v.SetBool(false)
+		default:
+			return fmt.Errorf("%.40q is not true or false", text)
+		}
+		return nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		var n int64
+		if text != "" {
+			n, err = strconv.ParseInt(text, 10, v.Type().Bits())
+		}
+		v.SetInt(n)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		var n uint64
+		if text != "" {
+			n, err = strconv.ParseUint(text, 10, v.Type().Bits())
+		}
+		v.SetUint(n)
+	case reflect.Float32, reflect.Float64:
+		var n float64
+		if text != "" {
+			n, err = strconv.ParseFloat(text, v.Type().Bits())
+		}
+		v.SetFloat(n)
+	default:
+		return fmt.Errorf("a Go field of type %s cannot be filled", v.Type())
+	}
+	if err != nil {
+		return fmt.Errorf("%.40q does not fit %s", text, v.Type())
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package message_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/wetoken/wetoken/message"
+)
+
+func TestDecodeFindsFieldsByTheirNames(t *testing.T) {
+	type common struct{ MsgType string }
+	for _, doc := range []string{
+		`<xml><MsgType>event</MsgType><trace_id>t1</trace_id><MsgID>9007199254740993</MsgID><Location_X>1.5</Location_X><ok>1</ok>` +
+			`<small>255</small><When>1700000000</When><Never>0</Never><L><V>1</V><V>2</V></L><Deep><Er><V>3</V></Er></Deep><Any><x>y</x></Any></xml>`,
+		`{"MsgType":"event","trace_id":"t1","MsgID":"9007199254740993","Location_X":1.5,"ok":true,"small":255,"When":1700000000,` +
+			`"Never":"0","L":{"V":[1,2]},"Deep":{"Er":{"V":3}},"Any":{"x":"y"}}`,
+	} {
+		var e struct {
+			common
+			TraceID   string
+			MsgID     int64
+			LocationX float64
+			OK        bool
+			Small     uint8
+			When      time.Time
+			Never     time.Time
+			L         struct{ V []int }
+			Three     int      `wechat:"Missing>V,Deep>Er>V"`
+			Flat      []string `wechat:"L>V"`
+			Any       message.Element
+			Absent    string
+			hidden    string
+		}
+		e.Absent, e.hidden = "as it was", "too"
+		require.NoError(t, open(t, doc).Decode(&e))
+		require.Equal(t, "event", e.MsgType)
+		require.Equal(t, "t1", e.TraceID)
+		require.EqualValues(t, 9007199254740993, e.MsgID)
+		require.Equal(t, 1.5, e.LocationX)
+		require.True(t, e.OK)
+		require.EqualValues(t, 255, e.Small)
+		require.EqualValues(t, 1700000000, e.When.Unix())
+		require.True(t, e.Never.IsZero())
+		require.Equal(t, []int{1, 2}, e.L.V)
+		require.Equal(t, 3, e.Three)
+		require.Equal(t, []string{"1", "2"}, e.Flat)
+		require.Equal(t, "y", e.Any.Get("x"))
+		require.Equal(t, "as it was", e.Absent)
+		require.Equal(t, "too", e.hidden)
+	}
+}
+
+func TestDecodePrefersTheExactName(t *testing.T) {
+	var e struct {
+		Time  string `wechat:"create_time"`
+		Other string `wechat:"CreateTime"`
+	}
+	require.NoError(t, open(t, `<xml><CreateTime>1</CreateTime><create_time>2</create_time></xml>`).Decode(&e))
+	require.Equal(t, "2", e.Time)
+	require.Equal(t, "1", e.Other)
+}
+
+func TestDecodeNamesTheFieldThatDoesNotFit(t *testing.T) {
+	m := open(t, `<xml><N>abc</N><Big>256</Big><Empty/><Deep><B>maybe</B></Deep></xml>`)
+	var number struct{ N int }
+	require.EqualError(t, m.Decode(&number), `message: decode N: "abc" does not fit int`)
+	var big struct{ Big uint8 }
+	require.ErrorContains(t, m.Decode(&big), "Big")
+	var deep struct{ Deep struct{ B bool } }
+	require.ErrorContains(t, m.Decode(&deep), `message: decode Deep: B: "maybe" is not true or false`)
+	var when struct{ N time.Time }
+	require.ErrorContains(t, m.Decode(&when), "N")
+	var list struct{ N []float32 }
+	require.ErrorContains(t, m.Decode(&list), "N")
+	var odd struct{ N map[string]string }
+	require.ErrorContains(t, m.Decode(&odd), "map[string]string cannot be filled")
+	var empty struct {
+		Empty int
+		None  func()
+	}
+	require.NoError(t, m.Decode(&empty))
+	for _, into := range []any{nil, number, (*struct{})(nil), new(int)} {
+		require.ErrorContains(t, m.Decode(into), "want a pointer to a struct")
+	}
+}

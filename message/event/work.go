@@ -1,0 +1,134 @@
+package event
+
+import "time"
+
+// Events of WeCom (企业微信).
+// https://developer.work.weixin.qq.com/document/path/90376
+
+// ChangeContact is change_contact: a member, a department or a tag was changed (通讯录变更). ChangeType is create_user,
+// update_user, delete_user, create_party, update_party, delete_party or update_tag, and each has some of the fields.
+type ChangeContact struct {
+	ChangeType string
+
+	UserID         string
+	NewUserID      string
+	Name           string
+	Department     string // numbers with commas
+	MainDepartment int64
+	IsLeaderInDept string
+	Position       string
+	Mobile         string
+	Gender         int
+	Email          string
+	BizMail        string
+	Status         int
+	Avatar         string
+	Alias          string
+	Telephone      string
+	Address        string
+	ExtAttr        []struct {
+		Name string
+		Type int
+		Text struct{ Value string }
+		Web  struct{ Title, URL string }
+	} `wechat:"ExtAttr>Item"`
+
+	ID       int64 // of a department
+	ParentID int64
+	Order    int64
+
+	TagID         int64
+	AddUserItems  string // with commas, as the three below
+	DelUserItems  string
+	AddPartyItems string
+	DelPartyItems string
+}
+
+// BatchJobResult is batch_job_result: a job that was given to WeCom is done (异步任务完成).
+type BatchJobResult struct {
+	BatchJob struct {
+		JobID   string
+		JobType string // sync_user, replace_user, invite_user, replace_party …
+		ErrCode int
+		ErrMsg  string
+	}
+}
+
+// ChangeExternalContact is change_external_contact: a customer was added, changed or removed (客户变更). ChangeType is
+// add_external_contact, edit_external_contact, add_half_external_contact, del_external_contact, del_follow_user,
+// transfer_fail or msg_audit_approved.
+type ChangeExternalContact struct {
+	ChangeType     string
+	UserID         string
+	ExternalUserID string
+	State          string
+	WelcomeCode    string
+	Source         string
+	FailReason     string
+}
+
+// ChangeExternalChat is change_external_chat: a group of customers was made, changed or dissolved (客户群变更).
+type ChangeExternalChat struct {
+	ChangeType   string // create, update, dismiss
+	ChatID       string
+	UpdateDetail string
+	JoinScene    int
+	QuitScene    int
+	MemChangeCnt int
+}
+
+// ChangeExternalTag is change_external_tag: a customer tag was made, changed, removed or moved (客户标签变更).
+type ChangeExternalTag struct {
+	ChangeType string // create, update, delete, shuffle
+	TagType    string // tag or tag_group
+	ID         string
+	StrategyID int64
+}
+
+// SysApprovalChange is sys_approval_change: a form was filed, or somebody decided upon it (审批状态变化).
+type SysApprovalChange struct {
+	ApprovalInfo struct {
+		SpNo       string
+		SpName     string
+		SpStatus   int // 1 open, 2 approved, 3 refused, 4 withdrawn, 6 withdrawn once approved, 7 deleted, 10 paid
+		TemplateID string
+		ApplyTime  time.Time
+		Applyer    struct{ UserID, Party string }
+		SpRecord   []struct {
+			SpStatus     int
+			ApproverAttr int
+			Details      []struct {
+				Approver struct{ UserID string }
+				Speech   string
+				SpStatus int
+				SpTime   time.Time
+			}
+		}
+		Notifyer []struct{ UserID string }
+		Comments []struct {
+			CommentUserInfo struct{ UserID string }
+			CommentTime     time.Time
+			CommentContent  string
+			CommentID       string
+		}
+		StatuChangeEvent int
+	}
+}
+
+// TemplateCard is template_card_event and template_card_menu_event: a button of a card was pressed (模板卡片).
+type TemplateCard struct {
+	EventKey      string
+	TaskID        string
+	CardType      string
+	ResponseCode  string // for update_template_card; good for 72 hours, once
+	SelectedItems []struct {
+		QuestionKey string
+		OptionIDs   []string `wechat:"OptionIds>OptionId,OpitonIds>OpitonId"` // WeCom has written it both ways
+	} `wechat:"SelectedItems>SelectedItem"`
+}
+
+// KfMsg is kf_msg_or_event: customer service has something to be fetched by kf/sync_msg (微信客服).
+type KfMsg struct {
+	Token    string // for kf/sync_msg; good for 10 minutes
+	OpenKfID string
+}

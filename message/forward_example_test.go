@@ -1,0 +1,47 @@
+package message_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// One message for three: a shop that answers what is about prices and may take its time, a chat bot for the rest, and a
+// CRM that has a copy of everything.
+func ExampleTarget() {
+	bot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("signed:", r.Header.Get("Wetoken-Signature") != "")
+		io.WriteString(w, `{"MsgType":"text","Content":"hello from the bot"}`)
+	}))
+	defer bot.Close()
+	config := message.Config{
+		AppID: "wxba5fad812f8e6fb9", Token: "AAAAA",
+		Store:   new(store.Memory), // in real life one that lasts
+		SignKey: "a key that the backends have",
+		Forward: []message.Target{
+			{URL: "http://shop.example/wx", Answer: true, When: message.OnKeyword("price"), Timeout: 12 * time.Second},
+			{URL: bot.URL, Answer: true, Form: message.FormJSON},
+			{URL: "http://crm.example/wx"},
+		},
+	}
+	in, err := message.New(config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// go in.Keep(ctx) delivers the copies.
+
+	wx := wechattest.Callback{AppID: config.AppID, Token: config.Token, Handler: in}
+	pushed, err := wx.Push(context.Background(), wechattest.Push{Content: "hello"})
+	fmt.Println(pushed.Shown, err)
+	// Output:
+	// signed: true
+	// hello from the bot <nil>
+}

@@ -1,0 +1,287 @@
+package message_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func TestTheReplyIsTheFirstNonEmptyInConfiguredOrder(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		says []http.HandlerFunc // nil is dead
+		want string
+		in   time.Duration
+	}{
+		{"the first though it is slower", []http.HandlerFunc{says(2*time.Second, replyJSON("one")), says(0, replyJSON("two"))}, "one", 2 * time.Second},
+		{"the second as the first has none", []http.HandlerFunc{says(time.Second, ""), says(0, replyJSON("two"))}, "two", time.Second},
+		{"success is none", []http.HandlerFunc{says(0, " success\n"), says(time.Second, replyJSON("two"))}, "two", time.Second},
+		{"an empty text is none", []http.HandlerFunc{says(0, replyJSON("")), says(0, replyJSON("two"))}, "two", 0},
+		{"nobody has one", []http.HandlerFunc{says(0, ""), says(time.Second, "success")}, "", time.Second},
+		{"dead", []http.HandlerFunc{nil, says(time.Second, replyJSON("two"))}, "two", time.Second},
+		{"garbage", []http.HandlerFunc{says(0, "<html><body>oh</body></html>"), says(0, replyJSON("two"))}, "two", 0},
+		{"not well-formed", []http.HandlerFunc{says(0, "<xml><MsgType>"), says(0, replyJSON("two"))}, "two", 0},
+		{"text", []http.HandlerFunc{says(0, "ok"), says(0, replyJSON("two"))}, "two", 0},
+		{"an empty object", []http.HandlerFunc{says(0, `{"code":0}`), says(0, replyJSON("two"))}, "two", 0},
+		{"an image without its id", []http.HandlerFunc{says(0, `{"MsgType":"image"}`), says(0, replyJSON("two"))}, "two", 0},
+		{"slow", []http.HandlerFunc{says(time.Hour, ""), says(0, replyJSON("two"))}, "two", 4 * time.Second},
+		{"two slow ones are no slower", []http.HandlerFunc{says(time.Hour, ""), says(time.Hour, ""), says(0, replyJSON("three"))}, "three", 4 * time.Second},
+		{"a slow one behind delays nothing", []http.HandlerFunc{says(0, replyJSON("one")), says(time.Hour, "")}, "one", 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := new(backends)
+			for i, h := range c.says {
+				b.set(string(rune('a'+i)), h)
+			}
+			in, _ := forwarding(t, b, ask(len(c.says)))
+			begun := time.Now()
+			p := push(t, callback(in), wechattest.Push{Content: "hi"})
+			require.Equal(t, c.want, p.Shown, "%s: %s", c.name, p.Fault)
+			require.Empty(t, p.Fault, c.name)
+			require.Equal(t, c.in, time.Since(begun), c.name)
+			<-time.After(10 * time.Second) // what is left behind has ended, or the bubble would not
+		})
+	}
+}
+
+func TestAStatusOtherThan2xxIsNoAnswerAndARedirectIsNotFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(backends)
+		b.set("a", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "http://inside/")
+			w.WriteHeader(307)
+			io.WriteString(w, replyJSON("a"))
+		})
+		b.set("b", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(404)
+			io.WriteString(w, replyJSON("b"))
+		})
+		b.set("c", says(0, replyJSON("c")))
+		in, log := forwarding(t, b, ask(3))
+		require.Equal(t, "c", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
+		require.Empty(t, b.at("inside"))
+		require.Contains(t, log.String(), "redirects are not followed")
+		require.NotContains(t, log.String(), "inside")
+		require.NotContains(t, log.String(), "hi")
+	})
+}
+
+func TestATargetThatFailsForAMomentIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(backends)
+		in, _ := forwarding(t, b, ask(1))
+		go func() {
+			<-time.After(2 * time.Second)
+			b.set("a", says(0, replyJSON("back")))
+		}()
+		begun := time.Now()
+		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		require.Equal(t, "back", p.Shown, p.Fault)
+		require.InDelta(t, 2.3, time.Since(begun).Seconds(), 0.4)
+		require.Len(t, p.Tries, 1)
+	})
+}
+
+func TestAMessageThatNoBackendTookIsNotReceived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(backends)
+		in, _ := forwarding(t, b, ask(2))
+		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		require.Equal(t, wechattest.Unavailable, p.Shown)
+		for _, try := range p.Tries {
+			require.Equal(t, 500, try.Status)
+		}
+		require.Len(t, p.Tries, 3)
+
+		b.set("b", says(0, "")) // one that takes it is enough
+		p = push(t, callback(in), wechattest.Push{Content: "hi"})
+		require.Empty(t, p.Fault)
+		require.Len(t, p.Tries, 1)
+	})
+}
+
+func TestRulesDecideWhoHasAMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(backends)
+		for _, host := range []string{"a", "b", "c"} {
+			b.set(host, says(0, replyJSON(host)))
+		}
+		in, _ := forwarding(t, b, []message.Target{
+			{Answer: true, When: message.All(message.OnType("text"), message.OnKeyword("price"))},
+			{Answer: true, When: message.OnEvent("CLICK")},
+			{Answer: true, When: message.All()},
+		})
+		require.Equal(t, "a", push(t, callback(in), wechattest.Push{Content: "the price"}).Shown)
+		require.Equal(t, "b", push(t, callback(in), wechattest.Push{Event: "CLICK"}).Shown)
+		require.Equal(t, "c", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
+		synctest.Wait()
+		require.Len(t, b.at("a"), 1)
+		require.Len(t, b.at("b"), 1)
+		require.Len(t, b.at("c"), 3)
+	})
+}
+
+func TestAHandlersOwnReplyComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(backends)
+		b.set("a", says(time.Second, replyJSON("backend")))
+		in, _ := forwarding(t, b, ask(1))
+		in.Handle(message.OnText("own"), say("own"))
+		in.Handle(message.OnText("silent"), func(context.Context, *message.Message) (message.Reply, error) { return nil, nil })
+		require.Equal(t, "own", push(t, callback(in), wechattest.Push{Content: "own"}).Shown)
+		require.Equal(t, "backend", push(t, callback(in), wechattest.Push{Content: "silent"}).Shown)
+		require.Equal(t, "backend", push(t, callback(in), wechattest.Push{Content: "other"}).Shown)
+		require.Len(t, b.at("a"), 3, "the backend has them all")
+	})
+}
+
+func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, w := new(backends), official()
+		var raw string
+		b.set("a", func(rw http.ResponseWriter, r *http.Request) { // has the app's key, and seals its reply
+			body, _ := io.ReadAll(r.Body)
+			raw = string(body)
+			q := r.URL.Query()
+			other, err := message.New(w.config())
+			require.NoError(t, err)
+			m, err := other.Open(q, body)
+			require.NoError(t, err)
+			sealed, err := other.Seal(m, message.Text("sealed by the backend"))
+			require.NoError(t, err)
+			rw.Write(sealed)
+		})
+		b.set("b", says(0, ""))
+		b.set("c", says(0, ""))
+		in, _ := forwarding(t, b, []message.Target{
+			{Answer: true, Form: message.FormRaw},
+			{Answer: true, URL: "http://b/wx?own=1"},
+			{Answer: true, Form: message.FormJSON},
+		}, func(c *message.Config) { c.PreviousSignKey = "old key" })
+		p := push(t, callback(in), wechattest.Push{Content: "<hi> & 你好", MsgID: 1<<62 + 1, From: "oFrom"})
+		require.Equal(t, "sealed by the backend", p.Shown, p.Fault)
+		synctest.Wait()
+
+		one, two, three := b.at("a")[0], b.at("b")[0], b.at("c")[0]
+		require.Contains(t, raw, "<Encrypt>")
+		require.NotContains(t, raw, "你好")
+		require.Equal(t, p.Document, two.Body)
+		require.JSONEq(t, `{"ToUserName":"gh_wechattest","FromUserName":"oFrom","CreateTime":`+stamp()+
+			`,"MsgType":"text","MsgId":4611686018427387905,"Content":"<hi> & 你好"}`, three.Body)
+		require.Equal(t, []string{"text/xml; charset=utf-8", "text/xml; charset=utf-8", "application/json"},
+			[]string{one.Header.Get("Content-Type"), two.Header.Get("Content-Type"), three.Header.Get("Content-Type")})
+		for i, s := range []seen{one, two, three} {
+			q := s.URL.Query()
+			require.Equal(t, w.id, q.Get("appid"))
+			require.Equal(t, "oFrom", q.Get("openid"))
+			require.Equal(t, sign(w.token, q.Get("timestamp"), q.Get("nonce")), q.Get("signature"), "a handler for plain mode can verify it")
+			require.Equal(t, i == 0, q.Has("msg_signature"))
+			require.Equal(t, i == 0, q.Has("encrypt_type"))
+			require.Equal(t, i == 1, q.Has("own"))
+
+			signature := s.Header.Get("Wetoken-Signature")
+			at, _, _ := strings.Cut(strings.TrimPrefix(signature, "t="), ",")
+			want := "t=" + at
+			for _, key := range []string{"sign key", "old key"} {
+				mac := hmac.New(sha256.New, []byte(key))
+				io.WriteString(mac, at+"."+s.Body)
+				want += ",v1=" + hex.EncodeToString(mac.Sum(nil))
+			}
+			require.Equal(t, want, signature)
+			var all strings.Builder
+			require.NoError(t, s.Header.Write(&all))
+			for _, secret := range []string{w.token, w.key, "sign key", "old key"} {
+				require.NotContains(t, all.String()+s.URL.String()+s.Body, secret)
+			}
+		}
+	})
+}
+
+func TestAJSONMessageGoesOnInEachForm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(backends)
+		for _, host := range []string{"a", "b", "c"} {
+			b.set(host, says(0, ""))
+		}
+		b.set("c", says(0, `{"MsgType":"transfer_customer_service"}`))
+		in, _ := forwarding(t, b, []message.Target{
+			{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw},
+		})
+		c := callback(in)
+		c.Kind, c.JSON = wechattest.Mini, true
+		p := push(t, c, wechattest.Push{Event: "wxa_media_check", Fields: map[string]any{
+			"result": map[string]any{"suggest": "pass]]>", "label": 100}, "detail": []any{map[string]any{"a": 1}, map[string]any{"a": 2}}, "1 odd<name>": "x"}})
+		require.Equal(t, "transfer_customer_service", p.Type, p.Fault)
+		xml := b.at("a")[0].Body
+		require.Contains(t, xml, "<result><label>100</label><suggest><![CDATA[pass]]]]><![CDATA[>]]></suggest></result>")
+		require.Contains(t, xml, "<detail><a>1</a></detail><detail><a>2</a></detail>")
+		require.Contains(t, xml, "<_1_odd_name_><![CDATA[x]]></_1_odd_name_>")
+		other, err := message.New(message.Config{AppID: "x", Token: "AAAAA"})
+		require.NoError(t, err)
+		m, err := other.Open(official().plain(), []byte(xml))
+		require.NoError(t, err, "what we write as XML is XML")
+		require.Equal(t, "wxa_media_check", m.Event)
+		require.Contains(t, b.at("b")[0].Body, `"result":{"label":100,"suggest":"pass]]>"}`)
+		require.Contains(t, b.at("c")[0].Body, `"Encrypt":"`)
+		require.Equal(t, "application/json", b.at("c")[0].Header.Get("Content-Type"))
+	})
+}
+
+func TestWhatABackendMayReply(t *testing.T) {
+	for name, c := range map[string]struct{ body, want string }{
+		"JSON news in wechat-proxy's shape": {`{"MsgType":"news","ArticleCount":1,"Articles":[{"Item":{"Title":"T","Url":"http://x/"}}]}`, "<item><Title><![CDATA[T]]></Title>"},
+		"XML, with somebody else's names":   {"<xml><ToUserName>x</ToUserName><FromUserName>y</FromUserName><MsgType>text</MsgType><Content>&lt;hi&gt;</Content></xml>", "<Content><![CDATA[<hi>]]></Content>"},
+		"music without a picture":           {`{"MsgType":"music","Music":{"Title":"T","ThumbMediaId":""}}`, "<Music><Title><![CDATA[T]]></Title></Music>"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := new(backends)
+			b.set("a", says(0, c.body))
+			in, _ := forwarding(t, b, ask(1))
+			p := push(t, callback(in), wechattest.Push{Content: "hi"})
+			require.Empty(t, p.Fault, name)
+			require.Contains(t, p.Reply, c.want, name)
+		})
+	}
+}
+
+func TestForwardIsCheckedWhenTheReceiverIsMade(t *testing.T) {
+	for want, c := range map[string]struct {
+		target message.Target
+		change func(*message.Config)
+	}{
+		"URL is not a whole":       {target: message.Target{URL: "/x"}},
+		"its Form is \"soap\"":     {target: message.Target{Form: "soap"}},
+		"at most 14s":              {target: message.Target{Answer: true, Timeout: 15 * time.Second}},
+		"at most 5m0s":             {target: message.Target{Timeout: 6 * time.Minute}},
+		"Timeout is -1s":           {target: message.Target{Answer: true, Timeout: -time.Second}},
+		"it is Late without":       {target: message.Target{Late: true}},
+		"Config.API is not set":    {target: message.Target{Answer: true, Late: true}},
+		"need a store that lasts":  {change: func(c *message.Config) { c.Store = nil }},
+		"message: Config.Forward[": {target: message.Target{URL: "ftp://x/"}},
+	} {
+		config := official().config()
+		config.Store = new(store.Memory)
+		if c.target.URL == "" {
+			c.target.URL = "http://crm/"
+		}
+		config.Forward = []message.Target{c.target}
+		if c.change != nil {
+			c.change(&config)
+		}
+		_, err := message.New(config)
+		require.ErrorContains(t, err, want)
+	}
+}

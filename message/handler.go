@@ -1,0 +1,119 @@
+package message
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// Routes returns what a Receiver serves, for wetoken.Bind.
+func (in *Receiver) Routes() map[string]http.Handler {
+	return map[string]http.Handler{"GET /message": in, "POST /message": in}
+}
+
+// ServeHTTP answers WeChat. A callback that is refused gets the Refusal's status and {"errcode":…,"errmsg":"…"}, the
+// same for every wrong signature; a message whose handler fails gets 500, so that WeChat sends it again.
+func (in *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serve(w, r, nil) }
+
+// serve answers WeChat. named, if there is one, finds the targets that a request names itself.
+func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		echo, err := in.Echo(r.URL.Query())
+		if err != nil {
+			in.refuse(w, r, err)
+			return
+		}
+		respond(w, http.StatusOK, []byte(echo), "text/plain; charset=utf-8")
+	case http.MethodPost:
+		in.receive(w, r, named)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		fail(w, http.StatusMethodNotAllowed, -40501, "message: want GET or POST")
+	}
+}
+
+// receive answers one message.
+func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
+		fail(w, ErrMediaType.Status(), int(ErrMediaType), "message: compressed bodies are not accepted")
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		refusal := ErrBody
+		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+			refusal = ErrTooLarge
+		}
+		fail(w, refusal.Status(), int(refusal), refusal.Error())
+		return
+	}
+	m, err := in.Open(r.URL.Query(), body)
+	if err != nil {
+		in.refuse(w, r, err)
+		return
+	}
+	var targets []target
+	if named != nil {
+		if targets, err = named(r.URL.Query()); err != nil {
+			in.refuse(w, r, err)
+			return
+		}
+	}
+	text, err := in.once(r.Context(), m, targets)
+	if err == nil {
+		body, err = in.Seal(m, Raw(text))
+	}
+	switch {
+	case errors.Is(err, errGone):
+		fail(w, http.StatusServiceUnavailable, -1, "message: not answered yet") // nobody reads it
+		return
+	case err != nil:
+		in.log.ErrorContext(r.Context(), "message: not answered, WeChat will send it again", "message", m.String(), "error", err)
+		fail(w, http.StatusInternalServerError, -1, "message: not answered")
+		return
+	}
+	respond(w, http.StatusOK, body, contentType(body))
+}
+
+// refuse answers a callback that Echo or Open did not accept. A wrong signature is a stranger's, who is not to fill the
+// log; what follows upon a right one tells of a wrong setting, and is a warning.
+func (in *Receiver) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refusal := ErrBody
+	errors.As(err, &refusal)
+	level := slog.LevelWarn
+	if refusal == ErrSignature {
+		level = slog.LevelDebug
+	}
+	in.log.Log(r.Context(), level, "message: callback refused", "error", err)
+	fail(w, refusal.Status(), int(refusal), refusal.Error())
+}
+
+// fail answers with an error whose text needs no escaping.
+func fail(w http.ResponseWriter, status, code int, msg string) {
+	body := []byte(`{"errcode":` + strconv.Itoa(code) + `,"errmsg":"` + msg + `"}`)
+	respond(w, status, body, "application/json")
+}
+
+func respond(w http.ResponseWriter, status int, body []byte, contentType string) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff") // the text of a check is the sender's
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+func contentType(body []byte) string {
+	switch {
+	case len(body) > 0 && body[0] == '<':
+		return "text/xml; charset=utf-8"
+	case len(body) > 0 && body[0] == '{':
+		return "application/json"
+	}
+	return "text/plain; charset=utf-8"
+}

@@ -1,0 +1,83 @@
+package message
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+var errJSON = errors.New("JSON is not an object, or not well-formed")
+
+// parseJSON reads a JSON object into the same tree as parseXML, within the same bounds.
+func parseJSON(s string) (Element, error) {
+	if !json.Valid([]byte(s)) {
+		return Element{}, errJSON
+	}
+	p := &jsonParser{dec: json.NewDecoder(strings.NewReader(s)), left: maxElements}
+	p.dec.UseNumber()
+	if t, err := p.dec.Token(); err != nil || t != json.Delim('{') {
+		return Element{}, errJSON
+	}
+	root := Element{Name: "xml"}
+	err := p.object(&root, 1)
+	return root, err
+}
+
+type jsonParser struct {
+	dec  *json.Decoder
+	left int
+}
+
+// object reads the members of an object whose '{' is behind us into e.
+func (p *jsonParser) object(e *Element, depth int) error {
+	for p.dec.More() {
+		name, err := p.dec.Token()
+		if err != nil {
+			return errJSON
+		}
+		key, _ := name.(string)
+		if err := p.value(e, key, false, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err := p.dec.Token()
+	return err
+}
+
+// value reads one value as children of e called name: one, or one for each value of an array.
+func (p *jsonParser) value(e *Element, name string, list bool, depth int) error {
+	if p.left--; p.left < 0 || depth > maxDepth {
+		return errBounds
+	}
+	t, err := p.dec.Token()
+	if err != nil {
+		return errJSON
+	}
+	if t == json.Delim('[') {
+		for p.dec.More() {
+			if err := p.value(e, name, true, depth+1); err != nil {
+				return err
+			}
+		}
+		_, err := p.dec.Token()
+		return err
+	}
+	c := Element{Name: name, list: list}
+	switch t := t.(type) {
+	case json.Delim: // '{'
+		if err := p.object(&c, depth); err != nil {
+			return err
+		}
+	case string:
+		c.Text = t
+	case json.Number:
+		c.Text, c.bare = t.String(), true
+	case bool:
+		c.Text, c.bare = "false", true
+		if t {
+			c.Text = "true"
+		}
+	}
+	e.Children = append(e.Children, c)
+	return nil
+}

@@ -1,0 +1,138 @@
+package message_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/store"
+	wire "github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func TestABackendMayTakeEightSecondsAndIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := new(backends), new(store.Memory)
+		b.set("a", says(8*time.Second, replyJSON("slow but sure")))
+		targets := []message.Target{{Answer: true, Timeout: 12 * time.Second}}
+		one, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
+		two, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
+		begun := time.Now()
+		p := push(t, callback(inTurn(one, two)), wechattest.Push{Content: "hi"})
+		require.Equal(t, "slow but sure", p.Shown, p.Fault)
+		require.Len(t, p.Tries, 2)
+		require.InDelta(t, 8, time.Since(begun).Seconds(), 0.1)
+		require.Len(t, b.at("a"), 1)
+	})
+}
+
+// fixed is a token that stays good.
+type fixed string
+
+func (f fixed) Token(context.Context) (wire.Credential, error) {
+	return wire.Credential{Value: string(f), Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (f fixed) Renew(ctx context.Context, _ string) (wire.Credential, error) { return f.Token(ctx) }
+
+// client returns a way to wx with the token of an app.
+func client(t testing.TB, wx *wechattest.Server, app wechattest.App) *wire.Client {
+	wx.Add(app)
+	path, query := "/cgi-bin/token", url.Values{"grant_type": {"client_credential"}, "appid": {app.ID}, "secret": {app.Secret}}
+	c := &wire.Client{HTTP: wx.Client()}
+	if app.Kind == wechattest.Work {
+		path, query, c.BaseURL = "/cgi-bin/gettoken", url.Values{"corpid": {app.ID}, "corpsecret": {app.Secret}}, wire.WorkURL
+	}
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	require.NoError(t, c.Get(t.Context(), path, query, &answer))
+	c.Tokens = fixed(answer.Token)
+	return c
+}
+
+// late is a Config's way to WeChat.
+func late(t testing.TB, wx *wechattest.Server) *wire.Client {
+	return client(t, wx, wechattest.App{ID: official().id, Secret: "app secret"})
+}
+
+func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
+	for _, c := range []struct {
+		takes time.Duration
+		late  bool
+		tries int // that WeChat makes
+		shown string
+		sent  int
+	}{
+		{8 * time.Second, true, 3, "the reply", 0},
+		{14 * time.Second, true, 3, "the reply", 0},
+		{14450 * time.Millisecond, true, 3, "the reply", 0}, // just in time
+		{14700 * time.Millisecond, true, 3, "", 1},
+		{20 * time.Second, true, 3, "", 1},
+		{4 * time.Minute, true, 3, "", 1},
+		{8 * time.Second, true, 1, wechattest.Unavailable, 1}, // WeChat did not come back for it
+		{13900 * time.Millisecond, false, 3, "the reply", 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b, wx, s := new(backends), new(wechattest.Server), new(store.Memory)
+			b.set("a", says(c.takes, replyJSON("the reply")))
+			target := message.Target{Answer: true, Timeout: 14 * time.Second}
+			if c.late {
+				target.Late, target.Timeout = true, 5*time.Minute
+			}
+			api := late(t, wx)
+			var all []http.Handler
+			for range 2 {
+				in, _ := forwarding(t, b, []message.Target{target}, func(m *message.Config) { m.API, m.Store = api, s })
+				all = append(all, in)
+			}
+			w := callback(inTurn(all...))
+			w.Tries = c.tries
+			p := push(t, w, wechattest.Push{Content: "hi", From: "oFrom"})
+			require.Equal(t, c.shown, p.Shown, "%s: %s", c.takes, p.Fault)
+			<-time.After(5 * time.Minute)
+			require.Len(t, wx.Sent(), c.sent, "%s", c.takes)
+			for _, m := range wx.Sent() {
+				require.Equal(t, "/cgi-bin/message/custom/send", m.Path)
+				require.JSONEq(t, `{"touser":"oFrom","msgtype":"text","text":{"content":"the reply"}}`, string(m.Body))
+			}
+			require.Len(t, b.at("a"), 1)
+		})
+	}
+}
+
+func TestAtTheLastCallWhatIsAtHandIsTheReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, wx := new(backends), new(wechattest.Server)
+		b.set("a", says(time.Minute, replyJSON("much later")))
+		b.set("b", says(time.Second, replyJSON("at hand")))
+		in, _ := forwarding(t, b, []message.Target{{Answer: true, Late: true, Timeout: 2 * time.Minute}, {Answer: true}},
+			func(m *message.Config) { m.API = late(t, wx) })
+		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		require.Equal(t, "at hand", p.Shown)
+		<-time.After(5 * time.Minute)
+		require.Empty(t, wx.Sent(), "one message, one reply")
+	})
+}
+
+func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, wx := new(backends), new(wechattest.Server)
+		b.set("a", says(0, replyJSON("hello")))
+		in, _ := forwarding(t, b, []message.Target{{Answer: true, Late: true}}, func(m *message.Config) { m.API = late(t, wx) })
+		c := callback(in)
+		c.Kind, c.JSON = wechattest.Mini, true
+		p := push(t, c, wechattest.Push{Content: "hi", From: "oFrom"})
+		require.Empty(t, p.Fault)
+		require.Equal(t, "success", p.Tries[0].Body)
+		synctest.Wait()
+		require.Len(t, wx.Sent(), 1)
+		require.JSONEq(t, `{"touser":"oFrom","msgtype":"text","text":{"content":"hello"}}`, string(wx.Sent()[0].Body))
+	})
+}

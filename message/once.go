@@ -1,0 +1,206 @@
+package message
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// WeChat sends a message again when it has no answer after five seconds, three times in all, and each time hangs up.
+// That makes one message of up to three requests, which may reach different processes. One of them runs the handler;
+// all wait for what it answers, and the one that is there when it is ready takes the answer.
+const (
+	patience   = 5 * time.Second // WeChat's
+	tries      = 3
+	lastAnswer = patience - 500*time.Millisecond                        // the last request is answered by then, or the user reads that the service is down
+	lastCall   = (tries-1)*patience + lastAnswer - 100*time.Millisecond // an answer made by then has somebody to take it
+	runTime    = tries * patience                                       // what a handler has
+	overTime   = runTime + 500*time.Millisecond                         // nobody asks any more
+	holdTime   = patience + time.Second                                 // for a request whose end we are not told of, as behind some proxies
+
+	claimLife = 3 * time.Second // the handler of a process that died is run by another one after that
+	claimBeat = time.Second
+	markLife  = 25 * time.Minute // longer than any signature is accepted: 10 minutes to either side of our clock
+	lookEvery = 100 * time.Millisecond
+	countAt   = time.Second // a request that waits this long is counted
+	storeMax  = time.Second
+)
+
+// errGone is a request that ended without an answer: WeChat has hung up, and asks again.
+var errGone = errors.New("message: WeChat hung up before there was an answer")
+
+// outcome is what a handler's run came to.
+type outcome struct {
+	text  string // the reply, not yet encrypted; "" for none
+	reply Reply  // the same, to be sent actively …
+	late  bool   // … if nobody takes it in time
+	now   bool   // … at once, as it cannot be an answer
+	err   error
+}
+
+// once returns the answer to m, whoever makes it.
+func (in *Receiver) once(ctx context.Context, m *Message, named []target) (text string, err error) {
+	r := &request{Receiver: in, m: m, named: named, key: in.onceKey(m), arrived: time.Now(), gone: make(chan struct{})}
+	defer close(r.gone)
+	if !r.claim(ctx) {
+		if text, ok := r.look(ctx); ok {
+			return text, nil
+		}
+	}
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	hold, count := time.NewTimer(holdTime), time.NewTimer(countAt)
+	defer hold.Stop()
+	defer count.Stop()
+	var last <-chan time.Time
+	for {
+		select {
+		case o := <-r.done:
+			return o.text, o.err
+		case <-look.C:
+			if r.done != nil {
+				break
+			}
+			if text, ok := r.look(ctx); ok {
+				return text, nil
+			}
+		case <-count.C:
+			if r.alone || in.count(ctx, r.key) >= tries {
+				timer := time.NewTimer(lastAnswer - time.Since(r.arrived))
+				defer timer.Stop()
+				last = timer.C
+			}
+		case <-last:
+			text, _, _ := r.read(ctx) // it may have come since the last look
+			return text, nil
+		case <-ctx.Done():
+			return "", errGone
+		case <-hold.C:
+			return "", errGone
+		}
+	}
+}
+
+// request is one of the requests for a message.
+type request struct {
+	*Receiver
+	m       *Message
+	named   []target
+	key     string
+	arrived time.Time
+
+	mark  []byte
+	alone bool          // the store did not answer: nobody else knows of this
+	done  chan outcome  // of the run that this request began, nil if it began none
+	gone  chan struct{} // closed when the request ends
+}
+
+// claim begins the run, if nobody has yet.
+func (r *request) claim(ctx context.Context) bool {
+	r.mark = []byte(running + rand.Text())
+	ctx = context.WithoutCancel(ctx)
+	swapped, err := r.swap(ctx, r.key, nil, r.mark, claimLife)
+	if err != nil {
+		// Better twice than not at all.
+		r.log.ErrorContext(ctx, "message: the store does not answer, a repeat would be handled again", "error", err)
+		r.alone = true
+	}
+	if !swapped && err == nil {
+		return false
+	}
+	r.done = make(chan outcome)
+	go r.run(ctx)
+	return true
+}
+
+// look finds the answer of somebody else's run, and takes the run over if there is none any more.
+func (r *request) look(ctx context.Context) (text string, ok bool) {
+	text, ok, there := r.read(ctx)
+	if !there {
+		r.claim(ctx)
+	}
+	return text, ok
+}
+
+// read finds the answer of a run that is over. there is false when there is no run at all.
+func (r *request) read(ctx context.Context) (text string, ok, there bool) {
+	record, there, err := r.get(ctx, r.key)
+	if err != nil || !there {
+		return "", false, err != nil
+	}
+	if text, ok = strings.CutPrefix(string(record), answered); ok {
+		return text, true, true
+	}
+	if text, ok = strings.CutPrefix(string(record), waiting); !ok {
+		return "", false, true
+	}
+	swapped, err := r.swap(ctx, r.key, record, []byte(answered+text), markLife)
+	if !swapped || err != nil {
+		return "", false, true // the next look tells
+	}
+	return text, true, true
+}
+
+// run makes the answer, and outlives the request if it must.
+func (r *request) run(ctx context.Context) {
+	stop := r.keepClaim(ctx)
+	o := r.work(ctx)
+	stop()
+	r.settle(ctx, o)
+	taken := false
+	select {
+	case r.done <- o:
+		taken = true
+	case <-r.gone:
+	}
+	switch {
+	case o.now:
+		r.sendLate(ctx, o)
+	case taken || !o.late || o.err != nil:
+		if !taken && o.err != nil {
+			r.log.ErrorContext(ctx, "message: its handler failed when WeChat had hung up", "message", r.m.String(), "error", o.err)
+		}
+	default:
+		<-time.After(overTime - time.Since(r.arrived))
+		swapped, err := r.swap(ctx, r.key, []byte(waiting+o.text), []byte(answered), markLife)
+		if swapped || err != nil && r.alone {
+			r.sendLate(ctx, o)
+		}
+	}
+}
+
+// work runs the handler and asks the backends. A panic on the way is an error.
+func (r *request) work(ctx context.Context) (o outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			o = outcome{err: fmt.Errorf("message: panic: %v\n%s", v, debug.Stack())}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, runTime)
+	defer cancel()
+	a, err := r.handle(ctx, r.m, r.named)
+	if err != nil || a.reply == nil {
+		return outcome{err: err}
+	}
+	text, err := plaintext(r.m, a.reply)
+	if err != nil && a.late {
+		return outcome{reply: a.reply, now: true}
+	}
+	return outcome{text: text, reply: a.reply, late: a.late && text != "", err: err}
+}
+
+// plaintext is a reply to m as it is before it is encrypted, "" for none.
+func plaintext(m *Message, r Reply) (string, error) {
+	if r == nil {
+		return "", nil
+	}
+	e := encoder{json: m.origin.json}
+	if err := r.encode(&e, m); err != nil {
+		return "", err
+	}
+	return string(e.buf), nil
+}

@@ -1,0 +1,331 @@
+package message_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// callback is WeChat's side of official().
+func callback(h http.Handler) *wechattest.Callback {
+	w := official()
+	return &wechattest.Callback{AppID: w.id, Token: w.token, EncodingAESKey: w.key, Handler: h}
+}
+
+// receiver returns a Receiver of official() with changes to its Config, and what it logs.
+func receiver(t testing.TB, change func(*message.Config)) (*message.Receiver, *journal) {
+	config, log := official().config(), new(journal)
+	config.Log = slog.New(slog.NewTextHandler(log, nil))
+	change(&config)
+	in, err := message.New(config)
+	require.NoError(t, err)
+	return in, log
+}
+
+// journal is a log that may be read while it is written.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// slow answers after a time, and counts its runs.
+func slow(takes time.Duration, runs *atomic.Int32) message.HandlerFunc {
+	return func(ctx context.Context, m *message.Message) (message.Reply, error) {
+		runs.Add(1)
+		select {
+		case <-time.After(takes):
+			return message.Text("answer to " + m.Content), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// inTurn gives requests to handlers in turn, as a balancer does.
+func inTurn(handlers ...http.Handler) http.Handler {
+	var n atomic.Int32
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handlers[int(n.Add(1)-1)%len(handlers)].ServeHTTP(w, r)
+	})
+}
+
+func push(t testing.TB, c *wechattest.Callback, p wechattest.Push) wechattest.Pushed {
+	t.Helper()
+	out, err := c.Push(t.Context(), p)
+	require.NoError(t, err)
+	return out
+}
+
+func TestAHandlerHasUntilTheLastOfWeChatsTriesAndRunsOnce(t *testing.T) {
+	for _, c := range []struct {
+		takes, want time.Duration
+		tries       int
+	}{
+		{0, 0, 1},
+		{4 * time.Second, 4 * time.Second, 1},
+		{4900 * time.Millisecond, 4900 * time.Millisecond, 1},
+		{8 * time.Second, 8 * time.Second, 2},
+		{13 * time.Second, 13 * time.Second, 3},
+		{14 * time.Second, 14 * time.Second, 3},
+	} {
+		for processes := range 3 {
+			synctest.Test(t, func(t *testing.T) {
+				s, runs := new(store.Memory), new(atomic.Int32)
+				var all []http.Handler
+				for range processes + 1 {
+					in, _ := receiver(t, func(c *message.Config) { c.Store = s })
+					in.Handle(message.Any, slow(c.takes, runs))
+					all = append(all, in)
+				}
+				begun := time.Now()
+				p := push(t, callback(inTurn(all...)), wechattest.Push{Content: "hi"})
+				require.Equal(t, "answer to hi", p.Shown, p.Fault)
+				require.InDelta(t, c.want.Seconds(), time.Since(begun).Seconds(), 0.1, "%d processes", processes+1)
+				require.Len(t, p.Tries, c.tries)
+				require.EqualValues(t, 1, runs.Load())
+			})
+		}
+	}
+}
+
+func TestTheLastTryIsAnsweredSuccessInTime(t *testing.T) {
+	for _, duplicates := range []int{0, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			s, runs := new(store.Memory), new(atomic.Int32)
+			one, log := receiver(t, func(c *message.Config) { c.Store = s })
+			two, other := receiver(t, func(c *message.Config) { c.Store = s })
+			one.Handle(message.Any, slow(time.Minute, runs))
+			two.Handle(message.Any, slow(time.Minute, runs))
+			begun := time.Now()
+			p := push(t, callback(inTurn(one, two)), wechattest.Push{Content: "hi", Duplicates: duplicates})
+			require.Empty(t, p.Fault)
+			require.Empty(t, p.Shown)
+			last := p.Tries[2*(1+duplicates)]
+			require.Equal(t, 3, last.Number)
+			require.Equal(t, "success", last.Body)
+			require.InDelta(t, 14.5, last.End.Sub(begun).Seconds(), 0.01)
+			require.EqualValues(t, 1, runs.Load())
+			<-time.After(time.Second)
+			require.Contains(t, log.String()+other.String(), "deadline exceeded", "the handler's time is over, too")
+		})
+	}
+}
+
+func TestDuplicatesAllHaveTheReplyOfOneRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, runs := new(store.Memory), new(atomic.Int32)
+		var all []http.Handler
+		for range 8 {
+			in, _ := receiver(t, func(c *message.Config) { c.Store = s })
+			in.Handle(message.Any, slow(2*time.Second, runs))
+			all = append(all, in)
+		}
+		c := callback(inTurn(all...))
+		p := push(t, c, wechattest.Push{Content: "hi", MsgID: 1 << 60, Duplicates: 39})
+		require.Len(t, p.Tries, 40)
+		for _, try := range p.Tries {
+			require.Equal(t, 200, try.Status)
+			require.Contains(t, try.Body, "<Encrypt>")
+		}
+		for range 4 { // as somebody may who has caught a request, or a proxy that lost an answer
+			<-time.After(5 * time.Minute)
+			p = push(t, c, wechattest.Push{Content: "hi", MsgID: 1 << 60})
+			require.Equal(t, "answer to hi", p.Shown)
+			require.Less(t, p.Tries[0].End.Sub(p.Tries[0].Start), time.Second)
+		}
+		require.EqualValues(t, 1, runs.Load())
+		push(t, c, wechattest.Push{Content: "hi", MsgID: 1<<60 + 1})
+		require.EqualValues(t, 2, runs.Load(), "another MsgId is another message")
+		push(t, c, wechattest.Push{Content: "hi", MsgID: 1 << 60, From: "oOther"})
+		require.EqualValues(t, 3, runs.Load())
+	})
+}
+
+func TestEventsAreToldApartByWhatTheySay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := new(atomic.Int32)
+		in, _ := receiver(t, func(*message.Config) {})
+		in.Handle(message.Any, slow(0, runs))
+		c := callback(in)
+		now := time.Now()
+		click := wechattest.Push{Event: "CLICK", EventKey: "a", Time: now}
+		for i, p := range []wechattest.Push{
+			click,
+			{Event: "CLICK", EventKey: "b", Time: now},
+			{Event: "CLICK", EventKey: "a", Time: now.Add(time.Second)},
+			{Event: "CLICK", EventKey: "a", Time: now, From: "oOther"},
+			{Event: "VIEW", EventKey: "a", Time: now},
+			{Event: "TEMPLATESENDJOBFINISH", Time: now, Fields: map[string]any{"MsgID": 1, "Status": "success"}},
+			{Event: "TEMPLATESENDJOBFINISH", Time: now, Fields: map[string]any{"MsgID": 2, "Status": "success"}}, // to the same user, in the same second
+		} {
+			push(t, c, p)
+			push(t, c, p)
+			require.EqualValues(t, i+1, runs.Load())
+		}
+	})
+}
+
+func TestAfterAFailureWeChatsNextTryRunsTheHandlerAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		s := new(store.Memory)
+		var all []http.Handler
+		for range 2 {
+			in, _ := receiver(t, func(c *message.Config) { c.Store = s })
+			in.Handle(message.Any, func(context.Context, *message.Message) (message.Reply, error) {
+				switch runs.Add(1) {
+				case 1:
+					return nil, errors.New("db is down")
+				case 2:
+					panic("oh")
+				}
+				return message.Text("at last"), nil
+			})
+			all = append(all, in)
+		}
+		p := push(t, callback(inTurn(all...)), wechattest.Push{Content: "hi"})
+		require.Equal(t, "at last", p.Shown)
+		require.Equal(t, []int{500, 500, 200}, []int{p.Tries[0].Status, p.Tries[1].Status, p.Tries[2].Status})
+		require.EqualValues(t, 3, runs.Load())
+	})
+}
+
+// mortal is a store as a process sees it that may die.
+type mortal struct {
+	store.Store
+	dead atomic.Bool
+}
+
+var errDead = errors.New("dead")
+
+func (d *mortal) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	if d.dead.Load() {
+		return false, errDead
+	}
+	return d.Store.Swap(ctx, key, old, new, ttl)
+}
+
+func (d *mortal) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if d.dead.Load() {
+		return nil, false, errDead
+	}
+	return d.Store.Get(ctx, key)
+}
+
+func TestTheMessageOfADeadProcessIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := new(store.Memory)
+		s := &mortal{Store: shared}
+		var first, second atomic.Int32
+		died := make(chan struct{})
+		one, _ := receiver(t, func(c *message.Config) { c.Store = s })
+		one.Handle(message.Any, func(ctx context.Context, _ *message.Message) (message.Reply, error) {
+			first.Add(1)
+			<-time.After(time.Second)
+			s.dead.Store(true)
+			close(died)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		dying := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			go one.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+			<-died
+			panic(http.ErrAbortHandler) // as a connection ends with its process
+		})
+		two, _ := receiver(t, func(c *message.Config) { c.Store = shared })
+		two.Handle(message.Any, slow(time.Second, &second))
+		p := push(t, callback(inTurn(dying, two, two)), wechattest.Push{Content: "hi"})
+		require.Equal(t, "answer to hi", p.Shown, p.Fault)
+		require.EqualValues(t, 1, first.Load())
+		require.EqualValues(t, 1, second.Load())
+		require.Len(t, p.Tries, 2)
+		<-time.After(20 * time.Second)
+	})
+}
+
+func TestWithoutItsStoreAReceiverStillAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &mortal{Store: new(store.Memory)}
+		s.dead.Store(true)
+		var runs atomic.Int32
+		in, log := receiver(t, func(c *message.Config) { c.Store = s })
+		in.Handle(message.OnText("quick"), slow(0, &runs))
+		in.Handle(message.Any, slow(8*time.Second, &runs))
+		require.Equal(t, "answer to quick", push(t, callback(in), wechattest.Push{Content: "quick"}).Shown)
+		require.Contains(t, log.String(), "the store does not answer")
+
+		p := push(t, callback(in), wechattest.Push{Content: "slow"})
+		require.Empty(t, p.Fault, "nobody could find the reply later: the first try is the last")
+		require.Len(t, p.Tries, 1)
+		require.InDelta(t, 4.5, p.Tries[0].End.Sub(p.Tries[0].Start).Seconds(), 0.01)
+		require.EqualValues(t, 2, runs.Load())
+		<-time.After(20 * time.Second)
+	})
+}
+
+func TestAStoreThatHangsCostsASecondAndNoMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		in, _ := receiver(t, func(c *message.Config) { c.Store = hanging{} })
+		in.Handle(message.Any, slow(0, &runs))
+		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		require.Equal(t, "answer to hi", p.Shown, p.Fault)
+		require.Less(t, p.Tries[0].End.Sub(p.Tries[0].Start), 4*time.Second)
+		<-time.After(20 * time.Second)
+	})
+}
+
+// hanging is a store that never answers.
+type hanging struct{ store.Store }
+
+func (hanging) Swap(ctx context.Context, _ string, _, _ []byte, _ time.Duration) (bool, error) {
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+func (hanging) Get(ctx context.Context, _ string) ([]byte, bool, error) {
+	<-ctx.Done()
+	return nil, false, ctx.Err()
+}
+
+func TestAMessageOlderThanTenMinutesIsRefusedAndOrderIsNotChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		in, _ := receiver(t, func(*message.Config) {})
+		in.Handle(message.Any, slow(0, &runs))
+		w := official()
+		query, body := w.send(hello)
+		<-time.After(11 * time.Minute)
+		require.Equal(t, 401, post(in, query, body).Code)
+		require.Zero(t, runs.Load())
+		push(t, callback(in), wechattest.Push{Content: "new", Time: time.Now()})
+		push(t, callback(in), wechattest.Push{Content: "old", Time: time.Now().Add(-time.Hour)})
+		require.EqualValues(t, 2, runs.Load())
+	})
+}

@@ -1,0 +1,114 @@
+package message
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// The record of a message says who runs its handler, or what that came to.
+const (
+	running  = "run:"  // and the runner's mark
+	waiting  = "late:" // and a reply that is sent actively if nobody takes it
+	answered = "done:" // and the reply
+)
+
+// onceKey is where the record of m stands. A message is known by its MsgId and the two that it is between. Events have
+// no MsgId, and are known by all their fields: by FromUserName, CreateTime, Event and EventKey alone, two reports on
+// what was sent to one user would be taken for one when they come in the same second.
+func (in *Receiver) onceKey(m *Message) string {
+	h := sha256.New()
+	if m.MsgID != 0 {
+		fmt.Fprintf(h, "%q %q %d %d", m.ToUserName, m.FromUserName, m.AgentID, m.MsgID)
+	} else {
+		h.Write([]byte(trim(m.Raw)))
+	}
+	return in.prefix + "once/" + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// settle leaves what the run came to for other requests: after an error nothing, so that the next one runs it again, if
+// there can be a next one.
+func (r *request) settle(ctx context.Context, o outcome) {
+	var record []byte
+	switch {
+	case o.err != nil && time.Since(r.arrived) < lastCall:
+	case o.late:
+		record = []byte(waiting + o.text)
+	default:
+		record = []byte(answered + o.text)
+	}
+	if _, err := r.swap(ctx, r.key, r.mark, record, markLife); err != nil && !r.alone {
+		r.log.ErrorContext(ctx, "message: the store does not answer, a repeat would be handled again", "error", err)
+	}
+}
+
+// keepClaim keeps the record from lapsing until stop is called.
+func (r *request) keepClaim(ctx context.Context) (stop func()) {
+	if r.alone {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		beat := time.NewTicker(claimBeat)
+		defer beat.Stop()
+		for {
+			select {
+			case <-beat.C:
+				_, _ = r.swap(ctx, r.key, r.mark, r.mark, claimLife) // the next beat tries again
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// count counts the requests for a message that had to wait, those at the same time once. Without the store it cannot
+// tell, and says that there may be more.
+func (in *Receiver) count(ctx context.Context, key string) (n int) {
+	first, err := in.swap(ctx, key+"/round", nil, []byte("1"), patience-2*countAt)
+	if err != nil {
+		return tries
+	}
+	for range 3 {
+		old, ok, err := in.get(ctx, key+"/tries")
+		if err != nil {
+			return tries
+		}
+		n, _ = strconv.Atoi(string(old)) // none is 0
+		if !first {
+			return n
+		}
+		if !ok {
+			old = nil
+		}
+		swapped, err := in.swap(ctx, key+"/tries", old, strconv.AppendInt(nil, int64(n+1), 10), time.Minute)
+		if err != nil {
+			return tries
+		}
+		if swapped {
+			return n + 1
+		}
+	}
+	return n
+}
+
+func (in *Receiver) get(ctx context.Context, key string) ([]byte, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	defer cancel()
+	return in.store.Get(ctx, key)
+}
+
+func (in *Receiver) swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	defer cancel()
+	return in.store.Swap(ctx, key, old, new, ttl)
+}

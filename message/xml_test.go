@@ -1,0 +1,137 @@
+package message_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/wetoken/wetoken/message"
+)
+
+// judge reads a document with encoding/xml into the tree that ours should be.
+func judge(doc string) (message.Element, error) {
+	var top message.Element
+	stack := []*message.Element{&top}
+	d := xml.NewDecoder(strings.NewReader(doc))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			if len(top.Children) != 1 {
+				return top, fmt.Errorf("%d roots", len(top.Children))
+			}
+			return top.Children[0], nil
+		}
+		if err != nil {
+			return top, err
+		}
+		e := stack[len(stack)-1]
+		switch t := token.(type) {
+		case xml.StartElement:
+			e.Children = append(e.Children, message.Element{Name: t.Name.Local})
+			stack = append(stack, &e.Children[len(e.Children)-1])
+		case xml.EndElement:
+			stack = stack[:len(stack)-1]
+		case xml.CharData:
+			e.Text += string(t)
+		}
+	}
+}
+
+// same compares our tree with the judge's. Text beside elements, which we refuse, is blank there.
+func same(t testing.TB, want, got message.Element, doc string) {
+	require.Equal(t, want.Name, got.Name, "%q", doc)
+	require.Len(t, got.Children, len(want.Children), "%q", doc)
+	if len(want.Children) > 0 {
+		require.Empty(t, strings.Trim(want.Text, " \t\r\n"), "%q", doc)
+		want.Text = ""
+	}
+	require.Equal(t, want.Text, got.Text, "%q", doc)
+	for i := range want.Children {
+		same(t, want.Children[i], got.Children[i], doc)
+	}
+}
+
+func opener(t testing.TB) func(doc string) (*message.Message, error) {
+	w := official()
+	w.key = ""
+	in := w.inbox(t)
+	return func(doc string) (*message.Message, error) { return in.Open(w.plain(), []byte(doc)) }
+}
+
+var acceptedXML = []string{
+	"<xml></xml>", "<xml/>", "<xml />", "<x\t\n>\r\n</x >", "\ufeff<xml/>", " \n<xml/>\n ",
+	`<?xml version="1.0" encoding="UTF-8"?><xml/>`, `<?xml version='1.0' standalone='yes' ?>` + "\n<xml/>",
+	"<xml><a>1</a></xml>", "<xml>\n <a> 1 </a>\n</xml>", "<a-b.c_1/>", "<_/>",
+	"<xml><a><![CDATA[]]></a><b></b><c/></xml>",
+	"<xml><a><![CDATA[<b>&amp;</b>]]></a></xml>",
+	"<xml><a><![CDATA[a]]]]><![CDATA[>b]]></a></xml>",
+	"<xml><a>x<![CDATA[y]]>z<![CDATA[]]></a></xml>",
+	"<xml><a>]]<![CDATA[]]]]>&gt;</a></xml>", "<a>]]</a>", "<a>]]&gt;</a>", "<a>></a>",
+	"<a>&lt;&gt;&amp;&apos;&quot;&#65;&#x41;&#x4f60;&#10;&#13;</a>", "<a>&#xFFFD;&#x10FFFF;</a>",
+	"<a>\r\n\r\r\n</a>", "<a><![CDATA[\r\n\r]]></a>", "<a>\r&#10;&#13;\n</a>", "<a>x&#32;</a>",
+	`<a b="c" d='e"' f = ">"  >x</a>`, `<a b=""/>`,
+	"<xml>&#32;<a/>&#10;<b/><![CDATA[ ]]></xml>",
+	"<xml><Content>💖 你好 \u200b\ufffd\U0010ffff</Content></xml>", "<a>\x7f</a>",
+	"<xml><a>1</a><a>2</a><a><a>3</a></a></xml>",
+}
+
+var refusedXML = []string{
+	"", " ", "\ufeff", "<", "<xml", "<xml>", "<xml></xm>", "<xml></XML>", "</xml>", "<xml></xml", "<xml><a></xml></a>", "<>", "< xml/>", "<xml/ >",
+	"<xml></ xml>", "<1/>", "<-/>", "<a:b/>", "<你/>", "<xml/><xml/>", "<xml/>x", "<xml/>\x00",
+	"<!DOCTYPE x><x/>", "<x><!-- c --></x>", "<!-- c --><x/>", "<x><?pi?></x>", "<?pi?><x/>", `<?xml version="1.1"?><x/>`,
+	`<?xml version="1.0" encoding="gbk"?><x/>`, `<?xml version="1.0"`, `<?xml?`, `<?xmlx?><x/>`, ` <?xml version="1.0"?><x/>`,
+	`<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>`, "<x>&e;</x>", "<x>&</x>", "<x>&;</x>", "<x>&#;</x>", "<x>&#x;</x>",
+	"<x>&#0;</x>", "<x>&#xD800;</x>", "<x>&#x110000;</x>", "<x>&#99999999999;</x>", "<x>&#xfffe;</x>", "<x>&#-1;</x>", "<x>&#+1;</x>", "<x>&#X41;</x>", "<x>&lt</x>", "<x>&LT;</x>",
+	"<x>]]></x>", "<x><![CDATA[</x>", "<x><![cdata[]]></x>", "<x><![CDATA[]]</x>", "<![CDATA[]]>", "<x><![CDATA[\x01]]></x>",
+	"<x>\x00</x>", "<x>\x1f</x>", "<x>\xff</x>", "<x>\xc0\x80</x>", "<x>\xed\xa0\x80</x>", "<x>\uffff</x>", "<x>\ufffe</x>", "<x>\xf4\x90\x80\x80</x>",
+	"<xml>text<a/></xml>", "<xml><a/>text</xml>", "<xml><a/><![CDATA[x]]></xml>",
+	"<a b/>", "<a b=c/>", `<a b="c/>`, `<a b="<"/>`, `<a b="&"/>`, `<a b="c"d="e"/>`, `<a"/>`, `<a =""/>`, `<a b "c"/>`,
+	strings.Repeat("<a>", 33) + strings.Repeat("</a>", 33),
+	"<xml>" + strings.Repeat("<a/>", 4096) + "</xml>",
+}
+
+func TestWhatWeAcceptEncodingXMLReadsTheSame(t *testing.T) {
+	open := opener(t)
+	deep := strings.Repeat("<a>", 32) + "x" + strings.Repeat("</a>", 32)
+	wide := "<xml>" + strings.Repeat("<a/>", 4095) + "</xml>"
+	for _, doc := range append(acceptedXML, deep, wide, textMessage) {
+		m, err := open(doc)
+		require.NoError(t, err, "%q", doc)
+		want, err := judge(doc)
+		require.NoError(t, err, "%q", doc)
+		same(t, want, m.Root, doc)
+	}
+}
+
+func TestXMLThatWeChatNeverWritesIsRefused(t *testing.T) {
+	open := opener(t)
+	for _, doc := range refusedXML {
+		_, err := open(doc)
+		require.ErrorIs(t, err, message.ErrBody, "%q", doc)
+	}
+}
+
+func TestManyPiecesOfTextCostLinearTime(t *testing.T) {
+	piece := "<![CDATA[a]]>"
+	m, err := opener(t)("<xml><Content>" + strings.Repeat(piece, 80000) + "</Content></xml>")
+	require.NoError(t, err)
+	require.Len(t, m.Content, 80000)
+}
+
+func TestJSONIsBoundedToo(t *testing.T) {
+	open := opener(t)
+	for _, doc := range []string{"{", "{}x", `{"a":}`, `{"a":1,}`, `{"a":01}`, `{a:1}`, `{"a":"` + "\x00" + `"}`,
+		`{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, `{"a":` + strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 33),
+		`{"a":[` + strings.Repeat("1,", 5000) + `1]}`} {
+		_, err := open(doc)
+		require.ErrorIs(t, err, message.ErrBody, "%.40q", doc)
+	}
+	m, err := open("\ufeff {\"a\":[[1,2],[3]],\"b\":{},\"c\":[],\"d\":false}\n")
+	require.NoError(t, err)
+	require.Len(t, m.Root.Children, 5, "an array in an array is flat, an empty one leaves nothing")
+	require.Equal(t, "false", m.Root.Get("d"))
+}

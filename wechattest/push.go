@@ -1,0 +1,230 @@
+package wechattest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Callback is where an app has its messages and events sent, with what its page in WeChat's console says. AppID, URL and
+// Token are required; nothing of it has to be known to a Server.
+//
+//	c := &wechattest.Callback{AppID: id, URL: "http://127.0.0.1:8080/wx/message", Token: token, EncodingAESKey: key}
+//	err := c.Verify(ctx)
+//	pushed, err := c.Push(ctx, wechattest.Push{Content: "hello"})
+type Callback struct {
+	AppID          string `json:"app"` // the corp id for Work
+	URL            string `json:"url"`
+	Token          string `json:"token"`
+	EncodingAESKey string `json:"aes_key"` // 43 characters; may be empty in plain mode
+
+	Kind      Kind          `json:"kind"`      // default Official
+	Mode      string        `json:"mode"`      // plain, compatible or secure; default secure with an EncodingAESKey, else plain; Work knows secure only
+	JSON      bool          `json:"json"`      // 数据格式 JSON, which official accounts do not have
+	Account   string        `json:"account"`   // ToUserName; default gh_wechattest, for Work the AppID
+	AgentID   int           `json:"agent_id"`  // Work
+	Sealed    string        `json:"sealed"`    // the id that sealed texts end with; default AppID
+	Addresses []string      `json:"addresses"` // host:port that the URL's host stands for; tries take them in turn. Default what its name resolves to
+	Tries     int           `json:"tries"`     // default 3
+	Timeout   time.Duration `json:"-"`         // of each; default 5 s, and the next begins when that is over
+
+	// Handler is called in place of URL, in memory, so that pushes work inside testing/synctest bubbles. Each try's
+	// context ends when WeChat hangs up.
+	Handler http.Handler `json:"-"`
+}
+
+// Push is a message of a user, or an event.
+type Push struct {
+	From     string         `json:"from"`     // default oUser
+	MsgType  string         `json:"msgtype"`  // default text, or event where Event is set
+	Content  string         `json:"content"`  // of a text
+	Event    string         `json:"event"`    // such as CLICK
+	EventKey string         `json:"eventkey"` // of an event
+	MsgID    int64          `json:"msgid"`    // default a fresh one beyond 2^53; events have none
+	Time     time.Time      `json:"time"`     // default now
+	Fields   map[string]any `json:"fields"`   // further fields by WeChat's names: strings, numbers, maps, and lists of these
+
+	Duplicates int `json:"duplicates"` // how many more requests each try makes at the same time
+}
+
+// Pushed is what became of a Push.
+type Pushed struct {
+	Document string `json:"document"` // what was sent, before it was encrypted
+	Tries    []Try  `json:"tries"`    // each request, in the order of their ends
+	Type     string `json:"type"`     // MsgType of the reply; empty where there was none
+	Reply    string `json:"reply"`    // the reply, decrypted
+	Shown    string `json:"shown"`    // what the user reads: a text reply's Content, nothing, or Unavailable
+	Fault    string `json:"fault"`    // why it is Unavailable
+}
+
+// Unavailable is what a user reads where an app did not answer, or not as WeChat wants it.
+const Unavailable = "该公众号暂时无法提供服务，请稍后再试"
+
+// Try is one request.
+type Try struct {
+	Number int       `json:"number"` // from 1; duplicates share it
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	Status int       `json:"status"` // 0 when there was no answer
+	Body   string    `json:"body"`
+	Err    string    `json:"error"`
+}
+
+// Push sends p as WeChat does, and again while it is not answered with status 200, and returns when the user has been
+// shown something, or nothing is left to try. The error is one of the Callback's or of ctx; what the app does wrong is
+// in Pushed.
+func (c *Callback) Push(ctx context.Context, p Push) (Pushed, error) {
+	if err := c.check(); err != nil {
+		return Pushed{}, err
+	}
+	doc := c.document(&p)
+	out := Pushed{Document: doc}
+	for n := 1; n <= c.tries(); n++ {
+		begun := time.Now()
+		tries, err := c.try(ctx, n, p, doc)
+		out.Tries = append(out.Tries, tries...)
+		if err != nil {
+			return out, err
+		}
+		for _, t := range tries {
+			if t.Status == 200 {
+				c.show(&out, p, t.Body)
+				return out, nil
+			}
+		}
+		last := tries[len(tries)-1]
+		out.Fault = fmt.Sprintf("not answered with status 200 in %d tries; the last: %d %s", n, last.Status, last.Err)
+		if n < c.tries() && !wait(ctx, c.timeout()-time.Since(begun)) {
+			return out, ctx.Err()
+		}
+	}
+	out.Shown = Unavailable
+	return out, nil
+}
+
+// try makes the requests of one try.
+func (c *Callback) try(ctx context.Context, n int, p Push, doc string) ([]Try, error) {
+	var mu sync.Mutex
+	var list []Try
+	var all sync.WaitGroup
+	for range 1 + max(p.Duplicates, 0) {
+		query, body, err := c.dress(p.From, doc) // each with a timestamp and a nonce of its own
+		if err != nil {
+			return nil, err
+		}
+		all.Go(func() {
+			t := Try{Number: n, Start: time.Now()}
+			answer, err := c.ask(ctx, "POST", n, query, body)
+			t.End, t.Status, t.Body = time.Now(), answer.status, string(answer.body)
+			if err != nil {
+				t.Err = err.Error()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			list = append(list, t)
+		})
+	}
+	all.Wait()
+	return list, ctx.Err()
+}
+
+// Verify makes the check that WeChat makes when the URL is saved (接入验证): the app must answer the echostr.
+func (c *Callback) Verify(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	echo := fmt.Sprint(rand.Uint64N(1e18))
+	query := c.stamped()
+	if c.Kind == Work {
+		sealed, err := c.seal(echo)
+		if err != nil {
+			return err
+		}
+		query.Set("echostr", sealed)
+		query.Set("msg_signature", c.sign(query, sealed))
+	} else {
+		query.Set("echostr", echo)
+		query.Set("signature", c.sign(query))
+	}
+	answer, err := c.ask(ctx, "GET", 1, query, nil)
+	switch {
+	case err != nil:
+		return err
+	case answer.status != 200:
+		return fmt.Errorf("wechattest: the check of the URL was answered HTTP status %d", answer.status)
+	case string(answer.body) != echo:
+		return errors.New("wechattest: the check of the URL was not answered with the echostr")
+	}
+	return nil
+}
+
+func (c *Callback) check() error {
+	u, err := url.Parse(c.URL)
+	switch {
+	case c.AppID == "" || c.Token == "":
+		return errors.New("wechattest: Callback needs AppID and Token")
+	case c.Handler == nil && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
+		return errors.New("wechattest: Callback.URL is not a whole http or https address")
+	case c.Kind != "" && c.Kind != Official && c.Kind != Mini && c.Kind != Work:
+		return errors.New("wechattest: Callback.Kind is official, mini or work")
+	case c.JSON && c.kind() == Official:
+		return errors.New("wechattest: official accounts have their messages as XML")
+	}
+	switch c.mode() {
+	case "plain":
+		if c.Kind == Work {
+			return errors.New("wechattest: WeCom has no plain mode")
+		}
+		return nil
+	case "compatible", "secure":
+		_, err := c.key()
+		return err
+	}
+	return errors.New("wechattest: Callback.Mode is plain, compatible or secure")
+}
+
+func (c *Callback) kind() Kind {
+	if c.Kind == "" {
+		return Official
+	}
+	return c.Kind
+}
+
+func (c *Callback) mode() string {
+	switch {
+	case c.Mode != "":
+		return c.Mode
+	case c.EncodingAESKey != "" || c.Kind == Work:
+		return "secure"
+	}
+	return "plain"
+}
+
+func (c *Callback) account() string {
+	switch {
+	case c.Account != "":
+		return c.Account
+	case c.Kind == Work:
+		return c.AppID
+	}
+	return "gh_wechattest"
+}
+
+func (c *Callback) tries() int {
+	if c.Tries <= 0 {
+		return 3
+	}
+	return c.Tries
+}
+
+func (c *Callback) timeout() time.Duration {
+	if c.Timeout <= 0 {
+		return 5 * time.Second
+	}
+	return c.Timeout
+}

@@ -1,0 +1,143 @@
+package wechattest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// pushAnswer is what an app answered.
+type pushAnswer struct {
+	status int
+	body   []byte
+}
+
+// ask makes one request to the app, and hangs up when the Timeout is over.
+func (c *Callback) ask(ctx context.Context, method string, n int, query url.Values, body []byte) (pushAnswer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("no answer within %s", c.timeout()))
+	defer cancel()
+	target := c.URL
+	if target == "" {
+		target = "http://app.example/message"
+	}
+	if strings.Contains(target, "?") { // what the URL in the console has of its own is kept
+		target += "&" + query.Encode()
+	} else {
+		target += "?" + query.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return pushAnswer{}, errors.New("wechattest: Callback.URL is not an address")
+	}
+	r.Header.Set("User-Agent", "Mozilla/4.0")
+	r.Header.Set("Accept", "*/*")
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "text/xml")
+		if c.JSON {
+			r.Header.Set("Content-Type", "application/json")
+		}
+	}
+	round := c.overNetwork
+	if c.Handler != nil {
+		round = c.inMemory
+	}
+	answer, err := round(r, n)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err
+	}
+	return answer, err
+}
+
+// overNetwork uses a connection for each request, as a busy balancer may.
+func (c *Callback) overNetwork(r *http.Request, n int) (pushAnswer, error) {
+	transport := &http.Transport{DisableKeepAlives: true}
+	if len(c.Addresses) > 0 {
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, c.Addresses[(n-1)%len(c.Addresses)])
+		}
+	}
+	client := http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return pushAnswer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return pushAnswer{}, err
+	case len(body) > maxBody:
+		return pushAnswer{}, errors.New("more than 1 MiB was answered")
+	}
+	return pushAnswer{resp.StatusCode, body}, nil
+}
+
+func (c *Callback) inMemory(r *http.Request, _ int) (pushAnswer, error) {
+	// As a server sees it: a copy, of a body that ends.
+	in := r.Clone(r.Context())
+	in.RequestURI, in.RemoteAddr, in.Host = r.URL.RequestURI(), "101.226.103.1:1", r.URL.Host
+	done := make(chan *recorder, 1)
+	go func() {
+		w := &recorder{header: make(http.Header)}
+		defer func() {
+			if recover() != nil { // as net/http's server, which closes the connection
+				w.aborted = true
+			}
+			done <- w
+		}()
+		c.Handler.ServeHTTP(w, in)
+	}()
+	select {
+	case w := <-done:
+		if w.aborted {
+			return pushAnswer{}, io.EOF
+		}
+		return w.answer(), nil
+	case <-r.Context().Done():
+		return pushAnswer{}, r.Context().Err()
+	}
+}
+
+// recorder is an http.ResponseWriter.
+type recorder struct {
+	mu      sync.Mutex
+	header  http.Header
+	status  int
+	body    bytes.Buffer
+	aborted bool
+}
+
+func (w *recorder) Header() http.Header { return w.header }
+
+func (w *recorder) WriteHeader(status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.body.Write(p)
+}
+
+func (w *recorder) answer() pushAnswer {
+	w.WriteHeader(http.StatusOK)
+	return pushAnswer{w.status, w.body.Bytes()}
+}

@@ -1,0 +1,214 @@
+package wechattest
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// show reads an answer of status 200, and says what the user is shown.
+func (c *Callback) show(out *Pushed, p Push, body string) {
+	out.Fault = ""
+	body = strings.TrimSpace(body)
+	if body == "" || body == "success" {
+		return
+	}
+	doc, err := c.open(body)
+	if err == nil {
+		out.Reply = doc
+		out.Type, out.Shown, err = c.judge(doc, p)
+	}
+	if err != nil {
+		out.Type, out.Shown, out.Fault = "", Unavailable, err.Error()
+	}
+}
+
+// open takes a reply out of its envelope.
+func (c *Callback) open(body string) (string, error) {
+	if c.mode() == "plain" {
+		return body, nil
+	}
+	var e struct {
+		XMLName      xml.Name    `xml:"xml" json:"-"`
+		Encrypt      string      `json:"encrypt"` // encoding/json takes Encrypt for it too
+		MsgSignature string      `json:"msgsignature"`
+		TimeStamp    json.Number `json:"timestamp"`
+		Nonce        string      `json:"nonce"`
+	}
+	unmarshal := xml.Unmarshal
+	if c.JSON {
+		unmarshal = json.Unmarshal
+	}
+	if err := unmarshal([]byte(body), &e); err != nil {
+		return "", fmt.Errorf("the reply cannot be read: %w", err)
+	}
+	if e.Encrypt == "" {
+		return "", errors.New("the reply is not encrypted")
+	}
+	if _, err := strconv.ParseInt(e.TimeStamp.String(), 10, 64); err != nil || e.Nonce == "" {
+		return "", errors.New("the reply has no TimeStamp or no Nonce")
+	}
+	query := map[string][]string{"timestamp": {e.TimeStamp.String()}, "nonce": {e.Nonce}}
+	if c.sign(query, e.Encrypt) != e.MsgSignature {
+		return "", errors.New("the reply's MsgSignature is wrong")
+	}
+	return c.unseal(e.Encrypt)
+}
+
+// node is an element of a reply.
+type node struct {
+	XMLName xml.Name
+	Text    string `xml:",chardata"`
+	Nodes   []node `xml:",any"`
+}
+
+func (n *node) child(name string) *node {
+	for i := range n.Nodes {
+		if n.Nodes[i].XMLName.Local == name {
+			return &n.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// at is the text below n, and whether there is such an element.
+func (n *node) at(path ...string) (string, bool) {
+	for _, name := range path {
+		if n = n.child(name); n == nil {
+			return "", false
+		}
+	}
+	return n.Text, true
+}
+
+// judge tells the MsgType of a reply and what the user reads, or what is wrong with it.
+func (c *Callback) judge(doc string, p Push) (msgType, shown string, err error) {
+	var n node
+	if c.JSON {
+		if err := n.fromJSON(doc); err != nil {
+			return "", "", err
+		}
+	} else if err := xml.Unmarshal([]byte(doc), &n); err != nil {
+		return "", "", fmt.Errorf("the reply is not well-formed: %w", err)
+	}
+	if n.XMLName.Local != "xml" {
+		return "", "", errors.New("the reply's root is not xml")
+	}
+	if to, _ := n.at("ToUserName"); to != p.From {
+		return "", "", errors.New("its ToUserName is not the user")
+	}
+	if from, _ := n.at("FromUserName"); from != c.account() {
+		return "", "", errors.New("its FromUserName is not the account")
+	}
+	if at, _ := n.at("CreateTime"); !isNumber(at) {
+		return "", "", errors.New("its CreateTime is not a number")
+	}
+	msgType, _ = n.at("MsgType")
+	if c.Kind == Mini && msgType != "transfer_customer_service" {
+		return "", "", errors.New("a mini program can reply with transfer_customer_service only")
+	}
+	if c.Kind == Work && (msgType == "music" || msgType == "transfer_customer_service") {
+		return "", "", fmt.Errorf("there is no %s in WeCom", msgType)
+	}
+	var needs [][]string
+	switch msgType {
+	case "text":
+		needs = [][]string{{"Content"}}
+		shown, _ = n.at("Content")
+	case "image":
+		needs = [][]string{{"Image", "MediaId"}}
+	case "voice":
+		needs = [][]string{{"Voice", "MediaId"}}
+	case "video":
+		needs = [][]string{{"Video", "MediaId"}}
+	case "music":
+		if n.child("Music") == nil {
+			return "", "", errors.New("its Music is missing")
+		}
+		if id, there := n.at("Music", "ThumbMediaId"); there && id == "" {
+			return "", "", errors.New("its ThumbMediaId is empty")
+		}
+	case "news":
+		if shown, err = c.articles(&n, p); err != nil {
+			return "", "", err
+		}
+	case "transfer_customer_service":
+	default:
+		return "", "", fmt.Errorf("there is no MsgType %q to reply with", msgType)
+	}
+	for _, path := range needs {
+		if text, there := n.at(path...); !there || text == "" {
+			return "", "", fmt.Errorf("%s is missing", strings.Join(path, "."))
+		}
+	}
+	return msgType, shown, nil
+}
+
+// articles are the titles that are shown: one in reply to a message, up to eight otherwise.
+func (c *Callback) articles(n *node, p Push) (string, error) {
+	list := n.child("Articles")
+	count, _ := n.at("ArticleCount")
+	if list == nil || count != strconv.Itoa(len(list.Nodes)) {
+		return "", errors.New("its ArticleCount is not the number of Articles")
+	}
+	limit := 8
+	if p.MsgType != "event" && c.Kind != Work {
+		limit = 1
+	}
+	var titles []string
+	for i := range list.Nodes {
+		item := &list.Nodes[i]
+		if item.XMLName.Local != "item" {
+			return "", errors.New("its Articles has something else than item")
+		}
+		if title, _ := item.at("Title"); len(titles) < limit {
+			titles = append(titles, title)
+		}
+	}
+	if len(titles) == 0 {
+		return "", errors.New("its Articles is empty")
+	}
+	return strings.Join(titles, "\n"), nil
+}
+
+// fromJSON reads a JSON reply as if its members were elements.
+func (n *node) fromJSON(doc string) error {
+	dec := json.NewDecoder(strings.NewReader(doc))
+	dec.UseNumber()
+	var object map[string]any
+	if err := dec.Decode(&object); err != nil {
+		return fmt.Errorf("the reply is not a JSON object: %w", err)
+	}
+	n.XMLName.Local = "xml"
+	n.members(object)
+	return nil
+}
+
+func (n *node) members(object map[string]any) {
+	for name, value := range object {
+		c := node{XMLName: xml.Name{Local: name}}
+		switch v := value.(type) {
+		case map[string]any:
+			c.members(v)
+		case []any:
+			for _, entry := range v {
+				item := node{XMLName: xml.Name{Local: "item"}}
+				if o, ok := entry.(map[string]any); ok {
+					item.members(o)
+				}
+				c.Nodes = append(c.Nodes, item)
+			}
+		default:
+			c.Text = fmt.Sprint(v)
+		}
+		n.Nodes = append(n.Nodes, c)
+	}
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseInt(s, 10, 64)
+	return err == nil
+}

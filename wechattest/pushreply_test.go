@@ -1,0 +1,75 @@
+package wechattest_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func TestAMalformedReplyIsRefusedAndTheUserReadsSo(t *testing.T) {
+	good := textReply("hi")
+	message := wechattest.Push{Content: "x"}
+	for _, c := range []struct {
+		body, fault string
+		push        wechattest.Push
+	}{
+		{body: "ok", fault: "not well-formed"},
+		{body: `{"errcode":0}`, fault: "not well-formed"},
+		{body: "<html></html>", fault: "root is not xml"},
+		{body: strings.Replace(good, "</xml>", "", 1), fault: "not well-formed"},
+		{body: strings.Replace(good, "oUser", "oOther", 1), fault: "ToUserName"},
+		{body: strings.Replace(good, "gh_wechattest", "gh_x", 1), fault: "FromUserName"},
+		{body: strings.Replace(good, "<CreateTime>1", "<CreateTime>now", 1), fault: "CreateTime"},
+		{body: strings.Replace(good, ">text<", ">txt<", 1), fault: "no MsgType"},
+		{body: textReply(""), fault: "Content is missing"},
+		{body: strings.Replace(good, ">text<", ">image<", 1), fault: "Image.MediaId is missing"},
+		{body: strings.NewReplacer(">text<", ">music<", "<Content>hi</Content>", "<Music><ThumbMediaId></ThumbMediaId></Music>").Replace(good), fault: "ThumbMediaId is empty"},
+		{body: strings.NewReplacer(">text<", ">news<", "<Content>hi</Content>", "<ArticleCount>2</ArticleCount><Articles><item></item></Articles>").Replace(good), fault: "ArticleCount"},
+		{body: strings.NewReplacer(">text<", ">news<", "<Content>hi</Content>", "<ArticleCount>1</ArticleCount><Articles><Item></Item></Articles>").Replace(good), fault: "something else than item"},
+	} {
+		p, err := plainCallback(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, c.body) }).Push(t.Context(), message)
+		require.NoError(t, err)
+		require.Contains(t, p.Fault, c.fault, c.body)
+		require.Equal(t, wechattest.Unavailable, p.Shown)
+		require.Len(t, p.Tries, 1, "an answer is an answer")
+	}
+
+	for body, fault := range map[string]string{
+		good:                              "is not encrypted",
+		"<xml><Encrypt>x</Encrypt></xml>": "TimeStamp",
+		"<xml><Encrypt>x</Encrypt><MsgSignature>y</MsgSignature><TimeStamp>1</TimeStamp><Nonce>n</Nonce></xml>":                                 "MsgSignature is wrong",
+		"<xml><Encrypt>x</Encrypt><MsgSignature>" + sha("tok", "1", "n", "x") + "</MsgSignature><TimeStamp>1</TimeStamp><Nonce>n</Nonce></xml>": "not base64",
+	} {
+		c := plainCallback(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		c.EncodingAESKey = pushKey
+		p, err := c.Push(t.Context(), message)
+		require.NoError(t, err)
+		require.Contains(t, p.Fault, fault)
+	}
+	c := plainCallback(func(w http.ResponseWriter, _ *http.Request) {
+		sealed, _ := sealReply(t, good, "another app")
+		fmt.Fprintf(w, "<xml><Encrypt>%s</Encrypt><MsgSignature>%s</MsgSignature><TimeStamp>1</TimeStamp><Nonce>n</Nonce></xml>", sealed, sha("tok", "1", "n", sealed))
+	})
+	c.EncodingAESKey = pushKey
+	p, err := c.Push(t.Context(), message)
+	require.NoError(t, err)
+	require.Contains(t, p.Fault, "for another app")
+}
+
+func TestNewsShowsOneArticleToAMessageAndAllToAnEvent(t *testing.T) {
+	body := strings.NewReplacer(">text<", ">news<", "<Content>hi</Content>",
+		"<ArticleCount>2</ArticleCount><Articles><item><Title>one</Title></item><item><Title>two</Title></item></Articles>").Replace(textReply("hi"))
+	c := plainCallback(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+	p, err := c.Push(t.Context(), wechattest.Push{Content: "x"})
+	require.NoError(t, err)
+	require.Equal(t, "one", p.Shown)
+	p, err = c.Push(t.Context(), wechattest.Push{Event: "CLICK"})
+	require.NoError(t, err)
+	require.Equal(t, "one\ntwo", p.Shown)
+}
