@@ -1,0 +1,113 @@
+// Jssdk shows a page that calls WeChat's JavaScript.
+//
+//	go run ./examples/jssdk
+//	WECHAT_APP_ID=wx… WECHAT_SECRET=… go run ./examples/jssdk -url https://wx.example.com
+//
+// The first line plays WeChat in this process; open the address it prints in any browser. The second wants a public
+// address whose host is a JS safe domain in WeChat's console, and WeChat's own browser.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"flag"
+	"fmt"
+	"html/template"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/jssdk"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/ticket"
+	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8092", "address to listen on; port 0 picks a free one")
+	public := flag.String("url", "", "address that browsers use; default that of -addr")
+	flag.Parse()
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if *public == "" {
+		*public = "http://" + l.Addr().String()
+	}
+	at, err := url.Parse(*public)
+	if err != nil || at.Host == "" {
+		log.Fatal("-url must be a whole address, such as https://wx.example.com")
+	}
+
+	id, secret, script := os.Getenv("WECHAT_APP_ID"), os.Getenv("WECHAT_SECRET"), "https://res.wx.qq.com"
+	var way *wechat.Client
+	if id == "" { // no app at hand: play WeChat
+		id, secret = "wxexample000000000", rand.Text()
+		way, script = play(id, secret)
+	}
+	s := new(store.Memory)
+	tokens := &token.Manager{AppID: id, Secret: secret, Store: s, Client: way}
+	tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s, Client: way}
+	signer := &jssdk.Signer{AppID: id, Tickets: source{tickets}, Hosts: []string{at.Host}}
+
+	mux := http.NewServeMux()
+	wetoken.Bind(mux, "/wx", &jssdk.Handler{Signer: signer})
+	mux.HandleFunc("GET /goods/{name}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if err := page.Execute(w, map[string]string{"Name": r.PathValue("name"), "Script": script}); err != nil {
+			log.Print(err)
+		}
+	})
+	fmt.Println(strings.TrimSuffix(*public, "/") + "/goods/socks?from=example")
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.Serve(l))
+}
+
+// source hands the signer tickets by name.
+type source struct{ *ticket.Manager }
+
+func (s source) Ticket(ctx context.Context, typ string) (wechat.Credential, error) {
+	return s.Manager.Ticket(ctx, ticket.Type(typ))
+}
+
+// play makes a WeChat of this process, whose script stands on an address of its own.
+func play(id, secret string) (way *wechat.Client, script string) {
+	wx := new(wechattest.Server)
+	wx.AddApp(id, secret)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() { log.Fatal((&http.Server{Handler: wx, ReadHeaderTimeout: 5 * time.Second}).Serve(l)) }()
+	return &wechat.Client{HTTP: wx.Client()}, "http://" + l.Addr().String()
+}
+
+var page = template.Must(template.New("").Parse(`<!DOCTYPE html>
+<html lang="zh-CN">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Name}}</title>
+<body style="font: 17px/1.6 system-ui, sans-serif; max-width: 28em; margin: 0 auto; padding: 15vh 24px; text-align: center">
+<h1>{{.Name}}</h1>
+<p id="result">…</p>
+<script src="{{.Script}}/open/js/jweixin-1.6.0.js"></script>
+<script src="/wx/js/config.js?jsApiList=updateAppMessageShareData,scanQRCode"></script>
+<script>
+function result(text) { document.getElementById("result").textContent = text; }
+document.addEventListener("wetoken:error", function (e) { result(e.detail.errmsg); });
+wx.error(function (res) { result(res.errMsg); });
+wx.ready(function () {
+	result("config:ok");
+	wx.updateAppMessageShareData({
+		title: document.title, desc: "来看看", link: location.href, imgUrl: "",
+		success: function (res) { result("config:ok, " + res.errMsg); }
+	});
+});
+</script>
+`))

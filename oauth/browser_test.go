@@ -1,0 +1,240 @@
+package oauth_test
+
+import (
+	"context"
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/jssdk"
+	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/ticket"
+	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// town is a WeChat, a door and a shop on sockets of their own. The shop is another host to a browser, as it is called
+// localhost, where the others are 127.0.0.1.
+type town struct {
+	wx               *wechattest.Server
+	login            *oauth.Login
+	wechat, door     string
+	shop, shopByHost string // the shop under its name, and under one that is not among the app's hosts
+}
+
+const nickname = `O'Neil "雷" <b>&amp;</b><script>document.title='pwned'</script> 👨‍👩‍👧`
+
+func newTown(t *testing.T, kind oauth.Kind) *town {
+	w := &town{wx: new(wechattest.Server)}
+	serve := func(h http.Handler) string {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	shop, door := http.NewServeMux(), http.NewServeMux()
+	w.wechat, w.door, w.shopByHost = serve(w.wx), serve(door), serve(shop)
+	w.shop = strings.Replace(w.shopByHost, "127.0.0.1", "localhost", 1)
+	host := strings.TrimPrefix(w.shop, "http://")
+
+	w.wx.Add(wechattest.App{
+		ID: appID, Secret: secret, Kind: wechattest.Kind(kind), Owner: "platform",
+		RedirectDomain: strings.TrimPrefix(w.door, "http://"), JSDomains: []string{host, strings.TrimPrefix(w.shopByHost, "http://")},
+	})
+	w.wx.AddPerson(wechattest.Person{Name: "li", Nickname: nickname})
+	way := &wechat.Client{BaseURL: w.wechat}
+	w.login = &oauth.Login{
+		AppID: appID, Secret: secret, Kind: kind, Store: new(store.Memory), URL: w.door + "/wx", Hosts: []string{host},
+		Client: way, OpenURL: w.wechat, Scope: oauth.ScopeUserInfo,
+	}
+	if kind == oauth.Website {
+		w.login.Scope = ""
+	}
+	tokens := &token.Manager{AppID: appID, Secret: secret, Store: w.login.Store, Client: way}
+	tickets := &ticket.Manager{AppID: appID, Tokens: tokens, Store: w.login.Store, Client: way}
+	signer := &jssdk.Signer{AppID: appID, Tickets: byName{tickets}, Hosts: w.login.Hosts}
+	wetoken.Bind(door, "/wx", w.login, &jssdk.Handler{Signer: signer})
+	door.Handle("/my/", w.login.Require(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		u, _ := oauth.FromContext(r.Context())
+		render(rw, `<p id="who">{{.}}</p>`, u.OpenID)
+	})))
+
+	shop.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) {
+		to := w.door + "/wx/login?to=" + url.QueryEscape("http://"+r.Host+"/me?from=home#top")
+		render(rw, `<a id="login" href="{{.}}">log in</a>`, to)
+	})
+	shop.HandleFunc("GET /me", func(rw http.ResponseWriter, r *http.Request) {
+		u, err := w.login.Redeem(r.Context(), r.FormValue("login_code"))
+		if err != nil {
+			render(rw, `<p id="error">{{.}}</p>`, err.Error())
+			return
+		}
+		render(rw, `<p id="nickname">{{.}}</p>`, u.Nickname)
+	})
+	shop.HandleFunc("GET /goods/", func(rw http.ResponseWriter, r *http.Request) { render(rw, sharingPage, w) })
+	return w
+}
+
+// byName is a ticket.Source for the jssdk.
+type byName struct{ *ticket.Manager }
+
+func (b byName) Ticket(ctx context.Context, typ string) (wechat.Credential, error) {
+	return b.Manager.Ticket(ctx, ticket.Type(typ))
+}
+
+func (w *town) WeChat() string { return w.wechat }
+func (w *town) Door() string   { return w.door }
+
+// sharingPage writes what becomes of wx.config into #result.
+const sharingPage = `<p id="share"></p>
+<script src="{{.WeChat}}/open/js/jweixin-1.6.0.js"></script>
+<script src="{{.Door}}/wx/js/config.js?jsApiList=scanQRCode,updateAppMessageShareData&amp;debug=true"></script>
+<script>
+function result(text) {
+	var p = document.createElement("p");
+	p.id = "result";
+	p.textContent = text;
+	document.body.appendChild(p);
+}
+document.addEventListener("wetoken:error", function (e) { result("refused: " + e.detail.errmsg); });
+wx.error(function (res) { result(res.errMsg); });
+wx.ready(function () {
+	wx.updateAppMessageShareData({ title: "goods", success: function (res) {
+		wx.chooseImage({ fail: function (not) { result("config:ok " + res.errMsg + " " + not.errMsg); } });
+	} });
+});
+</script>`
+
+func render(w http.ResponseWriter, body string, data any) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	page := template.Must(template.New("").Parse(`<!DOCTYPE html><html><head><title>shop</title></head><body>` + body + `</body></html>`))
+	if err := page.Execute(w, data); err != nil {
+		http.Error(w, err.Error(), 500)
+	}
+}
+
+// says demands a page of ours that says why, readable on a phone.
+func (b *tab) says(why string) {
+	b.t.Helper()
+	b.wait("xpath", `//body//*[contains(., "`+why+`")]`)
+	var fits bool
+	b.run(`return document.documentElement.scrollWidth <= 375 && parseFloat(getComputedStyle(document.querySelector("p")).fontSize) >= 16 && document.characterSet === "UTF-8"`, &fits)
+	require.True(b.t, fits, "the page is not readable on a phone")
+}
+
+func TestARealBrowserLogsIn(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Official)
+	b := d.tab(t)
+
+	b.open(w.shop)
+	b.click("#login")
+	require.True(t, strings.HasPrefix(b.url(), w.wechat+"/connect/oauth2/authorize?appid="), b.url())
+	require.Contains(t, b.url(), "#wechat_redirect")
+	b.says("授权登录")
+	b.click("#allow")
+	require.Equal(t, nickname, b.text("#nickname"))
+	at, err := url.Parse(b.url())
+	require.NoError(t, err)
+	require.Equal(t, strings.TrimPrefix(w.shop, "http://"), at.Host)
+	require.Equal(t, "/me", at.Path)
+	require.Equal(t, "home", at.Query().Get("from"))
+	require.Equal(t, "top", at.Fragment)
+	var title string
+	b.run("return document.title", &title)
+	require.Equal(t, "shop", title)
+
+	b.open(at.String()) // a login_code is no ticket to keep
+	b.run("location.reload()", nil)
+	require.Contains(t, b.text("#error"), "redeemed already")
+
+	b.open(w.shop)
+	b.click("#login")
+	b.click("#deny")
+	b.says("登录已取消")
+	b.click("a") // log in again
+	b.click("#snapshot")
+	b.says("使用完整服务")
+
+	b.open(w.door + "/my/orders?page=2")
+	require.Equal(t, w.wx.OpenID(appID, "li"), b.text("#who"))
+	require.Equal(t, w.door+"/my/orders?page=2#", b.url(), "WeChat's #wechat_redirect is gone")
+}
+
+// end answers the consent page that b shows on b's behalf, and returns where WeChat would send the browser.
+func (w *town) end(b *tab) string {
+	b.t.Helper()
+	var ticket string
+	b.run(`return document.querySelector("input[name=ticket]").value`, &ticket)
+	hc := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := hc.Get(w.wechat + "/connect/answer?do=allow&ticket=" + ticket)
+	require.NoError(b.t, err)
+	require.NoError(b.t, resp.Body.Close())
+	return resp.Header.Get("Location")
+}
+
+func TestARealBrowserIsToldWhyALoginIsRefused(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Official)
+	b := d.tab(t)
+	for _, to := range []string{"https://evil.example.net/", "//evil.example.net", "http://site@evil.example.net/", `\\evil.example.net`, w.shopByHost + "/me"} {
+		b.open(w.door + "/wx/login?to=" + url.QueryEscape(to))
+		b.says("不能返回该网址")
+	}
+
+	b.open(w.shop)
+	b.click("#login")
+	end := w.end(b)
+	b.open(end)
+	require.Equal(t, nickname, b.text("#nickname"))
+	b.open(end)
+	b.says("登录链接已使用")
+
+	used, err := url.Parse(end)
+	require.NoError(t, err)
+	b.open(w.shop)
+	b.click("#login")
+	fresh, err := url.Parse(w.end(b))
+	require.NoError(t, err)
+	q := fresh.Query()
+	q.Set("code", used.Query().Get("code"))
+	fresh.RawQuery = q.Encode()
+	b.open(fresh.String())
+	b.says("授权码无效")
+
+	b.open(w.shop)
+	b.click("#login")
+	end = w.end(b)
+	for key, err := range w.login.Store.Keys(t.Context(), "oauth/"+appID+"/state/") { // as ten minutes do
+		require.NoError(t, err)
+		require.NoError(t, w.login.Store.Delete(t.Context(), key))
+	}
+	b.open(end)
+	b.says("登录已过期")
+}
+
+func TestARealBrowserDoesNotEndAnothersWebsiteLogin(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Website)
+	attacker, victim := d.tab(t), d.tab(t)
+	attacker.open(w.shop)
+	attacker.click("#login")
+	attacker.says("扫码")
+	end := w.end(attacker)
+	victim.open(end)
+	victim.says("请在原浏览器中登录")
+	attacker.open(end)
+	require.Equal(t, nickname, attacker.text("#nickname"))
+
+	victim.open(w.shop)
+	victim.click("#login")
+	victim.click("#allow")
+	require.Equal(t, nickname, victim.text("#nickname"))
+}

@@ -1,0 +1,87 @@
+package oauth_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/jssdk"
+	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/ticket"
+	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func TestARealBrowserIsConfigured(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Official)
+	b := d.tab(t)
+	for _, path := range []string{"/goods/list.html?id=1&q=%E5%95%86%E5%93%81&empty=", `/goods/商品 1?a="b'c|d\e^f&100%`, "/goods/#/route?x=1", "/goods/?a=b#c?d#e"} {
+		b.open("about:blank")
+		b.run("location.href = "+quote(w.shop+path), nil)
+		require.Equal(t, "config:ok updateAppMessageShareData:ok chooseImage:permission denied", b.text("#result"), path)
+	}
+
+	b.open(w.shopByHost + "/goods/list.html")
+	require.Contains(t, b.text("#result"), "refused: no answer from "+w.door+"/wx/js/config (is 127.0.0.1:")
+
+	b.open(w.shop + "/goods/?a=b")
+	require.Contains(t, b.text("#result"), "config:ok")
+	b.run(`document.getElementById("result").remove();
+		history.pushState(null, "", "/goods/other");
+		wx.config({ appId: wx.appId, timestamp: 1, nonceStr: "n", signature: "0", jsApiList: [] })`, nil)
+	require.Equal(t, "config:invalid signature", b.text("#result"))
+}
+
+func TestARealBrowserTakesCards(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Official)
+	b := d.tab(t)
+	b.open(w.shop + "/goods/")
+	require.Contains(t, b.text("#result"), "config:ok")
+	ask := func(body, then string) string {
+		b.run(`document.getElementById("result").remove();
+			fetch(`+quote(w.door)+` + "/wx/js/card", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(`+body+`) })
+			.then(function (r) { return r.json(); })
+			.then(function (o) { o.complete = function (res) { result(res.errMsg); }; `+then+` });`, nil)
+		return b.text("#result")
+	}
+	require.Equal(t, "addCard:ok", ask(`{ addCard: [{ cardId: "p1", code: "c1" }, { cardId: "p2", openid: "oUser" }] }`, "wx.addCard(o)"))
+	require.Equal(t, "chooseCard:ok", ask(`{ chooseCard: { cardType: "GROUPON" } }`, "wx.chooseCard(o)"))
+	require.Equal(t, "chooseCard:invalid signature", ask(`{ chooseCard: {} }`, `o.shopId = "3"; wx.chooseCard(o)`))
+}
+
+func TestARealBrowserIsConfiguredInWeCom(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Official)
+	w.wx.Add(wechattest.App{ID: corpID, Secret: secret, Kind: wechattest.Work, AgentID: 7})
+	way := &wechat.Client{BaseURL: w.wechat}
+	tokens := &token.Manager{AppID: corpID, Secret: secret, Mode: token.Work, Client: way}
+	tickets := &ticket.Manager{AppID: corpID, Work: true, AgentID: 7, Tokens: tokens, Client: way}
+	signer := &jssdk.Signer{AppID: corpID, Work: true, AgentID: 7, Tickets: byName{tickets}, Hosts: w.login.Hosts}
+	door := http.NewServeMux()
+	wetoken.Bind(door, "/corp", &jssdk.Handler{Signer: signer})
+	s := httptest.NewServer(door)
+	defer s.Close()
+
+	b := d.tab(t)
+	b.open(w.shop + "/me")
+	b.run(`document.addEventListener("wetoken:agent", function () { document.body.innerHTML = "<p id=result>agentConfig:ok</p>"; });
+		document.addEventListener("wetoken:error", function (e) { document.body.innerHTML = "<p id=result>" + e.detail.errmsg + "</p>"; });
+		function load(src, then) { var s = document.createElement("script"); s.src = src; s.onload = then; document.head.appendChild(s); }
+		load(`+quote(w.wechat)+` + "/open/js/jweixin-1.6.0.js", function () {
+			load(`+quote(s.URL)+` + "/corp/js/config.js?agent=true&jsApiList=selectExternalContact");
+		});`, nil)
+	require.Equal(t, "agentConfig:ok", b.text("#result"))
+}
+
+// quote is a string for a script.
+func quote(s string) string {
+	return `decodeURIComponent("` + strings.NewReplacer("+", "%20", "'", "%27").Replace(url.QueryEscape(s)) + `")`
+}

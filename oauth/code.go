@@ -1,0 +1,62 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wetoken/wetoken/store"
+)
+
+// codeLife is the time a site has to redeem a login_code.
+const codeLife = 5 * time.Minute
+
+// ErrLoginCode says that a login_code was redeemed before, is older than 5 minutes, or never was one.
+var ErrLoginCode = errors.New("login_code is unknown, expired or redeemed already")
+
+// Redeem returns the user behind a login_code, once. Only the holder of a code learns who it is, so a code must go to
+// the site's own server and no further.
+func (l *Login) Redeem(ctx context.Context, loginCode string) (User, error) {
+	return redeem(ctx, l.store(), l.AppID, loginCode)
+}
+
+// issue makes a login_code for a user. The store sees only its hash.
+func issue(ctx context.Context, s store.Store, appID string, u User) (loginCode string, err error) {
+	b, err := json.Marshal(u)
+	if err != nil {
+		return "", fmt.Errorf("oauth: keep login: %w", err)
+	}
+	loginCode = rand.Text()
+	if err := s.Set(ctx, codeKey(appID, loginCode), b, codeLife); err != nil {
+		return "", fmt.Errorf("oauth: keep login: %w", err)
+	}
+	return loginCode, nil
+}
+
+func redeem(ctx context.Context, s store.Store, appID, loginCode string) (User, error) {
+	key := codeKey(appID, loginCode)
+	b, ok, err := s.Get(ctx, key)
+	if err != nil {
+		return User{}, fmt.Errorf("oauth: read login: %w", err)
+	}
+	if !ok {
+		return User{}, fmt.Errorf("oauth: %w", ErrLoginCode)
+	}
+	taken, err := s.Swap(ctx, key, b, nil, 0)
+	if err != nil {
+		return User{}, fmt.Errorf("oauth: end login: %w", err)
+	}
+	if !taken {
+		return User{}, fmt.Errorf("oauth: %w", ErrLoginCode)
+	}
+	var u User
+	if err := json.Unmarshal(b, &u); err != nil {
+		return User{}, fmt.Errorf("oauth: read login: the record is not one of ours: %w", err)
+	}
+	return u, nil
+}
+
+func codeKey(appID, loginCode string) string { return "oauth/" + appID + "/code/" + hash(loginCode) }

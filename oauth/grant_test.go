@@ -1,0 +1,237 @@
+package oauth_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// code is a fresh code of WeChat's for the person who browses.
+func (s *stage) code(t *testing.T, scope string) string {
+	t.Helper()
+	end, err := url.Parse(s.browser(t).stop(back, s.login.AuthorizeURL(back, scope, "s1")))
+	require.NoError(t, err)
+	return end.Query().Get("code")
+}
+
+func allowing(s *stage) { s.wx.Browse("", wechattest.Allow) }
+
+func TestExchangeTellsWhatWeChatGranted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(allowing)
+		g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+		require.NoError(t, err)
+		require.Equal(t, s.wx.OpenID(appID, "ming"), g.OpenID)
+		require.Equal(t, s.wx.UnionID("platform", "ming"), g.UnionID)
+		require.Equal(t, oauth.ScopeUserInfo, g.Scope)
+		require.Equal(t, time.Now().Add(2*time.Hour), g.Expires)
+		require.False(t, g.Snapshot)
+		require.NoError(t, s.login.Valid(t.Context(), g))
+
+		u, err := s.login.UserInfo(t.Context(), g, "")
+		require.NoError(t, err)
+		require.Equal(t, "小明", u.Nickname)
+	})
+}
+
+func TestASnapshotIsMarkedAndNotKept(t *testing.T) {
+	s := newStage()
+	s.wx.Browse("", wechattest.Snapshot)
+	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+	require.NoError(t, err)
+	require.True(t, g.Snapshot)
+	require.NotEqual(t, s.wx.OpenID(appID, "ming"), g.OpenID)
+	_, err = s.login.Grant(t.Context(), g.OpenID)
+	require.ErrorIs(t, err, oauth.ErrNoGrant)
+}
+
+func TestABaseGrantDoesNotReplaceOneThatGoesFurther(t *testing.T) {
+	s := newStage(allowing)
+	far, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+	require.NoError(t, err)
+	near, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeBase))
+	require.NoError(t, err)
+	_, err = s.login.UserInfo(t.Context(), near, "")
+	require.ErrorIs(t, err, wechat.ErrUnauthorized)
+
+	kept, err := s.login.Grant(t.Context(), far.OpenID)
+	require.NoError(t, err)
+	require.Equal(t, far.AccessToken, kept.AccessToken)
+	u, err := s.login.UserInfo(t.Context(), kept, "en")
+	require.NoError(t, err)
+	require.Equal(t, "小明", u.Nickname)
+}
+
+func TestAGrantIsRefreshedForThirtyDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(allowing)
+		first, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+		require.NoError(t, err)
+		for day := range 29 {
+			<-time.After(24 * time.Hour)
+			g, err := s.login.Grant(t.Context(), first.OpenID)
+			require.NoError(t, err, "day %d", day)
+			require.NotEqual(t, first.AccessToken, g.AccessToken)
+			require.Equal(t, first.UnionID, g.UnionID, "which a refresh does not tell")
+			require.NoError(t, s.login.Valid(t.Context(), g))
+		}
+		calls := s.wx.Calls("/sns/oauth2/refresh_token")
+		_, err = s.login.Grant(t.Context(), first.OpenID)
+		require.NoError(t, err)
+		require.Equal(t, calls, s.wx.Calls("/sns/oauth2/refresh_token"), "a token that lives is not refreshed")
+		<-time.After(25 * time.Hour)
+		_, err = s.login.Grant(t.Context(), first.OpenID)
+		require.ErrorIs(t, err, oauth.ErrNoGrant)
+		_, ok, err := s.login.Store.Get(t.Context(), "oauth/"+appID+"/grant/"+first.OpenID)
+		require.NoError(t, err)
+		require.False(t, ok, "nothing is kept for longer than WeChat takes it")
+	})
+}
+
+func TestARefreshThatWeChatRefusesMeansANewLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(allowing)
+		g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+		require.NoError(t, err)
+		<-time.After(3 * time.Hour)
+		for _, code := range []int{40030, 42002, 42007} {
+			s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Code: code, Times: 1})
+			_, err = s.login.Grant(t.Context(), g.OpenID)
+			require.ErrorIs(t, err, oauth.ErrNoGrant)
+			require.ErrorIs(t, err, wechat.Code(code))
+		}
+		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Cut: true, Times: 1})
+		_, err = s.login.Grant(t.Context(), g.OpenID)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, oauth.ErrNoGrant, "nobody is sent to log in for a broken wire")
+		_, err = s.login.Grant(t.Context(), g.OpenID)
+		require.NoError(t, err)
+	})
+}
+
+func TestRefreshTokensAreWrittenBeforeTheyAreUsed(t *testing.T) {
+	records := new(broken)
+	s := newStage(allowing, func(s *stage) { s.login.Records = records })
+	code := s.code(t, oauth.ScopeUserInfo)
+	records.fall(true)
+	_, err := s.login.Exchange(t.Context(), code)
+	require.ErrorIs(t, err, errDown)
+	require.Zero(t, s.wx.Calls("/sns/userinfo"))
+	records.fall(false)
+
+	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+	require.NoError(t, err)
+	key := "oauth/" + appID + "/grant/" + g.OpenID
+	raw, ok, err := records.Get(t.Context(), key)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Contains(t, string(raw), g.RefreshToken)
+	_, ok, err = s.login.Store.Get(t.Context(), key)
+	require.NoError(t, err)
+	require.False(t, ok, "the record is in Records alone")
+
+	records.fall(true)
+	_, err = s.login.Refresh(t.Context(), g)
+	require.ErrorIs(t, err, errDown)
+}
+
+func TestAnOlderRefreshDoesNotReplaceANewerGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(allowing)
+		old, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+		require.NoError(t, err)
+		<-time.After(time.Hour)
+		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", AfterWork: true, Delay: time.Minute, Times: 1})
+		late := make(chan oauth.Grant)
+		go func() {
+			g, err := s.login.Refresh(t.Context(), old)
+			require.NoError(t, err)
+			late <- g
+		}()
+		<-time.After(time.Second)
+		newer, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+		require.NoError(t, err)
+		require.Equal(t, newer.AccessToken, (<-late).AccessToken, "the later login's grant is the one to go on with")
+		kept, err := s.login.Grant(t.Context(), old.OpenID)
+		require.NoError(t, err)
+		require.Equal(t, newer.RefreshToken, kept.RefreshToken)
+	})
+}
+
+func TestValidSaysWhatWeChatSays(t *testing.T) {
+	s := newStage(allowing)
+	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+	require.NoError(t, err)
+	g.OpenID = "oSomebodyElse"
+	require.ErrorIs(t, s.login.Valid(t.Context(), g), wechat.ErrInvalidOpenID)
+	g.AccessToken = "made-up"
+	require.ErrorIs(t, s.login.Valid(t.Context(), g), wechat.ErrInvalidToken)
+	_, err = s.login.UserInfo(t.Context(), g, "")
+	require.ErrorIs(t, err, wechat.ErrInvalidToken)
+	require.NotContains(t, err.Error(), "made-up")
+}
+
+func TestNobodyUnknownHasAGrant(t *testing.T) {
+	s := newStage()
+	for _, id := range []string{"", "oNobody", strings.Repeat("o", 200), "../state/x"} {
+		_, err := s.login.Grant(t.Context(), id)
+		require.ErrorIs(t, err, oauth.ErrNoGrant)
+	}
+	_, err := s.login.Refresh(t.Context(), oauth.Grant{OpenID: "o"})
+	require.ErrorIs(t, err, oauth.ErrNoGrant)
+}
+
+func TestAGrantPrintsWithoutItsTokens(t *testing.T) {
+	g := oauth.Grant{OpenID: "oUser", Scope: "snsapi_userinfo", AccessToken: "acc", RefreshToken: "ref", UserTicket: "tick"}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "grant", g)
+	for _, text := range []string{g.String(), fmt.Sprintf("%v %+v %#v %s %q", g, g, g, g, g), fmt.Sprint(errors.New(fmt.Sprint(g))), log.String()} {
+		require.Contains(t, text, "oUser")
+		require.NotContains(t, text, "acc\"")
+		require.NotContains(t, text, "ref\"")
+		require.NotContains(t, text, "ref}")
+		require.NotContains(t, text, "tick")
+	}
+	require.Equal(t, "grant of li", oauth.Grant{UserID: "li", UserTicket: "tick"}.String())
+}
+
+func TestWhatIsNotWeChatsAnswerIsAnError(t *testing.T) {
+	for _, body := range []string{`{}`, `{"openid":""}`, `{"openid":"` + strings.Repeat("o", 200) + `"}`, `[]`, `{"openid":1}`, `<html>`} {
+		s := newStage()
+		code := s.code(t, oauth.ScopeBase)
+		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/access_token", Body: body})
+		_, err := s.login.Exchange(t.Context(), code)
+		require.Error(t, err, body)
+		require.NotContains(t, err.Error(), code)
+	}
+	s := newStage(allowing)
+	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+	require.NoError(t, err)
+	s.wx.Fail(wechattest.Fault{Path: "/sns/userinfo", Body: `{"openid":"oOther","nickname":"x"}`})
+	_, err = s.login.UserInfo(t.Context(), g, "")
+	require.ErrorContains(t, err, "another user")
+	s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Body: `{"openid":"oOther","access_token":"x"}`})
+	_, err = s.login.Refresh(t.Context(), g)
+	require.ErrorContains(t, err, "another user")
+}
+
+func TestARecordThatIsNotOursIsAnErrorAndNoMiss(t *testing.T) {
+	m := new(store.Memory)
+	s := newStage(func(s *stage) { s.login.Store = m })
+	require.NoError(t, m.Set(t.Context(), "oauth/"+appID+"/grant/oUser", []byte("garbage"), 0))
+	_, err := s.login.Grant(t.Context(), "oUser")
+	require.ErrorContains(t, err, "not one of ours")
+	require.NotErrorIs(t, err, oauth.ErrNoGrant)
+}

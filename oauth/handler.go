@@ -1,0 +1,94 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Source knows the users behind finished logins. [Login] and [Mini] are Sources.
+type Source interface {
+	Redeem(ctx context.Context, loginCode string) (User, error)
+}
+
+var (
+	_ Source = (*Login)(nil)
+	_ Source = (*Mini)(nil)
+)
+
+// Handler tells the app's own servers who has logged in:
+//
+//	POST /login/redeem {"login_code":"…"}        the User, once
+//	POST /phone        {"code":"…","openid":"…"} the Phone, where Source is a Mini; openid may be left out
+//
+// An error is {"errcode":…,"errmsg":"…"}: 404 for a login_code that is no good, 502 with WeChat's errcode where WeChat
+// refused, 503 where it could not be reached.
+type Handler struct {
+	Source Source
+	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
+}
+
+// Routes makes Handler a part that wetoken.Bind mounts.
+func (h *Handler) Routes() map[string]http.Handler {
+	routes := map[string]http.Handler{"POST /login/redeem": answer.Guarded(h.Guard, http.HandlerFunc(h.redeem))}
+	if m, ok := h.Source.(*Mini); ok {
+		routes["POST /phone"] = answer.Guarded(h.Guard, http.HandlerFunc(m.phone))
+	}
+	return routes
+}
+
+func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		LoginCode string `json:"login_code"`
+	}
+	if !answer.Body(w, r, maxBody, `{"login_code":"…"}`, &ask) {
+		return
+	}
+	u, err := h.Source.Redeem(r.Context(), ask.LoginCode)
+	switch {
+	case errors.Is(err, ErrLoginCode):
+		answer.Refuse(w, http.StatusNotFound, err.Error())
+	case err != nil:
+		answer.Failure(w, err)
+	default:
+		reply(w, u)
+	}
+}
+
+func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		Code   string `json:"code"`
+		OpenID string `json:"openid"`
+	}
+	const want = `{"code":"…"} with the code of the getPhoneNumber button`
+	if !answer.Body(w, r, maxBody, want, &ask) {
+		return
+	}
+	if ask.Code == "" || len(ask.Code) > maxCode || len(ask.OpenID) > maxOpenID {
+		answer.Refuse(w, http.StatusBadRequest, "the body must be "+want)
+		return
+	}
+	p, err := m.Phone(r.Context(), ask.Code, ask.OpenID)
+	var refusal *wechat.Error
+	switch {
+	case errors.As(err, &refusal) && aboutCode(refusal.Code):
+		answer.Error(w, http.StatusBadRequest, int(refusal.Code), err.Error())
+	case err != nil:
+		answer.Failure(w, err)
+	default:
+		reply(w, p)
+	}
+}
+
+func reply(w http.ResponseWriter, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		answer.Failure(w, err)
+		return
+	}
+	answer.JSON(w, http.StatusOK, b)
+}

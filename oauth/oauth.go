@@ -1,0 +1,135 @@
+// Package oauth logs people in with WeChat: on web pages inside WeChat, on websites by QR code, in WeCom, and in mini
+// programs.
+//
+//	login := &oauth.Login{
+//		AppID: id, Secret: secret, Store: s,
+//		URL: "https://wx.example.com/wx", Hosts: []string{"shop.example.com"},
+//	}
+//	wetoken.Bind(public, "/wx", login)
+//	wetoken.Bind(private, "/wx", &oauth.Handler{Source: login, Guard: guard})
+//
+// A page of shop.example.com sends its visitor to https://wx.example.com/wx/login?to=…, and gets the visitor back at to
+// with a login_code, for which its own server is told the [User] by POST /wx/login/redeem. So one domain, authorized in
+// WeChat's console, serves many sites, and no browser is believed when it says who it is.
+//
+// An application that has its own sessions sets [Login.Done] instead; one that has none yet wraps its pages in
+// [Login.Require]. [Mini] is the same for mini programs.
+package oauth
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Kind is what an app is on WeChat's side, which says where its users log in.
+type Kind string
+
+// The kinds of apps with web login. A mini program has [Mini].
+const (
+	Official Kind = "official" // official account (公众号): pages inside WeChat
+	Website  Kind = "website"  // website application of the open platform (网站应用): a QR code on a computer
+	Work     Kind = "work"     // WeCom application (企业微信): pages inside WeCom, and a QR code elsewhere
+)
+
+// Login logs visitors of web pages in (网页授权). Its methods are safe for concurrent use, and its fields are not to be
+// changed after the first. Several processes with the same Store are one Login.
+//
+// A login begun at GET /login ends, at GET /login/callback, by the first of these that is set: Done; Backend; else the
+// browser goes to where it was to return, with a login_code for [Login.Redeem].
+//
+// For pages inside WeChat nothing ties the end of a login to the browser that began it, as WeChat's web view may lose
+// cookies in between. A site that must know passes /login a nonce of its own, which comes back with the login. Website
+// logins and WeCom's QR code need no such care: they demand a cookie of ours.
+//
+// See https://developers.weixin.qq.com/doc/service/guide/h5/auth.html (网页授权),
+// https://developers.weixin.qq.com/doc/oplatform/Website_App/WeChat_Login/Wechat_Login.html (网站应用微信登录) and
+// https://developer.work.weixin.qq.com/document/path/91335 (企业微信).
+type Login struct {
+	AppID  string      // the corp id of WeCom
+	Secret string      // not of WeCom, which has Tokens
+	Store  store.Store // shared by all processes that use the app; default one of this Login alone
+	URL    string      // where browsers find the routes, such as https://wx.example.com/wx
+	Hosts  []string    // that logins may return to, such as shop.example.com or 127.0.0.1:8080
+
+	Kind  Kind   // default Official
+	Scope string // what /login asks for unless told otherwise; default snsapi_base
+
+	// Done answers the browser of a finished login. The query of its request holds to and nonce as /login got them;
+	// to may be empty here.
+	Done func(w http.ResponseWriter, r *http.Request, u User)
+
+	// Backend is POSTed each finished login, before the browser returns:
+	//
+	//	{"appid":"…","to":"…","nonce":"…","user":{"openid":"…"}}
+	//	Wetoken-Signature: t=1700000000,v1=hex(HMAC-SHA256(SignKey, t "." body))
+	//
+	// It answers 2xx within 5 seconds. SignKey must be set, and HTTP is the way there; redirects are not followed.
+	Backend string
+	SignKey string
+	HTTP    *http.Client
+
+	AgentID int                // of WeCom: the application
+	Tokens  wechat.TokenSource // of WeCom: the application's access tokens
+
+	Session time.Duration  // how long Require knows a visitor; default 24 hours
+	Records store.Store    // durable, for refresh tokens; default Store
+	Client  *wechat.Client // the way to WeChat's API: its BaseURL and HTTP; default WeChat's own
+	OpenURL string         // of WeChat's login pages; default wechat.OpenURL
+	SSOURL  string         // of WeCom's QR code page; default wechat.SSOURL
+
+	own store.Memory
+}
+
+// User is who has logged in. Names of fields are WeChat's, and those it did not give are empty: an openid is all there
+// is with scope snsapi_base.
+type User struct {
+	OpenID  string `json:"openid,omitempty"`  // the user, to this app
+	UnionID string `json:"unionid,omitempty"` // the user, to all apps of one owner; only with an open platform account
+
+	Nickname   string   `json:"nickname,omitempty"` // any text, markup too
+	HeadImgURL string   `json:"headimgurl,omitempty"`
+	Sex        int      `json:"sex,omitempty"` // 1 male, 2 female; WeChat has given 0 since 2021
+	Province   string   `json:"province,omitempty"`
+	City       string   `json:"city,omitempty"`
+	Country    string   `json:"country,omitempty"`
+	Privilege  []string `json:"privilege,omitempty"`
+
+	UserID         string `json:"userid,omitempty"`          // of WeCom: a member
+	ExternalUserID string `json:"external_userid,omitempty"` // of WeCom: a member's contact
+	Avatar         string `json:"avatar,omitempty"`          // of WeCom, from here on, with scope snsapi_privateinfo
+	Gender         string `json:"gender,omitempty"`
+	Mobile         string `json:"mobile,omitempty"`
+	Email          string `json:"email,omitempty"`
+	BizMail        string `json:"biz_mail,omitempty"`
+	QRCode         string `json:"qr_code,omitempty"`
+	Address        string `json:"address,omitempty"`
+
+	Nonce string `json:"nonce,omitempty"` // what the site gave /login, from Redeem alone
+}
+
+func (l *Login) kind() Kind {
+	if l.Kind == "" {
+		return Official
+	}
+	return l.Kind
+}
+
+func (l *Login) store() store.Store {
+	if l.Store != nil {
+		return l.Store
+	}
+	return &l.own
+}
+
+func (l *Login) records() store.Store {
+	if l.Records != nil {
+		return l.Records
+	}
+	return l.store()
+}
+
+// key names a record of the app.
+func (l *Login) key(what, name string) string { return "oauth/" + l.AppID + "/" + what + "/" + name }

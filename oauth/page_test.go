@@ -1,0 +1,107 @@
+package oauth_test
+
+import (
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// refused opens an address in a browser of the stage and demands a page that says why.
+func refused(t *testing.T, b *browser, address string, status int, why string) page {
+	t.Helper()
+	p := b.open(address)
+	require.Equal(t, status, p.status, p.body)
+	require.Contains(t, p.body, why)
+	require.Equal(t, "text/html; charset=utf-8", p.header.Get("Content-Type"))
+	require.Equal(t, "no-store", p.header.Get("Cache-Control"))
+	require.Contains(t, p.header.Get("Content-Security-Policy"), "default-src 'none'")
+	require.NotContains(t, p.body, secret)
+	return p
+}
+
+func TestTheLogTellsWhatAVisitorIsNotTold(t *testing.T) {
+	var log strings.Builder
+	standard := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(standard)
+	s := newStage(func(s *stage) { s.login.Secret = "wrong-secret" })
+	end, err := url.Parse(s.browser(t).stop(back, loginURL(shop)))
+	require.NoError(t, err)
+	refused(t, s.browser(t), end.String(), 502, "微信拒绝了登录")
+	require.Contains(t, log.String(), "40125")
+	require.NotContains(t, log.String(), "wrong-secret")
+	require.NotContains(t, log.String(), end.Query().Get("code"))
+
+	log.Reset()
+	refused(t, s.browser(t), loginURL("https://evil.example.net/"), 403, "不能返回该网址")
+	refused(t, s.browser(t), end.String(), 410, "登录链接已使用")
+	require.Empty(t, log.String(), "what a visitor does wrong is no trouble of ours")
+}
+
+func TestPagesAreChineseUnlessEnglishIsLikedBetter(t *testing.T) {
+	s := newStage()
+	for accept, want := range map[string]string{
+		"": "zh-CN", "zh-CN,zh;q=0.9,en;q=0.8": "zh-CN", "en": "en", "en-US,en;q=0.9": "en", "en-GB,zh;q=0.5": "en",
+		"fr": "zh-CN", "zh;q=0.1,en;q=0.2": "en", "en;q=x": "zh-CN", "en;q=0": "zh-CN", strings.Repeat("en,", 1000): "en",
+	} {
+		p := s.browser(t, "Accept-Language", accept).open(loginURL("https://evil.example.net/"))
+		require.Contains(t, p.body, `<html lang="`+want+`">`, accept)
+		require.Equal(t, "Accept-Language", p.header.Get("Vary"))
+		require.Contains(t, p.body, "its host is not among the app&#39;s hosts: evil.example.net")
+		require.Contains(t, p.body, "width=device-width")
+	}
+}
+
+func TestWhatAStrangerWritesInAnAddressIsNoMarkup(t *testing.T) {
+	s := newStage()
+	p := s.browser(t).open(loginURL("https://<script>alert(1)</script>/"))
+	require.Equal(t, 403, p.status)
+	require.NotContains(t, p.body, "<script")
+}
+
+func TestAUserWhoDeclinesIsToldSo(t *testing.T) {
+	s := newStage()
+	s.wx.Browse("", wechattest.Deny)
+	p := refused(t, s.browser(t), loginURL(shop, "scope", "snsapi_userinfo"), 403, "登录已取消")
+	require.Contains(t, p.body, "重新登录")
+}
+
+func TestASnapshotsVisitorIsNeverLoggedIn(t *testing.T) {
+	s := newStage()
+	s.wx.Browse("", wechattest.Snapshot)
+	p := refused(t, s.browser(t), loginURL(shop, "scope", "snsapi_userinfo"), 403, "使用完整服务")
+	require.Equal(t, "wx.example.com", p.url.Host)
+	require.Zero(t, s.wx.Calls("/sns/userinfo"))
+}
+
+func TestAWrongSecretIsTheSitesAffair(t *testing.T) {
+	s := newStage(func(s *stage) { s.login.Secret = "wrong-secret" })
+	p := refused(t, s.browser(t), loginURL(shop), 502, "errcode 40125")
+	require.NotContains(t, p.body, "wrong-secret")
+}
+
+func TestWhileWeChatIsDownThePageSaysSo(t *testing.T) {
+	s := newStage()
+	s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/access_token", Cut: true})
+	refused(t, s.browser(t), loginURL(shop), 503, "暂时无法登录")
+}
+
+func TestWhileTheStoreIsDownThePageSaysSo(t *testing.T) {
+	b := new(broken)
+	s := newStage(func(s *stage) { s.login.Store = b })
+	end := s.browser(t).stop(back, loginURL(shop))
+	b.fall(true)
+	refused(t, s.browser(t), loginURL(shop), 503, "暂时无法登录")
+	refused(t, s.browser(t), end, 503, "暂时无法登录")
+	_, err := s.login.Redeem(t.Context(), "x")
+	require.ErrorIs(t, err, errDown)
+	require.NotErrorIs(t, err, oauth.ErrLoginCode)
+	b.fall(false)
+	require.Equal(t, "shop", s.browser(t).open(end).body, "what failed for the store's sake has used nothing up")
+}

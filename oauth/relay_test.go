@@ -1,0 +1,97 @@
+package oauth_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/oauth"
+)
+
+func TestDoneAnswersTheBrowser(t *testing.T) {
+	s := newStage(func(s *stage) {
+		s.login.Done = func(w http.ResponseWriter, r *http.Request, u oauth.User) {
+			io.WriteString(w, u.OpenID+" "+r.FormValue("to")+" "+r.FormValue("nonce")+" ["+r.FormValue("code")+r.FormValue("state")+"] "+r.RequestURI)
+		}
+	})
+	p := s.browser(t).open(loginURL(shop, "nonce", "n1"))
+	require.Equal(t, s.wx.OpenID(appID, "ming")+" "+shop+" n1 [] /login/callback?nonce=n1&to=https%3A%2F%2Fshop.example.com%2F", p.body)
+	require.Equal(t, "wx.example.com", p.url.Host)
+
+	p = s.browser(t).open(door + "/login")
+	require.Contains(t, p.body, s.wx.OpenID(appID, "ming")+"   [] ")
+	refused(t, s.browser(t), loginURL("https://evil.example.net/"), 403, "不能返回该网址")
+}
+
+// backend is a site's server that is POSTed logins.
+type backend struct {
+	body, signature string
+	status          int
+}
+
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	raw, _ := io.ReadAll(r.Body)
+	if r.URL.Path == "/elsewhere" {
+		return
+	}
+	b.body, b.signature = string(raw), r.Header.Get("Wetoken-Signature")
+	if b.status == http.StatusFound {
+		http.Redirect(w, r, "/elsewhere", b.status)
+		return
+	}
+	w.WriteHeader(b.status)
+}
+
+func TestABackendIsToldBeforeTheBrowserReturns(t *testing.T) {
+	site := &backend{status: 204}
+	web := httptest.NewServer(site)
+	defer web.Close()
+	s := newStage(allowing, func(s *stage) { s.login.Backend, s.login.SignKey = web.URL+"/hook", "sign-key" })
+	p := s.browser(t).open(loginURL(shop+"?a=b", "scope", "snsapi_userinfo", "nonce", "n1"))
+	require.Equal(t, "https://shop.example.com/?a=b&nonce=n1", p.url.String())
+
+	var told struct {
+		AppID, To, Nonce string
+		User             oauth.User
+	}
+	require.NoError(t, json.Unmarshal([]byte(site.body), &told))
+	require.Equal(t, appID, told.AppID)
+	require.Equal(t, shop+"?a=b", told.To)
+	require.Equal(t, "n1", told.Nonce)
+	require.Equal(t, "小明", told.User.Nickname)
+
+	m := regexp.MustCompile(`^t=(\d+),v1=([0-9a-f]{64})$`).FindStringSubmatch(site.signature)
+	require.Len(t, m, 3, site.signature)
+	at, err := strconv.ParseInt(m[1], 10, 64)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), time.Unix(at, 0), time.Minute)
+	mac := hmac.New(sha256.New, []byte("sign-key"))
+	io.WriteString(mac, m[1]+"."+site.body)
+	require.Equal(t, hex.EncodeToString(mac.Sum(nil)), m[2])
+}
+
+func TestABackendThatDoesNotTakeTheLoginIsNamed(t *testing.T) {
+	site := &backend{}
+	web := httptest.NewServer(site)
+	defer web.Close()
+	s := newStage(func(s *stage) { s.login.Backend, s.login.SignKey = web.URL, "sign-key" })
+	for _, site.status = range []int{302, 400, 500} {
+		refused(t, s.browser(t), loginURL(shop), 502, "网站没有响应")
+	}
+	web.Close()
+	refused(t, s.browser(t), loginURL(shop), 502, "网站没有响应")
+	s.login.SignKey = ""
+	refused(t, s.browser(t), loginURL(shop), 502, "网站没有响应")
+	s.login.Backend, s.login.SignKey = "http://[", "k"
+	refused(t, s.browser(t), loginURL(shop), 502, "网站没有响应")
+}

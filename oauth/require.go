@@ -1,0 +1,124 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/wetoken/wetoken/internal/hosts"
+)
+
+// Require lets visitors of next through once they are logged in with scope snsapi_base (website: by QR code), and keeps
+// them so for Session by a cookie. The user is in the request's context, see [FromContext]. The pages must be on the host
+// of URL, below which the routes of Login are mounted too. Requests other than for a page, such as a POST or a script's,
+// are answered 401 where the visitor is not logged in.
+func (l *Login) Require(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, ok, err := l.visitor(r)
+		switch {
+		case err != nil:
+			fail(w, r, page{}, err)
+		case ok:
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, u)))
+		case !opensPage(r):
+			show(w, r, page{notice: noticeLogin})
+		default:
+			l.require(w, r)
+		}
+	})
+}
+
+type userKey struct{}
+
+// FromContext returns the user whom [Login.Require] let through.
+func FromContext(ctx context.Context) (u User, ok bool) {
+	u, ok = ctx.Value(userKey{}).(User)
+	return u, ok
+}
+
+// require sends the visitor to WeChat and from there back to this very page.
+func (l *Login) require(w http.ResponseWriter, r *http.Request) {
+	own, err := l.address()
+	if err != nil {
+		fail(w, r, page{}, err)
+		return
+	}
+	target := r.RequestURI               // what the browser asked for, whatever prefixes were stripped since
+	if !strings.HasPrefix(target, "/") { // a whole address, as for a proxy
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			u = r.URL
+		}
+		target = u.RequestURI()
+	}
+	to := own.Scheme + "://" + own.Host + target
+	if len(to) > hosts.MaxLen {
+		show(w, r, page{notice: noticeRequest, why: "the address is too long"})
+		return
+	}
+	scope := ScopeBase
+	if l.kind() == Website {
+		scope = ScopeLogin
+	}
+	l.send(w, r, state{To: to, Scope: scope, Lang: zhCN, Stay: true})
+}
+
+// opensPage tells whether the browser would follow a redirect to WeChat's page.
+func opensPage(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (mode == "" || mode == "navigate")
+}
+
+// visitor is the user of a session that Require began.
+func (l *Login) visitor(r *http.Request) (u User, ok bool, err error) {
+	c, err := r.Cookie(l.sessionCookie())
+	if err != nil {
+		return User{}, false, nil
+	}
+	b, ok, err := l.store().Get(r.Context(), l.key("session", hash(c.Value)))
+	if err != nil {
+		return User{}, false, fmt.Errorf("oauth: read session: %w", err)
+	}
+	if !ok {
+		return User{}, false, nil
+	}
+	if err := json.Unmarshal(b, &u); err != nil {
+		return User{}, false, fmt.Errorf("oauth: read session: the record is not one of ours: %w", err)
+	}
+	return u, true, nil
+}
+
+// stay begins a session.
+func (l *Login) stay(w http.ResponseWriter, r *http.Request, u User) error {
+	b, err := json.Marshal(u)
+	if err != nil {
+		return fmt.Errorf("oauth: keep session: %w", err)
+	}
+	life := l.Session
+	if life <= 0 {
+		life = 24 * time.Hour
+	}
+	value := rand.Text()
+	if err := l.store().Set(r.Context(), l.key("session", hash(value)), b, life); err != nil {
+		return fmt.Errorf("oauth: keep session: %w", err)
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: l.sessionCookie(), Value: value, Path: "/", MaxAge: int(life / time.Second),
+		HttpOnly: true, Secure: l.secure(), SameSite: http.SameSiteLaxMode,
+	})
+	return nil
+}
+
+// sessionCookie differs between apps on one host. Browsers let nobody but the host itself set a __Host- cookie.
+func (l *Login) sessionCookie() string {
+	name := "wetoken-" + hash(l.AppID)[:12]
+	if l.secure() {
+		return "__Host-" + name
+	}
+	return name
+}

@@ -1,0 +1,30 @@
+package oauth
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+)
+
+// VerifyFiles are the files by which WeChat sees that a domain is yours (域名校验文件), name to content, such as
+// MP_verify_abc.txt and WW_verify_abc.txt. WeChat asks for them at the root of the host, so that is where the part is to
+// be mounted: wetoken.Bind(mux, "/", files). A name other than letters, digits, _ and - before .txt is left out.
+type VerifyFiles map[string]string
+
+var verifyName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,100}\.txt$`)
+
+// Routes makes VerifyFiles a part that wetoken.Bind mounts.
+func (f VerifyFiles) Routes() map[string]http.Handler {
+	routes := make(map[string]http.Handler)
+	for name, content := range f {
+		if !verifyName.MatchString(name) {
+			continue
+		}
+		routes["GET /"+name] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			io.WriteString(w, content)
+		})
+	}
+	return routes
+}

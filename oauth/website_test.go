@@ -1,0 +1,74 @@
+package oauth_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func TestAWebsiteLoginIsTheBrowsersThatBeganIt(t *testing.T) {
+	s := newStage(website)
+	s.wx.Browse("", wechattest.Allow)
+	victim, attacker := s.browser(t), s.browser(t)
+	end := attacker.stop(back, loginURL(shop))
+	refused(t, victim, end, 403, "请在原浏览器中登录")
+	p := attacker.open(end)
+	require.Equal(t, "shop", p.body, "the refusal has used nothing up")
+	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
+	require.NoError(t, err)
+	require.Equal(t, "小明", u.Nickname)
+	refused(t, attacker, end, 410, "登录链接已使用")
+}
+
+func TestAWebsiteLoginDemandsACookie(t *testing.T) {
+	s := newStage(website)
+	s.wx.Browse("", wechattest.Allow)
+	b := s.browser(t)
+	b.hc.Jar = nil
+	refused(t, b, loginURL(shop), 403, "请在原浏览器中登录")
+}
+
+func TestTheCookieOfAWebsiteLoginIsOutOfReach(t *testing.T) {
+	s := newStage(website)
+	w := httptest.NewRecorder()
+	s.handler().ServeHTTP(w, httptest.NewRequest("GET", loginURL(shop), nil))
+	require.Len(t, w.Result().Cookies(), 1)
+	c := w.Result().Cookies()[0]
+	require.True(t, c.HttpOnly)
+	require.True(t, c.Secure)
+	require.Equal(t, http.SameSiteLaxMode, c.SameSite)
+	require.Equal(t, 600, c.MaxAge)
+	for key, err := range s.login.Store.Keys(t.Context(), "") {
+		require.NoError(t, err)
+		raw, _, err := s.login.Store.Get(t.Context(), key)
+		require.NoError(t, err)
+		require.NotContains(t, string(raw), c.Value)
+	}
+}
+
+func TestTwoTabsLogInSideBySide(t *testing.T) {
+	s := newStage(website)
+	s.wx.Browse("", wechattest.Allow)
+	b := s.browser(t)
+	one := b.stop(back, loginURL(shop+"one"))
+	two := b.stop(back, loginURL(shop+"two"))
+	require.Equal(t, "/one", b.open(one).url.Path)
+	require.Equal(t, "/two", b.open(two).url.Path)
+}
+
+func TestAWebsitesCodeLivesTenMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(website)
+		s.wx.Browse("", wechattest.Allow)
+		b := s.browser(t)
+		end := b.stop(back, loginURL(shop))
+		<-time.After(9 * time.Minute)
+		require.Equal(t, "shop", b.open(end).body)
+	})
+}

@@ -1,0 +1,90 @@
+package oauth_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+const inWeCom = "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 MicroMessenger/7.0.1 wxwork/4.1.0 Mobile/15E148"
+
+func TestAMemberLogsInInsideWeCom(t *testing.T) {
+	s := newStage(wecom)
+	b := s.browser(t, "User-Agent", inWeCom)
+	at, err := url.Parse(b.stop("https://open.weixin.qq.com/", loginURL(shop)))
+	require.NoError(t, err)
+	require.Equal(t, "/connect/oauth2/authorize", at.Path)
+	p := b.open(loginURL(shop))
+	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
+	require.NoError(t, err)
+	require.Equal(t, oauth.User{UserID: "ming"}, u)
+}
+
+func TestAMemberScansTheCodeElsewhere(t *testing.T) {
+	s := newStage(wecom, allowing)
+	b := s.browser(t, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Chrome/130.0")
+	at, err := url.Parse(b.stop("https://login.work.weixin.qq.com/", loginURL(shop)))
+	require.NoError(t, err)
+	require.Equal(t, "/wwlogin/sso/login", at.Path)
+	end := b.stop(back, loginURL(shop))
+	refused(t, s.browser(t), end, 403, "请在原浏览器中登录")
+	p := b.open(end)
+	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
+	require.NoError(t, err)
+	require.Equal(t, "ming", u.UserID)
+}
+
+func TestALoginBegunInsideWeComDoesNotEndOutside(t *testing.T) {
+	s := newStage(wecom)
+	end := s.browser(t, "User-Agent", inWeCom).stop(back, loginURL(shop))
+	refused(t, s.browser(t), end, 403, "请在原浏览器中登录")
+	require.Equal(t, "shop", s.browser(t, "User-Agent", inWeCom).open(end).body)
+}
+
+func TestAMemberAgreesToTellMore(t *testing.T) {
+	s := newStage(wecom, allowing)
+	s.wx.AddPerson(wechattest.Person{Name: "li", UserID: "li.lei", Phone: "13900139000", HeadImgURL: "https://wework.qpic.cn/0"})
+	p := s.browser(t, "User-Agent", inWeCom).open(loginURL(shop, "scope", "snsapi_privateinfo"))
+	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
+	require.NoError(t, err)
+	require.Equal(t, oauth.User{UserID: "li.lei", Gender: "1", Avatar: "https://wework.qpic.cn/0", Mobile: "13900139000", Email: "li@example.com"}, u)
+}
+
+func TestAVisitorOfWeComHasAnOpenID(t *testing.T) {
+	s := newStage(wecom)
+	s.wx.AddPerson(wechattest.Person{Name: "guest", Visitor: true})
+	p := s.browser(t, "User-Agent", inWeCom).open(loginURL(shop))
+	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
+	require.NoError(t, err)
+	require.Equal(t, oauth.User{OpenID: s.wx.OpenID(corpID, "guest")}, u)
+}
+
+func TestWeComHasScopesOfItsOwn(t *testing.T) {
+	s := newStage(wecom)
+	refused(t, s.browser(t), loginURL(shop, "scope", "snsapi_userinfo"), 400, "no such scope")
+}
+
+func TestWeComNeedsTokens(t *testing.T) {
+	s := newStage(wecom, func(s *stage) { s.login.Tokens = nil })
+	_, err := s.login.Exchange(t.Context(), "code")
+	require.ErrorContains(t, err, "Tokens must be set")
+}
+
+func TestWeComsRefusalsComeThrough(t *testing.T) {
+	s := newStage(wecom)
+	_, err := s.login.Exchange(t.Context(), "made-up")
+	require.ErrorIs(t, err, wechat.ErrInvalidCode)
+	_, err = s.login.UserInfo(t.Context(), oauth.Grant{UserID: "li", UserTicket: "made-up"}, "")
+	require.ErrorIs(t, err, wechat.Code(40078))
+	s.wx.Fail(wechattest.Fault{Path: "/cgi-bin/auth/getuserinfo", Body: `{"errcode":0}`})
+	_, err = s.login.Exchange(t.Context(), "x")
+	require.ErrorContains(t, err, "neither member nor visitor")
+	s.wx.Fail(wechattest.Fault{Path: "/cgi-bin/auth/getuserdetail", Body: `{"errcode":0,"userid":"other"}`})
+	_, err = s.login.UserInfo(t.Context(), oauth.Grant{UserID: "li", UserTicket: "t"}, "")
+	require.ErrorContains(t, err, "another member")
+}
