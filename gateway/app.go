@@ -1,12 +1,17 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
 	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/jssdk"
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
@@ -18,40 +23,115 @@ type app struct {
 	gateway *Gateway
 	name    string
 
-	once  sync.Once
-	built *rooms
+	rooms func() *rooms
 }
 
-// rooms are the parts that serve an app.
+// rooms are the parts that serve an app, and the muxes they stand on.
 type rooms struct {
-	tokens     *token.Manager
-	tickets    *ticket.Manager
-	privateMux http.Handler
+	tokens   *token.Manager // nil for a website
+	messages *message.Receiver
+
+	private, public, both func() http.Handler
 }
 
-func (a *app) rooms() *rooms {
-	a.once.Do(func() { a.built = a.build() })
-	return a.built
+func (g *Gateway) newApp(name string, settings App) *app {
+	a := &app{App: settings, gateway: g, name: name}
+	a.rooms = sync.OnceValue(a.build)
+	return a
 }
 
 func (a *app) build() *rooms {
-	g := a.gateway
-	wire := &wechat.Client{BaseURL: g.config.Endpoints.API, HTTP: g.http}
-	if a.Kind == Work {
-		wire.BaseURL = g.config.Endpoints.Work
+	g, r := a.gateway, new(rooms)
+	var private, public []wetoken.Part
+	if a.Kind != Website {
+		r.tokens = &token.Manager{AppID: a.AppID, Secret: a.Secret, Mode: a.tokenMode(), Store: g.store, Client: a.wire(), Report: a.report}
+		tickets := &ticket.Manager{AppID: a.AppID, Work: a.Kind == Work, AgentID: a.AgentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
+		private = append(private,
+			&token.Handler{Source: r.tokens, Guard: a.guard("token")},
+			&ticket.Handler{Source: tickets, Guard: a.guard("ticket")})
+		if a.Kind != Mini {
+			signer := &jssdk.Signer{AppID: a.AppID, Tickets: named{tickets}, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
+			public = append(public, &jssdk.Handler{Signer: signer})
+		}
 	}
-	report := func(ctx context.Context, err error) {
-		g.log.WarnContext(ctx, "served all the same", "app", a.name, "error", err)
+	source, login := a.logins(r.tokens)
+	private = append(private, &oauth.Handler{Source: source, Guard: g.guard(a.name, "login")})
+	public = append(public, login)
+	r.messages = g.nobody
+	if a.Message != nil {
+		in, err := a.receiver(r.tokens)
+		if err != nil { // which Config.Check would have found
+			g.log.Error("callbacks are not served", "app", a.name, "error", err)
+		} else {
+			r.messages = in
+		}
 	}
-	r := &rooms{}
-	r.tokens = &token.Manager{AppID: a.AppID, Secret: a.Secret, Mode: a.tokenMode(), Store: g.store, Client: wire, Report: report}
-	r.tickets = &ticket.Manager{AppID: a.AppID, Work: a.Kind == Work, AgentID: a.AgentID, Tokens: r.tokens, Store: g.store, Client: wire, Report: report}
-	r.privateMux = wetoken.Handler(
-		&token.Handler{Source: r.tokens, Guard: a.guard("token")},
-		&ticket.Handler{Source: r.tickets, Guard: a.guard("ticket")},
-		rest{g.nothing},
-	)
+	public = append(public, r.messages)
+	r.private = mux(rest{g.nothing}, private)
+	r.public = mux(rest{notFound}, public)
+	r.both = mux(rest{g.nothing}, private, public)
 	return r
+}
+
+// logins are the part that logs the app's users in, and what tells who they are.
+func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
+	g := a.gateway
+	if a.Kind == Mini {
+		m := &oauth.Mini{AppID: a.AppID, Secret: a.Secret, Store: g.store, Tokens: tokens, Client: a.wire()}
+		return m, m
+	}
+	l := &oauth.Login{
+		AppID: a.AppID, Secret: a.Secret, AgentID: a.AgentID, Store: g.store, Records: g.records, Client: a.wire(),
+		URL: strings.TrimSuffix(g.config.PublicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.Hosts,
+		OpenURL: g.config.Endpoints.Open, SSOURL: g.config.Endpoints.Login,
+	}
+	switch a.Kind {
+	case Work:
+		l.Kind, l.Tokens = oauth.Work, tokens
+	case Website:
+		l.Kind = oauth.Website
+	}
+	return l, l
+}
+
+func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
+	g, api := a.gateway, a.wire()
+	api.Tokens = tokens
+	return a.Message.receiver(message.Config{
+		AppID: a.AppID, Name: a.name, Store: g.store, Records: g.records, API: api, Hosts: a.Hosts,
+		SignKey: a.SignKey, PreviousSignKey: a.PreviousSignKey, Log: g.log.With("app", a.name),
+	})
+}
+
+// wire is the way to WeChat's servers.
+func (a *app) wire() *wechat.Client {
+	base := a.gateway.config.Endpoints.API
+	if a.Kind == Work {
+		base = cmp.Or(a.gateway.config.Endpoints.Work, wechat.WorkURL)
+	}
+	return &wechat.Client{BaseURL: base, HTTP: a.gateway.http}
+}
+
+func (a *app) report(ctx context.Context, err error) {
+	a.gateway.log.WarnContext(ctx, "served all the same", "app", a.name, "error", err)
+}
+
+// named hands out tickets by WeChat's name of their kind.
+type named struct{ *ticket.Manager }
+
+func (n named) Ticket(ctx context.Context, typ string) (wechat.Credential, error) {
+	return n.Manager.Ticket(ctx, ticket.Type(typ))
+}
+
+// mux serves parts, and the rest where none of them does. It is made when it is first used.
+func mux(r rest, parts ...[]wetoken.Part) func() http.Handler {
+	return sync.OnceValue(func() http.Handler {
+		all := []wetoken.Part{r}
+		for _, p := range parts {
+			all = append(all, p...)
+		}
+		return wetoken.Handler(all...)
+	})
 }
 
 // rest serves what no other part does.

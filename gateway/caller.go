@@ -91,7 +91,7 @@ func (g *Gateway) guard(app, scope string) func(http.Handler) http.Handler {
 				answer.Refuse(w, http.StatusForbidden, "this key does not have scope "+scope+" for this app")
 				return
 			}
-			if r.Method != http.MethodGet {
+			if scope == "renew" {
 				g.log.InfoContext(r.Context(), "change", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
 				r = r.WithContext(renew.WithCaller(r.Context(), c.name))
 			}

@@ -6,28 +6,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/wetoken/wetoken/internal/hosts"
+	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/token"
 )
 
 // Config is what a gateway serves. It is the shape of the server's configuration file.
 type Config struct {
-	PublicURL string         `json:"public_url"` // base URL that WeChat and browsers see
-	Store     string         `json:"store"`      // URL of the shared, disposable store
-	Records   string         `json:"records"`    // URL of the durable store; default Store
-	Endpoints Endpoints      `json:"endpoints"`
-	Keys      []Key          `json:"keys"` // callers of the private side
-	Apps      map[string]App `json:"apps"` // by the name in the routes: /app/{name}/…
+	PublicURL      string         `json:"public_url"` // base URL that WeChat and browsers see; logins need it
+	Store          string         `json:"store"`      // URL of the shared, disposable store
+	Records        string         `json:"records"`    // URL of the durable store; default Store
+	Endpoints      Endpoints      `json:"endpoints"`
+	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none
+	Keys           []Key          `json:"keys"`            // callers of the private side
+	Apps           map[string]App `json:"apps"`            // by the name in the routes: /app/{name}/…
 }
 
 // Endpoints are WeChat's base URLs. Each is WeChat's own by default.
 type Endpoints struct {
-	API  string `json:"api"`  // api.weixin.qq.com
-	Work string `json:"work"` // qyapi.weixin.qq.com
+	API   string `json:"api"`   // api.weixin.qq.com
+	Work  string `json:"work"`  // qyapi.weixin.qq.com
+	Open  string `json:"open"`  // open.weixin.qq.com, where browsers log in
+	Login string `json:"login"` // login.work.weixin.qq.com, WeCom's QR code
 }
 
 // Key is a caller of the private side, known by a secret.
@@ -49,6 +56,12 @@ type App struct {
 	Keep      bool      `json:"keep"`       // renew ahead on a timer, read or not
 	ExpiresAt time.Time `json:"expires_at"` // the registration ends; default never
 	Allow     []string  `json:"allow"`      // routes this app may be used through, such as /token; default all
+
+	Hosts           []string          `json:"hosts"`        // where logins may return to, whose pages may be signed, where requests may point
+	VerifyFiles     map[string]string `json:"verify_files"` // served at the root of the public side: MP_verify_….txt, WW_verify_….txt
+	SignKey         string            `json:"sign_key"`     // signs what backends are sent
+	PreviousSignKey string            `json:"previous_sign_key"`
+	Message         *Message          `json:"message"` // default: no callbacks
 }
 
 // Kind is what an app is to WeChat.
@@ -58,8 +71,11 @@ type Kind string
 const (
 	Official Kind = "official" // official account (公众号)
 	Mini     Kind = "mini"     // mini program (小程序)
+	Website  Kind = "website"  // website application of the open platform (网站应用): logs in, and has no token
 	Work     Kind = "work"     // WeCom (企业微信)
 )
+
+var kinds = []Kind{Official, Mini, Website, Work}
 
 // Scopes are what a caller may be allowed to do.
 var scopes = []string{"token", "renew", "ticket", "api", "login", "pay", "refund", "message", "metrics", "admin"}
@@ -84,6 +100,10 @@ func plain(err error) error {
 	if errors.As(err, &t) {
 		return fmt.Errorf("%s: want %s, not a %s (text of digits needs quotes)", t.Field, t.Type, t.Value)
 	}
+	var at *time.ParseError
+	if errors.As(err, &at) {
+		return fmt.Errorf("expires_at: want a time such as 2027-01-01T00:00:00Z, not %s", at.Value)
+	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return fmt.Errorf("unknown key %s", name)
 	}
@@ -95,8 +115,9 @@ func (c Config) Check() error {
 	if err := checkURL("public_url", c.PublicURL); err != nil {
 		return err
 	}
-	for name, u := range map[string]string{"endpoints.api": c.Endpoints.API, "endpoints.work": c.Endpoints.Work} {
-		if err := checkURL(name, u); err != nil {
+	e := c.Endpoints
+	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login} {
+		if err := checkURL("endpoints."+name, u); err != nil {
 			return err
 		}
 	}
@@ -115,8 +136,44 @@ func (c Config) Check() error {
 		if err := a.check(); err != nil {
 			return fmt.Errorf("gateway: config: apps.%s.%w", name, err)
 		}
+		if c.PublicURL == "" && a.Kind != Mini && len(a.Hosts) > 0 {
+			return fmt.Errorf("gateway: config: public_url: must be set, or no login could return to apps.%s.hosts", name)
+		}
 	}
-	return nil
+	if _, err := c.proxies(); err != nil {
+		return err
+	}
+	_, err := c.verifyFiles()
+	return err
+}
+
+// proxies are the addresses of TrustedProxies.
+func (c Config) proxies() (list []netip.Prefix, err error) {
+	for _, s := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: config: trusted_proxies: %q is no range of addresses such as 10.0.0.0/8", s)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
+}
+
+// verifyFiles are those of all apps.
+func (c Config) verifyFiles() (oauth.VerifyFiles, error) {
+	all := make(oauth.VerifyFiles)
+	for app, a := range c.Apps {
+		for name, content := range a.VerifyFiles {
+			if len(oauth.VerifyFiles{name: content}.Routes()) == 0 {
+				return nil, fmt.Errorf("gateway: config: apps.%s.verify_files: %q is no name such as MP_verify_abc.txt", app, name)
+			}
+			if other, ok := all[name]; ok && other != content {
+				return nil, fmt.Errorf("gateway: config: apps.%s.verify_files: another app has another %s", app, name)
+			}
+			all[name] = content
+		}
+	}
+	return all, nil
 }
 
 func checkURL(name, s string) error {
@@ -176,19 +233,28 @@ func (a App) check() error {
 		return errors.New("app_id: must be set")
 	case a.Secret == "":
 		return errors.New("secret: must be set")
-	case a.Kind != "" && a.Kind != Official && a.Kind != Mini && a.Kind != Work:
-		return fmt.Errorf("kind: there is no kind %q; there are official, mini and work", string(a.Kind))
+	case a.Kind != "" && !slices.Contains(kinds, a.Kind):
+		return fmt.Errorf("kind: there is no kind %q; there are official, mini, website and work", string(a.Kind))
 	case a.TokenMode != "" && a.TokenMode != "stable" && a.TokenMode != "classic":
 		return fmt.Errorf("token_mode: want stable or classic, not %q", a.TokenMode)
 	case a.Kind == Work && a.TokenMode != "":
 		return errors.New("token_mode: WeCom has one mode only")
+	case a.Kind == Website && (a.TokenMode != "" || a.Keep):
+		return errors.New("kind: a website application has no token: leave out token_mode and keep")
+	case a.SignKey == "" && a.PreviousSignKey != "":
+		return errors.New("previous_sign_key: needs sign_key beside it")
 	}
 	for _, route := range a.Allow {
 		if !strings.HasPrefix(route, "/") {
 			return fmt.Errorf("allow: %q must begin with /", route)
 		}
 	}
-	return nil
+	for _, host := range a.Hosts {
+		if err := hosts.Check("https://"+host, []string{host}); err != nil {
+			return fmt.Errorf("hosts: %q is no host such as shop.example.com or shop.example.com:8443", host)
+		}
+	}
+	return a.Message.check(a)
 }
 
 func (a App) tokenMode() token.Mode {

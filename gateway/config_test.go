@@ -36,6 +36,24 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"public URL":        {`{"public_url":"wx.example.com"}`, "public_url: want a base URL"},
 		"endpoint":          {`{"endpoints":{"api":"https://u:p@api.example.com"}}`, "endpoints.api: want a base URL"},
 		"route without /":   {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":["token"]}`), `allow: "token" must begin with /`},
+		"hosts, no URL":     {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["a.example.com"]}`), "public_url: must be set"},
+		"odd host":          {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["https://a"]}`), `apps.shop.hosts: "https://a" is no host`},
+		"odd verify file":   {keyed(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"../x.txt":"x"}}`), "apps.shop.verify_files"},
+		"two verify files":  {keyed(`"a":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":"1"}},"b":{"app_id":"wx2","secret":"x","verify_files":{"a.txt":"2"}}`), "verify_files: another app has another a.txt"},
+		"token of a site":   {keyed(`"web":{"app_id":"wx1","secret":"x","kind":"website","keep":true}`), "apps.web.kind: a website application has no token"},
+		"odd time":          {keyed(`"shop":{"app_id":"wx1","secret":"x","expires_at":"tomorrow"}`), `expires_at: want a time such as`},
+		"odd proxies":       {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["10.0.0.1"]}`, `trusted_proxies: "10.0.0.1" is no range`},
+		"no message token":  {messaged(`{}`), "apps.shop.message: token is empty"},
+		"short aes_key":     {messaged(`{"token":"t","aes_key":"short"}`), "apps.shop.message: aes_key is not an EncodingAESKey"},
+		"odd message mode":  {messaged(`{"token":"t","mode":"open"}`), `apps.shop.message: mode is "open"`},
+		"backend's URL":     {messaged(`{"token":"t","forward":[{"url":"crm"}]}`), "apps.shop.message: forward[0]: url is not a whole"},
+		"backend's form":    {messaged(`{"token":"t","forward":[{"url":"http://crm","form":"yaml"}]}`), "forward[0]: form is"},
+		"backend's timeout": {messaged(`{"token":"t","forward":[{"url":"http://crm","timeout":"4"}]}`), `timeout: want a time such as 4s`},
+		"endless timeout":   {messaged(`{"token":"t","forward":[{"url":"http://crm","answer":true,"timeout":"1h"}]}`), `forward[0]: timeout is 1h`},
+		"late copy":         {messaged(`{"token":"t","forward":[{"url":"http://crm","late":true}]}`), `forward[0]: it is late without answer`},
+		"odd pattern":       {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"pattern":"("}}]}`), `forward[0].when.pattern`},
+		"key of no event":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"event_key":"x"}}]}`), `forward[0].when.event_key: needs event`},
+		"WeCom in plain":    {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","message":{"token":"t"}}`), "apps.corp.message: WeCom knows mode secure alone"},
 		"mode without need": {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "WeCom has one mode"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,6 +65,11 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
+}
+
+// messaged is a configuration with an app that gets messages.
+func messaged(message string) string {
+	return keyed(`"shop":{"app_id":"wx1","secret":"x","message":` + message + `}`)
 }
 
 // keyed is a configuration with a key, and an app.

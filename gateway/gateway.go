@@ -11,16 +11,21 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/store"
 )
 
@@ -43,6 +48,9 @@ type Gateway struct {
 	log     *slog.Logger
 	callers callers
 	apps    map[string]*app // by name, and by appid where one app alone has it
+	proxies []netip.Prefix
+	files   oauth.VerifyFiles
+	nobody  *message.Receiver // refuses callbacks for apps that get none as others refuse those of strangers
 
 	draining atomic.Bool
 }
@@ -66,9 +74,18 @@ func New(o Options) (*Gateway, error) {
 	if g.callers, err = newCallers(o.Config.Keys); err != nil {
 		return nil, fmt.Errorf("gateway: config: keys: %w", err)
 	}
+	if g.proxies, err = o.Config.proxies(); err != nil {
+		return nil, err
+	}
+	if g.files, err = o.Config.verifyFiles(); err != nil {
+		return nil, err
+	}
+	if g.nobody, err = message.New(message.Config{AppID: "nobody", Token: rand.Text(), Log: g.log}); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
 	sameID := make(map[string]int)
 	for name, settings := range o.Config.Apps {
-		a := &app{gateway: g, name: name, App: settings}
+		a := g.newApp(name, settings)
 		g.apps[name] = a
 		if sameID[settings.AppID]++; sameID[settings.AppID] == 1 {
 			g.apps[settings.AppID] = a
@@ -88,27 +105,62 @@ func New(o Options) (*Gateway, error) {
 //	POST /app/{app}/token           scope renew
 //	GET  /app/{app}/ticket/{type}   scope ticket
 //	POST /app/{app}/ticket/{type}   scope renew
+//	POST /app/{app}/login/redeem    scope login
+//	POST /app/{app}/phone           scope login, of a mini program
 //	GET  /healthz, /readyz          open
+//
+// See token.Handler, ticket.Handler and oauth.Handler.
 func (g *Gateway) Private() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/app/", func(w http.ResponseWriter, r *http.Request) {
-		if a, route := g.find(r); a != nil {
-			below(route, a.rooms().privateMux).ServeHTTP(w, r)
-			return
-		}
-		g.nothing(w, r)
-	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer.JSON(w, http.StatusOK, okBody) })
-	mux.HandleFunc("GET /readyz", g.ready)
+	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.private() }, http.HandlerFunc(g.nothing)))
 	mux.HandleFunc("/", g.nothing)
-	return mux
+	g.operations(mux)
+	return g.behindProxies(mux)
 }
 
-// Public serves WeChat and browsers.
+// Public serves WeChat and browsers:
+//
+//	GET, POST /app/{app}/message           callbacks: the URL for WeChat's console
+//	GET  /app/{app}/login?to=              web login, which ends on to with a login_code
+//	GET  /app/{app}/login/callback         where WeChat sends the browser back
+//	POST /app/{app}/session                of a mini program
+//	GET  /app/{app}/js/config.js           signs the page that holds it
+//	POST /app/{app}/js/config, /js/card
+//	GET  /MP_verify_….txt, /WW_verify_….txt
+//
+// See message.Receiver, oauth.Login, oauth.Mini, jssdk.Handler and oauth.VerifyFiles.
 func (g *Gateway) Public() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
-	return mux
+	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.public() }, wetoken.Handler(g.nobody, rest{notFound})))
+	mux.Handle("/", wetoken.Handler(g.files, rest{notFound}))
+	return g.behindProxies(mux)
+}
+
+// Both serves the private and the public side on one address.
+func (g *Gateway) Both() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.both() }, wetoken.Handler(g.nobody, rest{g.nothing})))
+	mux.Handle("/", wetoken.Handler(g.files, rest{g.nothing}))
+	g.operations(mux)
+	return g.behindProxies(mux)
+}
+
+// operations are what those ask who run the server.
+func (g *Gateway) operations(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer.JSON(w, http.StatusOK, okBody) })
+	mux.HandleFunc("GET /readyz", g.ready)
+}
+
+// door hands a request on to the side of the app that it names, or to missing.
+func (g *Gateway) door(side func(*rooms) http.Handler, missing http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := missing
+		a, route := g.find(r)
+		if a != nil {
+			h = side(a.rooms())
+		}
+		below(route, h).ServeHTTP(w, r)
+	}
 }
 
 // nothing answers a private request that nobody serves. What there is is told only to those with a key.
@@ -117,10 +169,10 @@ func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) {
 		unauthorized(w)
 		return
 	}
-	notFound(w)
+	notFound(w, r)
 }
 
-func notFound(w http.ResponseWriter) {
+func notFound(w http.ResponseWriter, _ *http.Request) {
 	answer.Refuse(w, http.StatusNotFound, "there is no such app or route")
 }
 
@@ -129,8 +181,8 @@ func notFound(w http.ResponseWriter) {
 func (g *Gateway) find(r *http.Request) (a *app, route string) {
 	name, route, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
 	a = g.apps[name]
-	if a == nil || !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) || !a.allows(route) {
-		return nil, ""
+	if a != nil && (!a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) || !a.allows(route)) {
+		a = nil
 	}
 	return a, "/" + route
 }
@@ -180,26 +232,29 @@ func (g *Gateway) Ping(ctx context.Context) error {
 // Drain makes /readyz answer 503, so that a balancer sends no more requests.
 func (g *Gateway) Drain() { g.draining.Store(true) }
 
-// Keep does the work that nobody asks for, such as renewing the tokens of apps with keep: true, until ctx ends.
+// Keep does the work that nobody asks for until ctx ends, whose cause it returns: it renews the tokens of apps with
+// keep: true, and delivers the copies of messages.
 func (g *Gateway) Keep(ctx context.Context) error {
 	var kept sync.WaitGroup
+	keep := func(a *app, what string, keep func(context.Context) error) {
+		kept.Go(func() {
+			if err := keep(ctx); !errors.Is(err, context.Cause(ctx)) {
+				g.log.ErrorContext(ctx, what, "app", a.name, "error", err)
+			}
+		})
+	}
 	for name, a := range g.apps {
-		if name == a.name && a.Keep {
-			kept.Go(func() {
-				if err := a.rooms().tokens.Keep(ctx); !errors.Is(err, ctx.Err()) {
-					g.log.ErrorContext(ctx, "keep", "app", a.name, "error", err)
-				}
-			})
+		if name != a.name {
+			continue
+		}
+		if a.Keep {
+			keep(a, "keep token", a.rooms().tokens.Keep)
+		}
+		if a.Message.copies() {
+			keep(a, "deliver copies", a.rooms().messages.Keep)
 		}
 	}
 	kept.Wait()
 	<-ctx.Done()
 	return context.Cause(ctx)
-}
-
-// Both serves the private and the public side on one address.
-func (g *Gateway) Both() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", g.Private())
-	return mux
 }

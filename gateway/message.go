@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Message is how the callbacks of an app are received (消息推送), and where they are forwarded to.
+type Message struct {
+	Token          string       `json:"token"`
+	AESKey         string       `json:"aes_key"` // EncodingAESKey, 43 characters
+	PreviousToken  string       `json:"previous_token"`
+	PreviousAESKey string       `json:"previous_aes_key"` // while they are being changed
+	Mode           message.Mode `json:"mode"`             // plain, compatible or secure; default secure with an aes_key, else plain
+	AllowPrivate   bool         `json:"allow_private"`    // backends that requests name may have private addresses
+	Forward        []Forward    `json:"forward"`
+}
+
+// Forward is a backend that gets the messages. See [message.Target].
+type Forward struct {
+	URL     string       `json:"url"`
+	Form    message.Form `json:"form"`    // xml (default), json or raw
+	Answer  bool         `json:"answer"`  // what it answers is for the user; default it gets a copy, kept until it took it
+	Late    bool         `json:"late"`    // what it answers too late is sent as a customer service message
+	Timeout Duration     `json:"timeout"` // such as 4s
+	When    When         `json:"when"`    // default every message
+}
+
+// When says which messages a backend gets: those that fit all that is set. Each is one text or a list, any of which fits.
+type When struct {
+	Type     Texts  `json:"type"` // MsgType, such as text or event
+	Event    Texts  `json:"event"`
+	EventKey Texts  `json:"event_key"` // of those events
+	Text     Texts  `json:"text"`      // the whole of a text message
+	Keyword  Texts  `json:"keyword"`   // within a text message
+	Pattern  string `json:"pattern"`   // a regular expression (RE2) that a text message fits
+}
+
+// Texts is a list of texts, which in JSON may be a single text.
+type Texts []string
+
+// UnmarshalJSON takes a text or a list.
+func (t *Texts) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*t = Texts{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(t))
+}
+
+// Duration is a time.Duration that is written as in 4s or 500ms.
+type Duration time.Duration
+
+// UnmarshalText takes what time.ParseDuration does.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("timeout: want a time such as 4s, not %q", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// receiver makes the room for callbacks. Its errors name keys of the configuration.
+func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
+	c.Token, c.EncodingAESKey, c.Mode, c.AllowPrivate = m.Token, m.AESKey, m.Mode, m.AllowPrivate
+	c.PreviousToken, c.PreviousAESKey = m.PreviousToken, m.PreviousAESKey
+	for i, f := range m.Forward {
+		t, err := f.target()
+		if err != nil {
+			return nil, fmt.Errorf("forward[%d].%w", i, err)
+		}
+		c.Forward = append(c.Forward, t)
+	}
+	in, err := message.New(c)
+	if err != nil {
+		return nil, errors.New(keysOfMessage.Replace(err.Error()))
+	}
+	return in, nil
+}
+
+// check finds what keeps m from being served.
+func (m *Message) check(a App) error {
+	switch {
+	case m == nil:
+		return nil
+	case a.Kind == Website:
+		return errors.New("message: a website application gets no messages")
+	case a.Kind == Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
+		return errors.New("message: WeCom knows mode secure alone, with an aes_key")
+	}
+	if _, err := m.receiver(message.Config{AppID: a.AppID, Records: new(store.Memory), API: new(wechat.Client)}); err != nil {
+		return fmt.Errorf("message: %w", err)
+	}
+	return nil
+}
+
+// keysOfMessage turns fields of message.Config into keys of the configuration.
+var keysOfMessage = strings.NewReplacer("message: ", "", "Config.EncodingAESKey", "aes_key", "Config.PreviousAESKey", "previous_aes_key",
+	"Config.Token", "token", "Config.PreviousToken", "previous_token", "Config.Mode", "mode", "PreviousAESKey", "previous_aes_key",
+	"Mode", "mode", "Config.Forward", "forward", "its URL", "url", "its Form", "form", "its Timeout", "timeout", "Late", "late", "Answer", "answer")
+
+// copies tells whether there is something for the receiver's Keep to do.
+func (m *Message) copies() bool {
+	return m != nil && slices.ContainsFunc(m.Forward, func(f Forward) bool { return !f.Answer })
+}
+
+func (f Forward) target() (t message.Target, err error) {
+	t = message.Target{URL: f.URL, Form: f.Form, Answer: f.Answer, Late: f.Late, Timeout: time.Duration(f.Timeout)}
+	if t.When, err = f.When.match(); err != nil {
+		return t, fmt.Errorf("when.%w", err)
+	}
+	return t, nil
+}
+
+func (w When) match() (message.Match, error) {
+	var all []message.Match
+	if len(w.Type) > 0 {
+		all = append(all, message.OnType(w.Type...))
+	}
+	if len(w.Event) > 0 {
+		all = append(all, func(m *message.Message) bool {
+			return slices.ContainsFunc(w.Event, func(event string) bool { return message.OnEvent(event, w.EventKey...)(m) })
+		})
+	} else if len(w.EventKey) > 0 {
+		return nil, errors.New("event_key: needs event beside it")
+	}
+	if len(w.Text) > 0 {
+		all = append(all, message.OnText(w.Text...))
+	}
+	if len(w.Keyword) > 0 {
+		all = append(all, message.OnKeyword(w.Keyword...))
+	}
+	if w.Pattern != "" {
+		re, err := regexp.Compile(w.Pattern)
+		if err != nil {
+			return nil, fmt.Errorf("pattern: %w", err)
+		}
+		all = append(all, message.OnPattern(re))
+	}
+	return message.All(all...), nil
+}

@@ -1,0 +1,49 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// behindProxies makes RemoteAddr the client's address where the request comes from a trusted proxy. What stands in
+// X-Forwarded-For beyond the last proxy that is trusted is anybody's word, and is not read.
+func (g *Gateway) behindProxies(h http.Handler) http.Handler {
+	if len(g.proxies) == 0 {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if client, ok := clientOf(r, g.proxies); ok {
+			seen := *r
+			seen.RemoteAddr = net.JoinHostPort(client.String(), "0")
+			r = &seen
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// clientOf is the last address on the way here that is no trusted proxy's, if it is not the one that RemoteAddr has.
+func clientOf(r *http.Request, trusted []netip.Prefix) (client netip.Addr, ok bool) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !within(trusted, peer.Addr()) {
+		return client, false
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		client, ok = addr.Unmap(), true
+		if !within(trusted, client) {
+			break
+		}
+	}
+	return client, ok
+}
+
+func within(list []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a.Unmap().WithZone("")) })
+}

@@ -1,0 +1,388 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+const (
+	miniID   = "wxaaaaaaaaaaaaaaaa"
+	tokenOf  = "tokenofthistest"
+	aesKeyOf = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+)
+
+// doors are both sides of a gateway on sockets, and the WeChat behind them.
+type doors struct {
+	wx              *wechattest.Server
+	pages           string // where WeChat's pages stand
+	public, private string
+}
+
+// open serves a gateway whose configuration change has changed.
+func open(t *testing.T, change func(*gateway.Config)) *doors {
+	t.Helper()
+	d := &doors{wx: newWeChat()}
+	pages := httptest.NewServer(d.wx)
+	t.Cleanup(pages.Close)
+	d.pages = pages.URL
+	public, private := httptest.NewUnstartedServer(nil), httptest.NewUnstartedServer(nil)
+	d.public = "http://" + public.Listener.Addr().String()
+	d.private = "http://" + private.Listener.Addr().String()
+
+	c := config()
+	c.PublicURL, c.Endpoints.Open, c.Endpoints.Login = d.public, d.pages, d.pages
+	if change != nil {
+		change(&c)
+	}
+	g, err := gateway.New(gateway.Options{Config: c, HTTP: d.wx.Client(), Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	public.Config.Handler, private.Config.Handler = g.Public(), g.Private()
+	for _, srv := range []*httptest.Server{public, private} {
+		srv.Start()
+		t.Cleanup(srv.Close)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Keep(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	})
+	return d
+}
+
+// set changes an app of a configuration.
+func set(c *gateway.Config, name string, change func(*gateway.App)) {
+	a := c.Apps[name]
+	change(&a)
+	c.Apps[name] = a
+}
+
+// post sends JSON, with a key if there is one, and decodes the answer.
+func post(t *testing.T, address, key string, body, out any) int {
+	t.Helper()
+	b, err := json.Marshal(body)
+	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(string(b)))
+	require.NoError(t, err)
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(out))
+	return resp.StatusCode
+}
+
+func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
+	copies := make(chan string, 8)
+	crm := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/copy" {
+			copies <- r.Header.Get("Wetoken-Signature") + " " + string(b)
+			return
+		}
+		io.WriteString(w, `{"MsgType":"text","Content":"from the CRM"}`)
+	}))
+	defer crm.Close()
+	d := open(t, func(c *gateway.Config) {
+		set(c, "shop", func(a *gateway.App) {
+			a.SignKey = "a-sign-key"
+			a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{
+				{URL: crm.URL + "/copy", Form: "json", When: gateway.When{Type: gateway.Texts{"text"}}},
+				{URL: crm.URL + "/ask", Answer: true, When: gateway.When{Type: gateway.Texts{"text"}, Keyword: gateway.Texts{"price"}}},
+				{URL: crm.URL + "/ask", Answer: true, When: gateway.When{Event: gateway.Texts{"CLICK"}, EventKey: gateway.Texts{"help"}}},
+			}}
+		})
+	})
+	for _, path := range []string{"shop", shopID} {
+		c := wechattest.Callback{AppID: shopID, URL: d.public + "/app/" + path + "/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+		require.NoError(t, c.Verify(t.Context()))
+		for content, shown := range map[string]string{"the price?": "from the CRM", "hello": ""} {
+			pushed, err := c.Push(t.Context(), wechattest.Push{Content: content})
+			require.NoError(t, err)
+			require.Equal(t, shown, pushed.Shown, pushed.Fault)
+			arrived := <-copies
+			require.Contains(t, arrived, `"Content":"`+content+`"`)
+			require.Regexp(t, `^t=\d+,v1=[0-9a-f]{64} `, arrived)
+		}
+		for key, shown := range map[string]string{"help": "from the CRM", "other": ""} {
+			pushed, err := c.Push(t.Context(), wechattest.Push{Event: "CLICK", EventKey: key})
+			require.NoError(t, err)
+			require.Equal(t, shown, pushed.Shown, pushed.Fault)
+		}
+		require.Empty(t, copies)
+	}
+}
+
+func TestForgedMessagesAreAnsweredAlikeWhateverTheAppIs(t *testing.T) {
+	d := open(t, func(c *gateway.Config) {
+		set(c, "shop", func(a *gateway.App) { a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf} })
+		set(c, "too", func(a *gateway.App) {
+			a.Message = &gateway.Message{Token: tokenOf}
+			a.Allow = []string{"/token"}
+		})
+		set(c, "gone", func(a *gateway.App) { a.Message = &gateway.Message{Token: tokenOf} })
+	})
+	forged := url.Values{"signature": {"x"}, "timestamp": {"1"}, "nonce": {"n"}, "echostr": {"hello"}}.Encode()
+	sealed := "<xml><ToUserName>x</ToUserName><Encrypt>abcd</Encrypt></xml>"
+	for _, ask := range []struct{ method, query, body string }{
+		{"GET", "", ""}, {"GET", forged, ""}, {"HEAD", forged, ""}, {"PUT", forged, ""},
+		{"POST", "", ""}, {"POST", forged, "<xml/>"}, {"POST", forged + "&msg_signature=x&encrypt_type=aes", sealed},
+		{"POST", forged, "{}"}, {"POST", forged, strings.Repeat("x", 2<<20)},
+	} {
+		seen := make(map[string]string)
+		for _, app := range []string{"shop", shopID, "none", "corp", "too", "gone", "wx0000000000000000"} {
+			req, err := http.NewRequestWithContext(t.Context(), ask.method, d.public+"/app/"+app+"/message?"+ask.query, strings.NewReader(ask.body))
+			require.NoError(t, err)
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			b, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			resp.Header.Del("Date")
+			h, err := json.Marshal(resp.Header)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, resp.StatusCode, 400)
+			seen[resp.Status+string(h)+string(b)] = app
+		}
+		require.Len(t, seen, 1, "%s %s", ask.method, ask.query)
+	}
+}
+
+// visitor follows redirects with cookies, and stops at the site.
+func visitor(t *testing.T, site string) *http.Client {
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	return &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(r.URL.String(), site) {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+}
+
+func TestALoginEndsOnTheSiteWithACodeForItsServer(t *testing.T) {
+	const site = "http://shop.example.com/in"
+	for app, kind := range map[string]struct {
+		wechat wechattest.App
+		query  string
+		user   func(*wechattest.Server) oauth.User
+	}{
+		"shop": {wechattest.App{ID: shopID, Secret: secret}, "&scope=snsapi_userinfo", func(wx *wechattest.Server) oauth.User {
+			return oauth.User{OpenID: wx.OpenID(shopID, "ming"), Nickname: `小明 <"&'> 👋`, Nonce: "n-1"}
+		}},
+		"web": {wechattest.App{ID: "wxcccccccccccccccc", Secret: secret, Kind: wechattest.Website}, "", func(wx *wechattest.Server) oauth.User {
+			return oauth.User{OpenID: wx.OpenID("wxcccccccccccccccc", "ming"), Nickname: `小明 <"&'> 👋`, Nonce: "n-1"}
+		}},
+		"corp": {wechattest.App{ID: corpID, Secret: secret, Kind: wechattest.Work, AgentID: 7}, "", func(wx *wechattest.Server) oauth.User {
+			return oauth.User{UserID: "zhangming", Nonce: "n-1"}
+		}},
+	} {
+		t.Run(app, func(t *testing.T) {
+			d := open(t, func(c *gateway.Config) {
+				c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: gateway.Website}
+				set(c, app, func(a *gateway.App) { a.Hosts = []string{"shop.example.com"} })
+			})
+			kind.wechat.RedirectDomain = strings.TrimPrefix(d.public, "http://")
+			d.wx.Add(kind.wechat)
+			d.wx.AddPerson(wechattest.Person{Name: "ming", Nickname: `小明 <"&'> 👋`, UserID: "zhangming"})
+			d.wx.Browse("ming", wechattest.Allow)
+
+			begin := d.public + "/app/" + app + "/login?nonce=n-1" + kind.query + "&to="
+			resp, err := visitor(t, site).Get(begin + url.QueryEscape(site+"?a=1"))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			back, err := resp.Location()
+			require.NoError(t, err, resp.Status)
+			require.Equal(t, "1", back.Query().Get("a"))
+			require.Equal(t, "n-1", back.Query().Get("nonce"))
+			code := map[string]string{"login_code": back.Query().Get("login_code")}
+
+			var u oauth.User
+			require.Equal(t, http.StatusUnauthorized, post(t, d.private+"/app/"+app+"/login/redeem", "", code, new(any)))
+			require.Equal(t, http.StatusForbidden, post(t, d.private+"/app/"+app+"/login/redeem", newsKey, code, new(any)))
+			require.Equal(t, http.StatusOK, post(t, d.private+"/app/"+app+"/login/redeem", allKey, code, &u))
+			want := kind.user(d.wx)
+			want.HeadImgURL, want.Privilege = u.HeadImgURL, u.Privilege
+			require.Equal(t, want, u)
+			require.Equal(t, http.StatusNotFound, post(t, d.private+"/app/"+app+"/login/redeem", allKey, code, new(any)), "once")
+
+			resp, err = visitor(t, site).Get(begin + url.QueryEscape("https://evil.example.com/"))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, http.StatusForbidden, resp.StatusCode)
+		})
+	}
+}
+
+func TestAWebsiteHasNoToken(t *testing.T) {
+	d := open(t, func(c *gateway.Config) {
+		c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: gateway.Website}
+	})
+	status, _ := ask(t, "GET", d.private+"/app/web/token", allKey, "")
+	require.Equal(t, http.StatusNotFound, status)
+}
+
+func TestAMiniProgramsUserLogsInAndGivesAPhoneNumber(t *testing.T) {
+	d := open(t, func(c *gateway.Config) { delete(c.Apps, "too") })
+	d.wx.AddPerson(wechattest.Person{Name: "ming", Phone: "13800138000"})
+	base := "/app/" + url.PathEscape("新闻")
+	var session struct {
+		LoginCode string `json:"login_code"`
+		ExpiresIn int    `json:"expires_in"`
+	}
+	body := map[string]string{"code": d.wx.MiniCode(miniID, "ming")}
+	require.Equal(t, http.StatusOK, post(t, d.public+base+"/session", "", body, &session))
+	require.Positive(t, session.ExpiresIn)
+	var u oauth.User
+	require.Equal(t, http.StatusOK, post(t, d.private+base+"/login/redeem", newsKey, map[string]string{"login_code": session.LoginCode}, &u))
+	require.Equal(t, oauth.User{OpenID: d.wx.OpenID(miniID, "ming")}, u)
+
+	var p oauth.Phone
+	ask := map[string]string{"code": d.wx.PhoneCode(miniID, "ming")}
+	require.Equal(t, http.StatusForbidden, post(t, d.private+base+"/phone", readKey, ask, new(any)))
+	require.Equal(t, http.StatusOK, post(t, d.private+base+"/phone", newsKey, ask, &p))
+	require.Equal(t, oauth.Phone{PhoneNumber: "13800138000", PurePhoneNumber: "13800138000", CountryCode: "86"}, p)
+
+	status, _ := fetch(t, "GET", d.public+base+"/js/config.js")
+	require.Equal(t, http.StatusNotFound, status, "a mini program has no pages")
+}
+
+func fetch(t *testing.T, method, address string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(b)
+}
+
+func TestAPageIsSigned(t *testing.T) {
+	d := open(t, func(c *gateway.Config) {
+		for _, name := range []string{"shop", "corp"} {
+			set(c, name, func(a *gateway.App) { a.Hosts = []string{"shop.example.com"} })
+		}
+	})
+	const page = "https://shop.example.com/goods?id=1"
+	for app, id := range map[string]string{"shop": shopID, "corp": corpID} {
+		status, script := fetch(t, "GET", d.public+"/app/"+app+"/js/config.js")
+		require.Equal(t, http.StatusOK, status)
+		require.Contains(t, script, "wx.config")
+		var c struct {
+			AppID     string `json:"appId"`
+			Timestamp json.Number
+			NonceStr  string
+			Signature string
+		}
+		require.Equal(t, http.StatusOK, post(t, d.public+"/app/"+app+"/js/config", "", map[string]string{"url": page}, &c))
+		require.Equal(t, id, c.AppID)
+		q := url.Values{"call": {"config"}, "url": {page}, "appId": {c.AppID}, "signature": {c.Signature}, "nonceStr": {c.NonceStr}, "timestamp": {c.Timestamp.String()}}
+		_, verdict := fetch(t, "GET", d.pages+"/open/js/verify?"+q.Encode())
+		require.JSONEq(t, `{"errMsg":"config:ok"}`, verdict)
+		var refused answer
+		require.Equal(t, http.StatusForbidden, post(t, d.public+"/app/"+app+"/js/config", "", map[string]string{"url": "https://evil.example.com/"}, &refused))
+	}
+}
+
+func TestVerificationFilesStandAtTheRoot(t *testing.T) {
+	d := open(t, func(c *gateway.Config) {
+		set(c, "shop", func(a *gateway.App) { a.VerifyFiles = map[string]string{"MP_verify_abc.txt": "abc"} })
+		set(c, "corp", func(a *gateway.App) { a.VerifyFiles = map[string]string{"WW_verify_def.txt": "def"} })
+	})
+	for name, content := range map[string]string{"MP_verify_abc.txt": "abc", "WW_verify_def.txt": "def"} {
+		status, body := fetch(t, "GET", d.public+"/"+name)
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, content, body)
+	}
+	status, _ := fetch(t, "GET", d.public+"/MP_verify_other.txt")
+	require.Equal(t, http.StatusNotFound, status)
+	status, _ = fetch(t, "GET", d.private+"/MP_verify_abc.txt")
+	require.Equal(t, http.StatusUnauthorized, status)
+}
+
+func TestThePublicSideTellsNothing(t *testing.T) {
+	d := open(t, nil)
+	for _, path := range []string{"/app/shop/token", "/app/shop/ticket/jsapi", "/healthz", "/readyz", "/app/shop", "/app/", "/", "/app/shop/login/redeem"} {
+		status, _ := fetch(t, "GET", d.public+path+"?wetoken_key="+allKey)
+		require.Equal(t, http.StatusNotFound, status, path)
+	}
+	require.Zero(t, d.wx.Calls(""))
+}
+
+func TestBothSidesMayShareAnAddress(t *testing.T) {
+	wx, c := newWeChat(), config()
+	set(&c, "shop", func(a *gateway.App) {
+		a.VerifyFiles = map[string]string{"MP_verify_abc.txt": "abc"}
+		a.Message = &gateway.Message{Token: tokenOf}
+	})
+	g, err := gateway.New(gateway.Options{Config: c, HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	srv := httptest.NewServer(g.Both())
+	defer srv.Close()
+	status, a := ask(t, "GET", srv.URL+"/app/shop/token", allKey, "")
+	require.Equal(t, http.StatusOK, status, a.Msg)
+	for path, want := range map[string]int{
+		"/app/shop/token": 401, "/healthz": 200, "/MP_verify_abc.txt": 200, "/MP_verify_x.txt": 401, "/nothing": 401,
+		"/app/shop/js/config.js": 200, "/app/shop/nothing": 401, "/app/none/message": 401, "/app/shop/message": 401,
+	} {
+		status, _ := fetch(t, "GET", srv.URL+path)
+		require.Equal(t, want, status, path)
+	}
+	callback := wechattest.Callback{AppID: shopID, URL: srv.URL + "/app/shop/message", Token: tokenOf}
+	require.NoError(t, callback.Verify(t.Context()))
+}
+
+func TestTheClientsAddressIsATrustedProxysWord(t *testing.T) {
+	for name, c := range map[string]struct {
+		trusted []string
+		forward string // X-Forwarded-For of request n
+		limited bool   // all come from one address
+	}{
+		"the proxy is trusted":         {[]string{"127.0.0.0/8", "::1/128"}, "%d.0.0.7", false},
+		"two proxies are trusted":      {[]string{"127.0.0.0/8", "10.0.0.0/8"}, "%d.0.0.7, 10.0.0.1", false},
+		"what the client says itself":  {[]string{"127.0.0.0/8"}, "%d.0.0.7, 192.0.2.1", true},
+		"nobody is trusted":            {nil, "%d.0.0.7", true},
+		"others are trusted":           {[]string{"10.0.0.0/8"}, "%d.0.0.7", true},
+		"nonsense":                     {[]string{"127.0.0.0/8"}, "x%d", true},
+		"IPv4 in IPv6 is the same one": {[]string{"127.0.0.0/8"}, "%d.0.0.7, ::ffff:192.0.2.1", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, func(g *gateway.Config) {
+				g.TrustedProxies = c.trusted
+				delete(g.Apps, "too")
+			})
+			limited := false
+			for n := range 250 { // of which 125 fall into one minute, and 120 are allowed
+				req, err := http.NewRequestWithContext(t.Context(), "POST", d.public+"/app/"+miniID+"/session", strings.NewReader(`{}`))
+				require.NoError(t, err)
+				req.Header.Set("X-Forwarded-For", strings.ReplaceAll(c.forward, "%d", string(rune('0'+n%8+1))))
+				resp, err := http.DefaultClient.Do(req)
+				require.NoError(t, err)
+				_, err = io.Copy(io.Discard, resp.Body)
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+				limited = limited || resp.StatusCode == http.StatusTooManyRequests
+			}
+			require.Equal(t, c.limited, limited)
+		})
+	}
+}
