@@ -37,8 +37,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	o := gateway.Options{Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
+	slog.SetDefault(o.Log)
 	if s.demo {
-		o.Config, o.HTTP = demo(s)
+		if o.Config, o.HTTP, err = demo(s); err != nil {
+			return err
+		}
 	} else if s.config != "" {
 		if o.Config, err = readConfig(s.config); err != nil {
 			return err

@@ -93,6 +93,7 @@ func (j *journal) String() string {
 type process struct {
 	cmd    *exec.Cmd
 	base   string // of its private side
+	public string // address of its public side
 	stdout *bufio.Reader
 	log    journal
 	wait   func() error // for its end
@@ -109,9 +110,9 @@ func start(t *testing.T, env []string, args ...string) *process {
 // launch runs the server.
 func launch(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	private := freeAddress(t)
-	p := &process{base: "http://" + private}
-	p.cmd = exec.Command(program("server"), append(args, "-private", private, "-public", freeAddress(t))...)
+	private, public := freeAddress(t), freeAddress(t)
+	p := &process{base: "http://" + private, public: public}
+	p.cmd = exec.Command(program("server"), append(args, "-private", private, "-public", public)...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = &p.log
 	out, err := p.cmd.StdoutPipe()
