@@ -10,6 +10,60 @@
 // environment, and both over the file. A configuration that cannot be served, a store that cannot be used and master
 // keys that do not fit are one line on standard error and exit code 2. SIGTERM lets the requests under way finish.
 //
+// # Configuration
+//
+// The file is YAML, with ${NAME} in its values taken from the environment, and a key that is unknown is refused. This one
+// has every key; most may be left out.
+//
+//	public_url: https://wx.example.com          # what WeChat and browsers see; logins need it
+//	store: redis://127.0.0.1:6379/0             # shared and disposable; default memory:
+//	records: postgres://127.0.0.1/wetoken       # durable: copies of messages, refresh tokens; default the store
+//	trusted_proxies: [10.0.0.0/8]               # whose X-Forwarded-For is believed; default none
+//	endpoints:                                  # WeChat's base URLs; default its own
+//	  api: https://api.weixin.qq.com
+//	  work: https://qyapi.weixin.qq.com
+//	  open: https://open.weixin.qq.com
+//	  login: https://login.work.weixin.qq.com
+//	keys:                                       # callers of the private side; "*" is all apps, or all scopes
+//	  - name: shop-backend                      # for the log
+//	    key: ${SHOP_KEY}                        # 16 characters or more, or sha256: and the hex digest of such a key
+//	    apps: [shop]
+//	    scopes: [token, renew, ticket, login]
+//	apps:
+//	  shop:                                     # its name in /app/shop/…; its appid works there too
+//	    name: 小店                               # for people
+//	    app_id: wx0123456789abcdef              # the corp id of WeCom
+//	    secret: ${SHOP_SECRET}
+//	    kind: official                          # official (default), mini, website or work
+//	    agent_id: 0                             # of WeCom: the application
+//	    token_mode: stable                      # stable (default) or classic
+//	    keep: true                              # renew the token before its end, read or not
+//	    expires_at: 2099-01-01T00:00:00Z        # the registration ends
+//	    allow: [/token, /ticket, /message, /login, /js]   # routes it may be used through; default all
+//	    hosts: [shop.example.com]               # pages that may be signed, and where logins may return to
+//	    verify_files: {MP_verify_abc.txt: abc}  # served at the root of the public side
+//	    sign_key: ${SIGN_KEY}                   # signs what backends are sent
+//	    previous_sign_key: ${OLD_SIGN_KEY}      # while it is being changed
+//	    message:                                # callbacks, at /app/shop/message
+//	      token: ${SHOP_TOKEN}
+//	      aes_key: ${SHOP_AES_KEY}              # EncodingAESKey
+//	      previous_token: ${OLD_TOKEN}          # while they are being changed
+//	      previous_aes_key: ${OLD_AES_KEY}
+//	      mode: secure                          # plain, compatible or secure (default with an aes_key)
+//	      allow_private: false                  # backends that requests name may have private addresses
+//	      forward:
+//	        - url: http://crm:9000/wx
+//	          form: json                        # xml (default), json, or raw: as it came
+//	          answer: true                      # what it answers is for the user; default it gets a copy, kept until taken
+//	          late: true                        # an answer that comes too late is sent as a customer service message
+//	          timeout: 4s
+//	          when:                             # all of these, each a text or a list; default every message
+//	            type: [text, event]
+//	            event: CLICK
+//	            event_key: help
+//	        - url: http://archive:9000/wx
+//	          when: {type: text, text: hello, keyword: [price, 价格], pattern: "^[0-9]+$"}
+//
 // # Stores
 //
 // The configuration names two, by URL: store, which all servers share and which may be lost, and records, which must
