@@ -3,7 +3,12 @@
 (function () {
   "use strict";
 
+  // Listeners may stand in scripts further down the page, which an answer can come before.
   function tell(name, detail) {
+    if (document.readyState === "loading") {
+      document.addEventListener("DOMContentLoaded", function () { tell(name, detail); });
+      return;
+    }
     var event = document.createEvent("CustomEvent");
     event.initCustomEvent(name, false, false, detail);
     document.dispatchEvent(event);

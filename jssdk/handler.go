@@ -21,8 +21,8 @@ import (
 // /js/card answers no others. An error is {"errcode":…,"errmsg":"…"}: 403 says why a page may not be signed, 502 has
 // WeChat's errcode where it refused, 503 means that it was not reached.
 //
-// The script is to stand behind WeChat's own. Where it cannot call wx.config it says so in the console, and by an event
-// wetoken:error of the document, whose detail is such an error.
+// The script is to stand behind WeChat's own. Where it cannot call wx.config it says so in the console and, once the
+// document is read to its end, by an event wetoken:error of it, whose detail is such an error.
 type Handler struct {
 	Signer *Signer
 }

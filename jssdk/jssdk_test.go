@@ -67,6 +67,8 @@ func TestPublishedSignaturesComeOut(t *testing.T) {
 			at, err := strconv.ParseInt(in["timestamp"], 10, 64)
 			require.NoError(t, err)
 			require.Equal(t, v.Expected["signature"], jssdk.Sign(in["jsapi_ticket"], in["noncestr"], at, in["page_url"]), v.Name)
+			require.Equal(t, "f4d90daf4b3bca3078ab155816175ba34c443a7b", // of an older page of the manual
+				jssdk.Sign(in["jsapi_ticket"], in["noncestr"], at, "http://mp.weixin.qq.com"))
 		case strings.HasPrefix(v.Name, "card-"):
 			values := []string{in["api_ticket"], in["timestamp"], in["nonce_str"], in["card_id"], in["code"], ""}
 			require.Equal(t, v.Expected["signature"], jssdk.SignCard(values...), v.Name)

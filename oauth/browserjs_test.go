@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -37,6 +38,52 @@ func TestARealBrowserIsConfigured(t *testing.T) {
 		history.pushState(null, "", "/goods/other");
 		wx.config({ appId: wx.appId, timestamp: 1, nonceStr: "n", signature: "0", jsApiList: [] })`, nil)
 	require.Equal(t, "config:invalid signature", b.text("#result"))
+}
+
+func TestARealBrowserPassesOnWhatTheScriptsAddressSays(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Official)
+	b := d.tab(t)
+	for query, want := range map[string]string{
+		"": `[false,["updateAppMessageShareData","updateTimelineShareData","onMenuShareAppMessage","onMenuShareTimeline",` +
+			`"onMenuShareQQ","onMenuShareWeibo","onMenuShareQZone"],null]`,
+		"?debug=true&jsApiList=scanQRCode,chooseImage&openTagList=wx-open-launch-app%2Cwx-open-subscribe": `[true,["scanQRCode","chooseImage"],` +
+			`["wx-open-launch-app","wx-open-subscribe"]]`,
+	} {
+		b.open(w.shop + "/me")
+		b.run(`window.wx = { config: function (o) {
+				document.body.innerHTML = "<p id=result></p>";
+				document.getElementById("result").textContent = JSON.stringify([o.debug, o.jsApiList, o.openTagList || null]);
+			} };
+			var s = document.createElement("script");
+			s.src = `+quote(w.door+"/wx/js/config.js"+query)+`;
+			document.head.appendChild(s);`, nil)
+		require.Equal(t, want, b.text("#result"))
+	}
+}
+
+func TestARealBrowsersRefusalReachesListenersFurtherDownThePage(t *testing.T) {
+	d := startDriver(t)
+	w := newTown(t, oauth.Official)
+	told := make(chan struct{}, 10)
+	slow := http.NewServeMux()
+	slow.HandleFunc("GET /told", func(http.ResponseWriter, *http.Request) { told <- struct{}{} })
+	slow.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(rw, `<!DOCTYPE html><body><script>console.error = function () { fetch("/told"); };</script><script src="`+w.door+`/wx/js/config.js"></script>`)
+		rw.(http.Flusher).Flush()
+		select { // the rest arrives after the refusal
+		case <-told:
+		case <-r.Context().Done():
+		}
+		io.WriteString(rw, `<p id="result"></p><script>document.addEventListener("wetoken:error", function (e) {
+			document.getElementById("result").innerHTML = "<b id='told'>" + e.detail.errmsg + "</b>"; });</script>`)
+	})
+	s := httptest.NewServer(slow)
+	defer s.Close()
+	b := d.tab(t)
+	b.open(s.URL)
+	require.Contains(t, b.text("#told"), "among the app's hosts?")
 }
 
 func TestARealBrowserTakesCards(t *testing.T) {

@@ -15,6 +15,7 @@ func FuzzLogin(f *testing.F) {
 	for _, q := range []string{
 		"to=https://shop.example.com/", "to=//evil", `to=\\evil`, "to=https://site@evil", "to=https://shop.example.com/%0d%0aX:y",
 		"to=https://shop.example.com/?login_code=a%26nonce=b%23c", "to=https://shop.example.com/&nonce=%00%ff&scope=snsapi_userinfo&lang=en", "to=%zz", ";",
+		"to=https://shop.example.com/?login%255fcode=a%26%26nonce",
 	} {
 		f.Add(q)
 	}

@@ -84,9 +84,9 @@ func (l *Login) Refresh(ctx context.Context, g Grant) (Grant, error) {
 	case err == nil && fresh.OpenID != g.OpenID:
 		err = errors.New("WeChat answered the grant of another user")
 	case err == nil:
-		fresh.UnionID = g.UnionID // which this call does not give
+		fresh.UnionID, fresh.Snapshot = g.UnionID, g.Snapshot // which this call does not give
 		if fresh.kept() {
-			fresh, err = l.replace(ctx, fresh)
+			fresh, err = l.replace(ctx, g, fresh)
 		}
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -46,6 +47,31 @@ func TestExchangeTellsWhatWeChatGranted(t *testing.T) {
 	})
 }
 
+func TestUserInfoIsAskedForInTheLanguageOfTheLogin(t *testing.T) {
+	s := newStage(allowing)
+	wire, asked := s.wx.Client().Transport, ""
+	s.login.Client = &wechat.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == "/sns/userinfo" {
+			asked = r.URL.Query().Get("lang")
+		}
+		return wire.RoundTrip(r)
+	})}}
+	for given, want := range map[string]string{"": "zh_CN", "zh_CN": "zh_CN", "zh_TW": "zh_TW", "en": "en", "fr": "zh_CN"} {
+		require.Equal(t, "shop", s.browser(t).open(loginURL(shop, "scope", oauth.ScopeUserInfo, "lang", given)).body)
+		require.Equal(t, want, asked)
+	}
+}
+
+func TestAUnionIDIsKeptWhereUserInfoLeavesItOut(t *testing.T) {
+	s := newStage(allowing)
+	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+	require.NoError(t, err)
+	s.wx.Fail(wechattest.Fault{Path: "/sns/userinfo", Body: `{"openid":"` + g.OpenID + `","nickname":"x"}`})
+	u, err := s.login.UserInfo(t.Context(), g, "")
+	require.NoError(t, err)
+	require.Equal(t, oauth.User{OpenID: g.OpenID, UnionID: s.wx.UnionID("platform", "ming"), Nickname: "x"}, u)
+}
+
 func TestASnapshotIsMarkedAndNotKept(t *testing.T) {
 	s := newStage()
 	s.wx.Browse("", wechattest.Snapshot)
@@ -53,6 +79,9 @@ func TestASnapshotIsMarkedAndNotKept(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, g.Snapshot)
 	require.NotEqual(t, s.wx.OpenID(appID, "ming"), g.OpenID)
+	g, err = s.login.Refresh(t.Context(), g)
+	require.NoError(t, err)
+	require.True(t, g.Snapshot, "which WeChat says but once")
 	_, err = s.login.Grant(t.Context(), g.OpenID)
 	require.ErrorIs(t, err, oauth.ErrNoGrant)
 }
@@ -167,6 +196,28 @@ func TestAnOlderRefreshDoesNotReplaceANewerGrant(t *testing.T) {
 		kept, err := s.login.Grant(t.Context(), old.OpenID)
 		require.NoError(t, err)
 		require.Equal(t, newer.RefreshToken, kept.RefreshToken)
+	})
+}
+
+func TestRefreshingAnOldLoginLeavesALaterOneAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(allowing)
+		old, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+		require.NoError(t, err)
+		<-time.After(29 * 24 * time.Hour)
+		later, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		g, err := s.login.Refresh(t.Context(), old)
+		require.NoError(t, err)
+		require.Equal(t, later.AccessToken, g.AccessToken)
+		<-time.After(3 * time.Hour)
+		g, err = s.login.Refresh(t.Context(), old)
+		require.NoError(t, err)
+		require.NoError(t, s.login.Valid(t.Context(), g), "the later login's token has ended, and this one serves")
+		<-time.After(2 * 24 * time.Hour)
+		_, err = s.login.Grant(t.Context(), old.OpenID)
+		require.NoError(t, err, "the old login's refresh token has ended, the later one's is still kept")
 	})
 }
 

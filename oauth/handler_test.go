@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -164,6 +165,40 @@ func TestAnAddressMayNotAskForSessionsWithoutEnd(t *testing.T) {
 		require.Equal(t, 429, ask("[::ffff:192.0.2.1]:1"))
 		<-time.After(time.Minute)
 		require.Equal(t, 200, ask("192.0.2.1:1000"))
+	})
+}
+
+// status is an answer of which only that matters.
+type status struct {
+	header http.Header
+	code   int
+}
+
+func (s *status) Header() http.Header         { return s.header }
+func (s *status) Write(b []byte) (int, error) { return len(b), nil }
+func (s *status) WriteHeader(code int)        { s.code = code }
+
+func TestNotEvenManyAddressesTakeMemoryWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // within one minute
+		_, m := newMini()
+		m.Limit = 3
+		h := m.Routes()["POST /session"]
+		r := httptest.NewRequest("POST", "/session", nil)
+		ask := func(i int) int {
+			r.RemoteAddr = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String()
+			w := &status{header: http.Header{}}
+			h.ServeHTTP(w, r)
+			return w.code
+		}
+		for i := range 100_000 {
+			if ask(i) != 400 {
+				t.Fatal("refused", i)
+			}
+		}
+		require.Equal(t, 400, ask(7), "whoever was counted still is")
+		for i, want := range []int{400, 400, 400, 429} {
+			require.Equal(t, want, ask(100_000+i), "the rest share one count")
+		}
 	})
 }
 

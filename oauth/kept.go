@@ -44,7 +44,7 @@ func (l *Login) keep(ctx context.Context, g Grant) error {
 
 // replace writes a refreshed grant over the one it came from, whose life it does not lengthen. Where another process was
 // quicker, with a later login or refresh, its grant is the one to go on with.
-func (l *Login) replace(ctx context.Context, fresh Grant) (Grant, error) {
+func (l *Login) replace(ctx context.Context, from, fresh Grant) (Grant, error) {
 	for range 3 {
 		now, old, ok, err := l.stored(ctx, fresh.OpenID)
 		if err != nil {
@@ -53,8 +53,12 @@ func (l *Login) replace(ctx context.Context, fresh Grant) (Grant, error) {
 		if !ok {
 			return fresh, l.keep(ctx, fresh)
 		}
-		if now.Expires.After(fresh.Expires) {
+		later := now.RefreshToken != from.RefreshToken // a login since, whose refresh token lives longer
+		switch {
+		case now.Expires.After(fresh.Expires), later && time.Until(now.Expires) > margin:
 			return now, nil
+		case later:
+			return fresh, nil
 		}
 		b, err := json.Marshal(fresh)
 		if err != nil {

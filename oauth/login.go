@@ -204,8 +204,8 @@ func (l *Login) again(s state) string {
 	return base(l.URL, "") + "/login?" + url.Values{"to": {s.To}, "scope": {s.Scope}, "lang": {s.Lang}, "nonce": {s.Nonce}}.Encode()
 }
 
-// withQuery sets parameters of an address whose other parts stay as they are, byte by byte. Empty ones are left out. It
-// ends with a fragment, be it an empty one: where a redirect has none, browsers keep WeChat's #wechat_redirect.
+// withQuery sets parameters of an address whose others stay as they are, byte by byte. Empty ones are left out. It ends
+// with a fragment, be it an empty one: where a redirect has none, browsers keep WeChat's #wechat_redirect.
 func withQuery(address string, pairs ...string) string {
 	address, fragment, _ := strings.Cut(address, "#")
 	address, query, _ := strings.Cut(address, "?")
@@ -215,7 +215,11 @@ func withQuery(address string, pairs ...string) string {
 	}
 	var kept []string
 	for _, pair := range strings.Split(query, "&") {
-		if name, _, _ := strings.Cut(pair, "="); pair != "" && !set[name] {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if pair != "" && !set[name] {
 			kept = append(kept, pair)
 		}
 	}

@@ -93,6 +93,8 @@ func TestPublishedMiniProgramVectorsComeOut(t *testing.T) {
 			require.Equal(t, v.Expected["signature"], got)
 			_, err = m.UserSignature(t.Context(), "oNobody", in["message"])
 			require.ErrorIs(t, err, oauth.ErrSession)
+		default:
+			t.Fatalf("nothing tries %s", v.Name)
 		}
 		seen[v.Name] = true
 	}
@@ -200,4 +202,19 @@ func TestTheSessionKeyLeavesTheStoreInNoAnswer(t *testing.T) {
 	require.True(t, ok)
 	require.NotContains(t, s.Body.String(), string(key))
 	require.NotContains(t, s.Body.String(), wx.OpenID(appID, "ming"))
+}
+
+func TestAnAnswerThatIsNotUnderstoodIsNotQuoted(t *testing.T) {
+	for _, body := range []string{
+		`{"session_key":"tiihtNczf5v6AKRyjwEUhQ=="}`, `{"openid":1,"session_key":"tiihtNczf5v6AKRyjwEUhQ=="}`, `tiihtNczf5v6AKRyjwEUhQ==`,
+		`{"errcode":40029,"errmsg":"invalid code secret-of-the-app the-code"}`,
+	} {
+		wx, m := newMini()
+		wx.Fail(wechattest.Fault{Path: "/sns/jscode2session", Body: body})
+		_, err := m.Session(t.Context(), "the-code")
+		require.Error(t, err, body)
+		for _, hidden := range []string{"tiiht", secret, "the-code"} {
+			require.NotContains(t, err.Error(), hidden)
+		}
+	}
 }

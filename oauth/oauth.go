@@ -66,10 +66,11 @@ type Login struct {
 	//	{"appid":"…","to":"…","nonce":"…","user":{"openid":"…"}}
 	//	Wetoken-Signature: t=1700000000,v1=hex(HMAC-SHA256(SignKey, t "." body))
 	//
-	// It answers 2xx within 5 seconds. SignKey must be set, and HTTP is the way there; redirects are not followed.
-	Backend string
-	SignKey string
-	HTTP    *http.Client
+	// It answers 2xx within 5 seconds. SignKey must be set; with a PreviousSignKey, while it is being changed, there is a
+	// second v1. HTTP is the way there; redirects are not followed.
+	Backend                  string
+	SignKey, PreviousSignKey string
+	HTTP                     *http.Client
 
 	AgentID int                // of WeCom: the application
 	Tokens  wechat.TokenSource // of WeCom: the application's access tokens

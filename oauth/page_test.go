@@ -25,11 +25,16 @@ func refused(t *testing.T, b *browser, address string, status int, why string) p
 	return p
 }
 
+// captureLog reads what is logged until the test ends.
+func captureLog(t *testing.T) *strings.Builder {
+	log, standard := new(strings.Builder), slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+	t.Cleanup(func() { slog.SetDefault(standard) })
+	return log
+}
+
 func TestTheLogTellsWhatAVisitorIsNotTold(t *testing.T) {
-	var log strings.Builder
-	standard := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(standard)
+	log := captureLog(t)
 	s := newStage(func(s *stage) { s.login.Secret = "wrong-secret" })
 	end, err := url.Parse(s.browser(t).stop(back, loginURL(shop)))
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -94,4 +95,22 @@ func TestABackendThatDoesNotTakeTheLoginIsNamed(t *testing.T) {
 	refused(t, s.browser(t), loginURL(shop), 502, "网站没有响应")
 	s.login.Backend, s.login.SignKey = "http://[", "k"
 	refused(t, s.browser(t), loginURL(shop), 502, "网站没有响应")
+}
+
+func TestABackendHasFiveSecondsAndItsAddressIsNotTold(t *testing.T) {
+	log := captureLog(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(func(s *stage) { s.login.Backend, s.login.SignKey = "http://crm.example.com/hook?key=hush", "sign-key" })
+		s.login.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}
+		start := time.Now()
+		refused(t, s.browser(t), loginURL(shop), 502, "网站没有响应")
+		require.Equal(t, 5*time.Second, time.Since(start))
+	})
+	require.Contains(t, log.String(), "crm.example.com")
+	for _, hidden := range []string{"hush", "/hook", "sign-key"} {
+		require.NotContains(t, log.String(), hidden)
+	}
 }

@@ -114,11 +114,5 @@ func (l *Login) stay(w http.ResponseWriter, r *http.Request, u User) error {
 	return nil
 }
 
-// sessionCookie differs between apps on one host. Browsers let nobody but the host itself set a __Host- cookie.
-func (l *Login) sessionCookie() string {
-	name := "wetoken-" + hash(l.AppID)[:12]
-	if l.secure() {
-		return "__Host-" + name
-	}
-	return name
-}
+// sessionCookie differs between apps on one host.
+func (l *Login) sessionCookie() string { return l.cookie("wetoken-" + hash(l.AppID)[:12]) }

@@ -88,7 +88,7 @@ func (l *Login) take(r *http.Request, name string) (state, error) {
 // begun tells whether the browser of r is the one that began s.
 func (l *Login) begun(r *http.Request, name string, s state) bool {
 	if s.Cookie != "" {
-		c, err := r.Cookie(stateCookie(name))
+		c, err := r.Cookie(l.stateCookie(name))
 		return err == nil && subtle.ConstantTimeCompare([]byte(hash(c.Value)), []byte(s.Cookie)) == 1
 	}
 	return !s.Inner || insideWeCom(r)
@@ -100,7 +100,7 @@ func (l *Login) bind() (sum string, set func(w http.ResponseWriter, name string)
 	value := rand.Text()
 	return hash(value), func(w http.ResponseWriter, name string) {
 		http.SetCookie(w, &http.Cookie{
-			Name: stateCookie(name), Value: value, Path: "/", MaxAge: int(stateLife / time.Second),
+			Name: l.stateCookie(name), Value: value, Path: "/", MaxAge: int(stateLife / time.Second),
 			HttpOnly: true, Secure: l.secure(), SameSite: http.SameSiteLaxMode, // Lax: it must come along from WeChat's page
 		})
 	}
@@ -109,13 +109,22 @@ func (l *Login) bind() (sum string, set func(w http.ResponseWriter, name string)
 // unbind takes the cookie of an ended state back.
 func (l *Login) unbind(w http.ResponseWriter, name string) {
 	http.SetCookie(w, &http.Cookie{
-		Name: stateCookie(name), Path: "/", MaxAge: -1, HttpOnly: true, Secure: l.secure(), SameSite: http.SameSiteLaxMode,
+		Name: l.stateCookie(name), Path: "/", MaxAge: -1, HttpOnly: true, Secure: l.secure(), SameSite: http.SameSiteLaxMode,
 	})
 }
 
-func stateCookie(name string) string { return "wetoken-login-" + name[:8] }
+func (l *Login) stateCookie(name string) string { return l.cookie("wetoken-login-" + name[:8]) }
 
-func (l *Login) secure() bool { return strings.HasPrefix(l.URL, "https://") }
+// cookie is the name of a cookie that no neighbour of the host, such as evil.example.com, can plant: browsers let nobody
+// but the host itself set a __Host- cookie.
+func (l *Login) cookie(name string) string {
+	if l.secure() {
+		return "__Host-" + name
+	}
+	return name
+}
+
+func (l *Login) secure() bool { return len(l.URL) > 8 && strings.EqualFold(l.URL[:8], "https://") }
 
 // insideWeCom goes by what WeCom's browser calls itself.
 func insideWeCom(r *http.Request) bool {

@@ -54,7 +54,7 @@ func startDriver(t *testing.T) *driver {
 // call sends one command. An answer without success fails the test.
 func (d *driver) call(t *testing.T, method, path string, body, value any) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var content io.Reader
 	if method == http.MethodPost {
@@ -96,7 +96,7 @@ func (d *driver) tab(t *testing.T) *tab {
 		ID string `json:"sessionId"`
 	}
 	d.call(t, "POST", "/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-		"browserName": "chrome", "goog:chromeOptions": options, "timeouts": map[string]int{"implicit": 20_000, "pageLoad": 30_000},
+		"browserName": "chrome", "goog:chromeOptions": options, "timeouts": map[string]int{"implicit": 45_000, "pageLoad": 60_000},
 	}}}, &session)
 	b := &tab{t: t, d: d, path: "/session/" + session.ID}
 	t.Cleanup(func() { d.call(t, "DELETE", b.path, nil, nil) })

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,9 @@ func TestTheCookieOfAWebsiteLoginIsOutOfReach(t *testing.T) {
 	s.handler().ServeHTTP(w, httptest.NewRequest("GET", loginURL(shop), nil))
 	require.Len(t, w.Result().Cookies(), 1)
 	c := w.Result().Cookies()[0]
+	require.True(t, strings.HasPrefix(c.Name, "__Host-"), "a neighbour of the host could plant %s", c.Name)
+	require.Equal(t, "/", c.Path)
+	require.Empty(t, c.Domain)
 	require.True(t, c.HttpOnly)
 	require.True(t, c.Secure)
 	require.Equal(t, http.SameSiteLaxMode, c.SameSite)

@@ -2,9 +2,11 @@
 //
 //	go run ./examples/jssdk
 //	WECHAT_APP_ID=wx… WECHAT_SECRET=… go run ./examples/jssdk -url https://wx.example.com
+//	go run ./examples/jssdk -public http://127.0.0.1:8080/app/demo -script http://127.0.0.1:…
 //
 // The first line plays WeChat in this process; open the address it prints in any browser. The second wants a public
-// address whose host is a JS safe domain in WeChat's console, and WeChat's own browser.
+// address whose host is a JS safe domain in WeChat's console, and WeChat's own browser. With the third a wetoken server
+// signs the page; its -demo prints the line, and plays the WeChat whose script the page loads.
 package main
 
 import (
@@ -32,40 +34,44 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8092", "address to listen on; port 0 picks a free one")
-	public := flag.String("url", "", "address that browsers use; default that of -addr")
+	own := flag.String("url", "", "address that browsers use; default that of -addr")
+	public := flag.String("public", "", "a wetoken server's public address of the app; default this process signs")
+	script := flag.String("script", "https://res.wx.qq.com", "where WeChat's script is")
 	flag.Parse()
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if *public == "" {
-		*public = "http://" + l.Addr().String()
+	if *own == "" {
+		*own = "http://" + l.Addr().String()
 	}
-	at, err := url.Parse(*public)
+	at, err := url.Parse(*own)
 	if err != nil || at.Host == "" {
 		log.Fatal("-url must be a whole address, such as https://wx.example.com")
 	}
 
-	id, secret, script := os.Getenv("WECHAT_APP_ID"), os.Getenv("WECHAT_SECRET"), "https://res.wx.qq.com"
-	var way *wechat.Client
-	if id == "" { // no app at hand: play WeChat
-		id, secret = "wxexample000000000", rand.Text()
-		way, script = play(id, secret)
-	}
-	s := new(store.Memory)
-	tokens := &token.Manager{AppID: id, Secret: secret, Store: s, Client: way}
-	tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s, Client: way}
-	signer := &jssdk.Signer{AppID: id, Tickets: source{tickets}, Hosts: []string{at.Host}}
-
 	mux := http.NewServeMux()
-	wetoken.Bind(mux, "/wx", &jssdk.Handler{Signer: signer})
+	if *public == "" {
+		id, secret := os.Getenv("WECHAT_APP_ID"), os.Getenv("WECHAT_SECRET")
+		var way *wechat.Client
+		if id == "" { // no app at hand: play WeChat
+			id, secret = "wxexample000000000", rand.Text()
+			way, *script = play(id, secret)
+		}
+		s := new(store.Memory)
+		tokens := &token.Manager{AppID: id, Secret: secret, Store: s, Client: way}
+		tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s, Client: way}
+		signer := &jssdk.Signer{AppID: id, Tickets: source{tickets}, Hosts: []string{at.Host}}
+		wetoken.Bind(mux, "/wx", &jssdk.Handler{Signer: signer})
+		*public = "/wx"
+	}
 	mux.HandleFunc("GET /goods/{name}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := page.Execute(w, map[string]string{"Name": r.PathValue("name"), "Script": script}); err != nil {
+		if err := page.Execute(w, map[string]string{"Name": r.PathValue("name"), "Script": *script, "Public": *public}); err != nil {
 			log.Print(err)
 		}
 	})
-	fmt.Println(strings.TrimSuffix(*public, "/") + "/goods/socks?from=example")
+	fmt.Println(strings.TrimSuffix(*own, "/") + "/goods/socks?from=example")
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.Serve(l))
 }
@@ -97,7 +103,7 @@ var page = template.Must(template.New("").Parse(`<!DOCTYPE html>
 <h1>{{.Name}}</h1>
 <p id="result">…</p>
 <script src="{{.Script}}/open/js/jweixin-1.6.0.js"></script>
-<script src="/wx/js/config.js?jsApiList=updateAppMessageShareData,scanQRCode"></script>
+<script src="{{.Public}}/js/config.js?jsApiList=updateAppMessageShareData,scanQRCode"></script>
 <script>
 function result(text) { document.getElementById("result").textContent = text; }
 document.addEventListener("wetoken:error", function (e) { result(e.detail.errmsg); });

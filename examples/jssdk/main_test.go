@@ -16,12 +16,12 @@ import (
 )
 
 // start runs the program with a WeChat of its own, and returns the address that its first line names.
-func start(t *testing.T) string {
+func start(t *testing.T, args ...string) string {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), "jssdk.exe")
 	out, err := exec.Command("go", "build", "-o", exe, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	cmd := exec.Command(exe, "-addr", "127.0.0.1:0")
+	cmd := exec.Command(exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 	cmd.Env = append(cmd.Environ(), "WECHAT_APP_ID=")
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -35,15 +35,26 @@ func start(t *testing.T) string {
 	return strings.TrimSpace(line)
 }
 
+func read(t *testing.T, resp *http.Response, err error) string {
+	t.Helper()
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestThePageMayBeSignedByAServer(t *testing.T) {
+	page := start(t, "-public", "http://127.0.0.1:1/app/demo", "-script", "http://127.0.0.1:2")
+	resp, err := http.Get(page)
+	body := read(t, resp, err)
+	require.Contains(t, body, `src="http://127.0.0.1:1/app/demo/js/config.js?`)
+	require.Contains(t, body, `src="http://127.0.0.1:2/open/js/jweixin-1.6.0.js"`)
+}
+
 func TestThePageIsSignedAsItsScriptWouldHaveIt(t *testing.T) {
 	page := start(t)
-	read := func(resp *http.Response, err error) string {
-		require.NoError(t, err)
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		return string(b)
-	}
+	read := func(resp *http.Response, err error) string { return read(t, resp, err) }
 	script := regexp.MustCompile(`src="(http[^"]+)/open/js/jweixin-1.6.0.js"`).FindStringSubmatch(read(http.Get(page)))
 	require.NotNil(t, script)
 

@@ -2,9 +2,11 @@
 //
 //	go run ./examples/login
 //	WECHAT_APP_ID=wx… WECHAT_SECRET=… go run ./examples/login -url https://wx.example.com
+//	go run ./examples/login -public http://127.0.0.1:8080/app/demo -private http://127.0.0.1:8081/app/demo -key …
 //
 // The first line plays WeChat in this process, with two persons at hand; open the address it prints in any browser. The
-// second wants a public address whose host is entered in WeChat's console, and WeChat's own browser.
+// second wants a public address whose host is entered in WeChat's console, and WeChat's own browser. With the third a
+// wetoken server logs people in, for any number of sites; its -demo prints the line.
 package main
 
 import (
@@ -31,30 +33,41 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8091", "address to listen on; port 0 picks a free one")
-	public := flag.String("url", "", "address that browsers use; default that of -addr")
+	own := flag.String("url", "", "address that browsers use; default that of -addr")
+	door := flag.String("public", "", "a wetoken server's public address of the app; default this process logs people in")
+	private := flag.String("private", "", "with -public: the private one")
+	key := flag.String("key", "", "with -public: a key for the private one")
 	flag.Parse()
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if *public == "" {
-		*public = "http://" + l.Addr().String()
+	if *own == "" {
+		*own = "http://" + l.Addr().String()
 	}
-	at, err := url.Parse(*public)
+	at, err := url.Parse(*own)
 	if err != nil || at.Host == "" {
 		log.Fatal("-url must be a whole address, such as https://wx.example.com")
 	}
 
-	s := &site{sessions: new(store.Memory), address: strings.TrimSuffix(*public, "/")}
-	s.login = &oauth.Login{
-		AppID: os.Getenv("WECHAT_APP_ID"), Secret: os.Getenv("WECHAT_SECRET"), Store: s.sessions,
-		URL: s.address + "/wx", Hosts: []string{at.Host}, Scope: oauth.ScopeUserInfo,
+	mux := http.NewServeMux()
+	s := &site{sessions: new(store.Memory), address: strings.TrimSuffix(*own, "/"), door: *door, users: remote{*private, *key}}
+	if s.door == "" {
+		login := &oauth.Login{
+			AppID: os.Getenv("WECHAT_APP_ID"), Secret: os.Getenv("WECHAT_SECRET"), Store: s.sessions,
+			URL: s.address + "/wx", Hosts: []string{at.Host},
+		}
+		if login.AppID == "" { // no app at hand: play WeChat
+			play(login)
+		}
+		wetoken.Bind(mux, "/wx", login)
+		s.door, s.users = login.URL, login
 	}
-	if s.login.AppID == "" { // no app at hand: play WeChat
-		play(s.login)
-	}
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /in", s.in)
+	mux.HandleFunc("POST /out", s.out)
 	fmt.Println(s.address + "/")
-	server := &http.Server{Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.Serve(l))
 }
 
@@ -76,49 +89,47 @@ func play(login *oauth.Login) {
 
 // site is an application with sessions of its own.
 type site struct {
-	login    *oauth.Login
-	sessions store.Store
 	address  string
-}
-
-func (s *site) routes() http.Handler {
-	mux := http.NewServeMux()
-	wetoken.Bind(mux, "/wx", s.login)
-	mux.HandleFunc("GET /{$}", s.home)
-	mux.HandleFunc("GET /in", s.in)
-	mux.HandleFunc("POST /out", s.out)
-	return mux
+	door     string       // where people log in
+	users    oauth.Source // who knows them by their login_code
+	sessions store.Store
 }
 
 const cookie = "session"
 
 // home greets whoever has a session, and sends everybody else to log in.
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
-	data := struct {
-		User  *oauth.User
-		Login string
-	}{Login: s.address + "/wx/login?to=" + url.QueryEscape(s.address+"/in")}
+	var u *oauth.User
 	if c, err := r.Cookie(cookie); err == nil {
 		b, ok, err := s.sessions.Get(r.Context(), "session/"+c.Value)
 		if err == nil && ok {
-			err = json.Unmarshal(b, &data.User)
+			err = json.Unmarshal(b, &u)
 		}
 		if err != nil {
-			http.Error(w, "the session could not be read", http.StatusServiceUnavailable)
+			s.show(w, http.StatusServiceUnavailable, nil, "暂时无法读取登录状态，请稍后重试。The session could not be read: try again later.")
 			return
 		}
 	}
+	s.show(w, http.StatusOK, u, "")
+}
+
+func (s *site) show(w http.ResponseWriter, status int, u *oauth.User, notice string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	if err := page.Execute(w, data); err != nil {
+	w.WriteHeader(status)
+	err := page.Execute(w, map[string]any{
+		"User": u, "Notice": notice,
+		"Login": s.door + "/login?scope=" + oauth.ScopeUserInfo + "&to=" + url.QueryEscape(s.address+"/in"),
+	})
+	if err != nil {
 		log.Print(err)
 	}
 }
 
 // in is where a login returns to. The code is the only thing believed, and works once.
 func (s *site) in(w http.ResponseWriter, r *http.Request) {
-	u, err := s.login.Redeem(r.Context(), r.FormValue("login_code"))
+	u, err := s.users.Redeem(r.Context(), r.FormValue("login_code"))
 	if errors.Is(err, oauth.ErrLoginCode) {
-		http.Error(w, "this link was used before: log in again", http.StatusGone)
+		s.show(w, http.StatusGone, nil, "登录链接已使用，请重新登录。This link was used before: log in again.")
 		return
 	}
 	id := rand.Text()
@@ -127,7 +138,7 @@ func (s *site) in(w http.ResponseWriter, r *http.Request) {
 		err = s.sessions.Set(r.Context(), "session/"+id, b, time.Hour)
 	}
 	if err != nil {
-		http.Error(w, "not logged in: try again later", http.StatusServiceUnavailable)
+		s.show(w, http.StatusServiceUnavailable, nil, "暂时无法登录，请稍后重试。Not logged in: try again later.")
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
@@ -140,7 +151,7 @@ func (s *site) in(w http.ResponseWriter, r *http.Request) {
 func (s *site) out(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(cookie); err == nil {
 		if err := s.sessions.Delete(r.Context(), "session/"+c.Value); err != nil {
-			http.Error(w, "not logged out: try again later", http.StatusServiceUnavailable)
+			s.show(w, http.StatusServiceUnavailable, nil, "暂时无法退出，请稍后重试。Not logged out: try again later.")
 			return
 		}
 	}
@@ -151,7 +162,12 @@ var page = template.Must(template.New("").Parse(`<!DOCTYPE html>
 <html lang="zh-CN">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>登录示例</title>
-<body style="font: 17px/1.6 system-ui, sans-serif; max-width: 28em; margin: 0 auto; padding: 15vh 24px; text-align: center">
+<style>
+body { font: 17px/1.6 system-ui, sans-serif; max-width: 28em; margin: 0 auto; padding: 15vh 24px; text-align: center; overflow-wrap: anywhere; }
+#login, button { display: inline-block; padding: 10px 28px; border: 0; border-radius: 6px; font: inherit; background: #07823f; color: #fff; text-decoration: none; }
+</style>
+<body>
+{{with .Notice}}<p>{{.}}</p>{{end}}
 {{with .User}}<h1>你好，<span id="nickname">{{.Nickname}}</span></h1>
 <p><small>{{.OpenID}}</small></p>
 <form action="/out" method="post"><button>退出 Log out</button></form>

@@ -61,7 +61,7 @@ func Parse(page string, allowed []string) (*url.URL, error) {
 // split takes scheme and host off an address, in lower case. Browsers drop tabs and line ends, trim blanks and, up to
 // the query, read \ as /; none of these gets by.
 func split(page string) (scheme, authority string, err error) {
-	if !utf8.ValidString(page) || strings.ContainsFunc(page, strange) || strings.Contains(upTo(page, "?#"), `\`) {
+	if at := strings.IndexByte(page, '\\'); strange(page) || at >= 0 && at < end(page, "?#") {
 		return "", "", fmt.Errorf("%w: it holds a blank, a backslash or a control character", ErrAddress)
 	}
 	scheme, rest, ok := strings.Cut(page, "://")
@@ -69,29 +69,44 @@ func split(page string) (scheme, authority string, err error) {
 	if !ok || (scheme != "http" && scheme != "https") {
 		return "", "", ErrAddress
 	}
-	authority = upTo(rest, "/?#")
+	authority = rest[:end(rest, "/?#")]
 	if strings.Contains(authority, "@") {
 		return "", "", ErrUser
 	}
-	if authority == "" || strings.Trim(authority, hostBytes) != "" {
+	if authority == "" || strings.ContainsFunc(authority, notOfHost) {
 		return "", "", fmt.Errorf("%w: its host is not plain", ErrAddress)
 	}
 	return scheme, strings.ToLower(authority), nil
 }
 
-// upTo is the beginning of s, before the first of chars.
-func upTo(s, chars string) string {
-	if end := strings.IndexAny(s, chars); end >= 0 {
-		return s[:end]
+// end is where the first of chars stands in s, or else the end of s. It is quick where that is soon.
+func end(s, chars string) int {
+	for i := range len(s) {
+		if strings.IndexByte(chars, s[i]) >= 0 {
+			return i
+		}
 	}
-	return s
+	return len(s)
 }
 
-// hostBytes are what a host and port are made of: names, with those of other scripts in their xn-- form, IPv4 and IPv6.
-const hostBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
+// notOfHost tells whether r is none of what a host and port are made of: names, with those of other scripts in their
+// xn-- form, IPv4 and IPv6.
+func notOfHost(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune(".-_:[]", r)
+}
 
-func strange(r rune) bool {
-	return r <= ' ' || r == 0x7f || (r >= 0x80 && r <= 0xa0) || r == 0xfeff
+// strange tells whether an address holds blanks, control characters, or bytes that are no text.
+func strange(page string) bool {
+	for _, r := range page {
+		if r <= ' ' || (r >= 0x7f && r <= 0xa0) || r == 0xfeff || r == utf8.RuneError {
+			return true
+		}
+	}
+	return false
 }
 
 // usual drops the port that the scheme has anyway.

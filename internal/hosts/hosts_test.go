@@ -67,6 +67,8 @@ func TestPagesOfOthersAreRefusedWithTheReason(t *testing.T) {
 		"https://shop.example.com/\x00":                                 hosts.ErrAddress,
 		"\u00a0https://shop.example.com/":                               hosts.ErrAddress,
 		"https://shop.example.com/\xff":                                 hosts.ErrAddress,
+		"https://shop.example.com/\u0085":                               hosts.ErrAddress,
+		"https://shop.example.com/\ufeff":                               hosts.ErrAddress,
 		"https://shop%2eexample.com/":                                   hosts.ErrAddress,
 		"https://ｓhop.example.com/":                                     hosts.ErrAddress,
 		"https://shop。example.com/":                                     hosts.ErrAddress,
