@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha1"
@@ -10,6 +11,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // WeChat's encryption, the same for every kind of account (消息加解密):
@@ -82,35 +84,35 @@ func (k *aesKey) seal(buf []byte, receiver string, random io.Reader) ([]byte, er
 	return buf, nil
 }
 
-// signature returns the SHA-1, in hex, of parts sorted and joined. It uses the room in buf.
-func signature[T string | []byte](buf []byte, parts ...T) (sum [2 * sha1.Size]byte) {
-	for i := range parts {
-		for j := i; j > 0 && string(parts[j]) < string(parts[j-1]); j-- {
-			parts[j], parts[j-1] = parts[j-1], parts[j]
-		}
-	}
+// signature returns the SHA-1, in hex, of parts sorted and joined.
+func signature(parts ...[]byte) (sum [2 * sha1.Size]byte) {
+	slices.SortFunc(parts, bytes.Compare)
+	h := sha1.New()
 	for _, p := range parts {
-		buf = append(buf, p...)
+		h.Write(p)
 	}
-	raw := sha1.Sum(buf)
-	hex.Encode(sum[:], raw[:])
+	var raw [sha1.Size]byte
+	hex.Encode(sum[:], h.Sum(raw[:0]))
 	return sum
 }
 
 // signedBy returns the token that made the signature of up to three parts. How long it takes does not tell how much
 // of a signature is right.
 func signedBy(tokens []string, given string, parts ...string) (token string, ok bool) {
-	var all [4]string
-	n := copy(all[:], parts)
-	size := 32
+	size := 32 // for a token
 	for _, p := range parts {
 		size += len(p)
 	}
 	buf := make([]byte, 0, size)
+	var joined [4][]byte
+	for i, p := range parts {
+		buf = append(buf, p...)
+		joined[i] = buf[len(buf)-len(p):]
+	}
 	for _, t := range tokens {
-		copy(all[:], parts)
-		all[n] = t
-		sum := signature(buf, all[:n+1]...)
+		all := joined
+		all[len(parts)] = append(buf[len(buf):], t...)
+		sum := signature(all[:len(parts)+1]...)
 		if subtle.ConstantTimeCompare([]byte(given), sum[:]) == 1 {
 			token, ok = t, true
 		}

@@ -176,8 +176,7 @@ func collect(call <-chan time.Time, asked []target, news <-chan step) (answer, e
 				left++
 			}
 			if s.state == asking && !late {
-				left++ // its reply, if it has one, comes before those of the others
-				break
+				break // its reply, if it has one, comes before those of the others
 			}
 		}
 		switch {

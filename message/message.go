@@ -270,13 +270,8 @@ func (m *Message) rest(e *Element) bool {
 	if to == nil || len(e.Children) > 0 {
 		return true
 	}
-	switch to := to.(type) {
-	case *int64:
-		return *to == 0 && strings.TrimSpace(e.Text) != "0"
-	case *time.Time:
-		return to.IsZero()
-	}
-	return false
+	n, ok := to.(*int64)
+	return ok && *n == 0 && strings.TrimSpace(e.Text) != "0"
 }
 
 func unix(t time.Time) int64 {

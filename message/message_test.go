@@ -132,7 +132,8 @@ func TestTheJSONFormIsThatOfWechatProxy(t *testing.T) {
 		head + `<MsgType>event</MsgType><Event>user_get_card</Event><CardId>p1</CardId><IsGiveByFriend>1</IsGiveByFriend></xml>`:                `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"event","Event":"user_get_card","CardId":"p1","IsGiveByFriend":"1"}`,
 		`<xml><MsgType>x</MsgType><MsgId>abc</MsgId><L><i>1</i><j>3</j><i>2</i></L><L>b</L></xml>`:                                              `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"x","MsgId":"abc","L":[{"i":["1","2"],"j":"3"},"b"]}`,
 		`{"MsgType":"event","CreateTime":"1","Event":"wxa_media_check","appid":"wx1","version":2,"ok":true,"detail":[{"prob":90}],"none":null}`: `{"ToUserName":"","FromUserName":"","CreateTime":1,"MsgType":"event","Event":"wxa_media_check","appid":"wx1","version":2,"ok":true,"detail":[{"prob":90}]}`,
-		`{"MsgType":"\u0001\"\\\n\ud800"}`: `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"\u0001\"\\\n` + "\ufffd" + `"}`,
+		`{"MsgType":"\u0001\"\\\n\ud800"}`:                             `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"\u0001\"\\\n` + "\ufffd" + `"}`,
+		`<xml><MsgType>x</MsgType><CreateTime>soon</CreateTime></xml>`: `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"x"}`,
 	} {
 		got, err := open(t, doc).MarshalJSON()
 		require.NoError(t, err)

@@ -57,9 +57,13 @@ func (in *Receiver) once(ctx context.Context, m *Message, named []target) (text 
 	defer hold.Stop()
 	defer count.Stop()
 	var last <-chan time.Time
+	counted := false
 	for {
 		select {
 		case o := <-r.done:
+			if o.err != nil && !counted && !r.alone {
+				in.count(ctx, r.key) // WeChat has one try less
+			}
 			return o.text, o.err
 		case <-look.C:
 			if r.done != nil {
@@ -69,6 +73,7 @@ func (in *Receiver) once(ctx context.Context, m *Message, named []target) (text 
 				return text, nil
 			}
 		case <-count.C:
+			counted = true
 			if r.alone || in.count(ctx, r.key) >= tries {
 				timer := time.NewTimer(lastAnswer - time.Since(r.arrived))
 				defer timer.Stop()
@@ -167,8 +172,11 @@ func (r *request) run(ctx context.Context) {
 	default:
 		<-time.After(overTime - time.Since(r.arrived))
 		swapped, err := r.swap(ctx, r.key, []byte(waiting+o.text), []byte(answered), markLife)
-		if swapped || err != nil && r.alone {
+		switch {
+		case swapped, err != nil && r.alone:
 			r.sendLate(ctx, o)
+		case err != nil: // perhaps it was taken; the user is not to read it twice
+			r.log.ErrorContext(ctx, "message: a late reply was not sent, the store does not answer", "message", r.m.String(), "error", err)
 		}
 	}
 }

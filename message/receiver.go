@@ -222,8 +222,10 @@ func (o *origin) wrap(buf []byte, now time.Time) []byte {
 	sealed := e.buf[start:]
 	e.end(names[0])
 
-	stamp := strconv.AppendInt(make([]byte, 0, 20), now.Unix(), 10)
-	sum := signature(buf[:0], []byte(o.token), stamp, []byte(o.nonce), sealed)
+	stamp := strconv.AppendInt(buf[:0], now.Unix(), 10)
+	token := append(stamp[len(stamp):], o.token...)
+	nonce := append(token[len(token):], o.nonce...)
+	sum := signature(stamp, token, nonce, sealed)
 	e.begin(names[1])
 	e.buf = append(e.buf, sum[:]...)
 	e.end(names[1])

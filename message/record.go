@@ -71,8 +71,8 @@ func (r *request) keepClaim(ctx context.Context) (stop func()) {
 	}
 }
 
-// count counts the requests for a message that had to wait, those at the same time once. Without the store it cannot
-// tell, and says that there may be more.
+// count counts the requests for a message that had to wait or failed, those at the same time once. Without the store it
+// cannot tell, and takes this one for the last.
 func (in *Receiver) count(ctx context.Context, key string) (n int) {
 	first, err := in.swap(ctx, key+"/round", nil, []byte("1"), patience-2*countAt)
 	if err != nil {

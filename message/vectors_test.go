@@ -66,7 +66,7 @@ func at(t *testing.T, timestamp string, f func(t *testing.T)) {
 	synctest.Test(t, func(t *testing.T) {
 		n, err := strconv.ParseInt(timestamp, 10, 64)
 		require.NoError(t, err)
-		time.Sleep(time.Until(time.Unix(n, 0))) // of the bubble: takes no time
+		<-time.After(time.Until(time.Unix(n, 0))) // of the bubble: takes no time
 		f(t)
 	})
 }

@@ -126,6 +126,9 @@ func TestMiniProgramEvents(t *testing.T) {
 	_, name := decode[event.NicknameAudit](t, head+`<Event>wxa_nickname_audit</Event><ret>3</ret><nickname>n</nickname><reason>r</reason></xml>`)
 	require.Equal(t, event.NicknameAudit{Ret: 3, Nickname: "n", Reason: "r"}, name)
 
+	_, category := decode[event.CategoryAudit](t, head+`<Event>wxa_category_audit</Event><ret>2</ret><first>1</first><second>207</second><reason>r</reason></xml>`)
+	require.Equal(t, event.CategoryAudit{Ret: 2, First: 1, Second: 207, Reason: "r"}, category)
+
 	_, illegal := decode[event.IllegalRecord](t, head+`<Event>wxa_illegal_record</Event><illegal_record_id>1</illegal_record_id><appid>wx1</appid><create_time>1600000000</create_time><rule_name>x</rule_name></xml>`)
 	require.Equal(t, "1600000000", illegal.CreateTime)
 	require.Equal(t, "wx1", illegal.AppID)
@@ -171,6 +174,33 @@ func TestTradeEvents(t *testing.T) {
 	require.EqualValues(t, 90, xpay.GoodsInfo.ActualPrice)
 }
 
+func TestShopEvents(t *testing.T) {
+	_, scan := decode[event.ScanProduct](t, head+`<Event>user_scan_product</Event><KeyStandard>ean13</KeyStandard><KeyStr>6901481811083</KeyStr><Country>中国</Country><Province>广东</Province><City>揭阳</City><Sex>1</Sex><Scene>2</Scene><ExtInfo>123</ExtInfo></xml>`)
+	require.Equal(t, event.ScanProduct{KeyStandard: "ean13", KeyStr: "6901481811083", Country: "中国", Province: "广东", City: "揭阳", Sex: 1, Scene: 2, ExtInfo: "123"}, scan)
+
+	_, checked := decode[event.ScanProduct](t, head+`<Event>user_scan_product_verify_action</Event><KeyStr>69</KeyStr><Result>verify_not_pass</Result><ReasonMsg>r</ReasonMsg></xml>`)
+	require.Equal(t, "verify_not_pass", checked.Result)
+	require.Equal(t, "r", checked.ReasonMsg)
+
+	_, shake := decode[event.Shake](t, head+`<Event>ShakearoundUserShake</Event><ChosenBeacon><Uuid>u1</Uuid><Major>1</Major><Minor>2</Minor><Distance>0.057</Distance></ChosenBeacon>`+
+		`<AroundBeacons><AroundBeacon><Uuid>u2</Uuid><Major>3</Major></AroundBeacon><AroundBeacon><Uuid>u3</Uuid><Distance>9.816</Distance></AroundBeacon></AroundBeacons></xml>`)
+	require.Equal(t, event.Beacon{UUID: "u1", Major: 1, Minor: 2, Distance: 0.057}, shake.ChosenBeacon)
+	require.Equal(t, []event.Beacon{{UUID: "u2", Major: 3}, {UUID: "u3", Distance: 9.816}}, shake.AroundBeacons)
+
+	_, wifi := decode[event.WifiConnected](t, head+`<Event>WifiConnected</Event><ConnectTime>1470018710</ConnectTime><ExpireTime>0</ExpireTime><VendorId>3001224419</VendorId><ShopId>4</ShopId><DeviceNo>b</DeviceNo></xml>`)
+	require.EqualValues(t, 1470018710, wifi.ConnectTime.Unix())
+	require.Equal(t, "3001224419 4 b", wifi.VendorID+" "+wifi.ShopID+" "+wifi.DeviceNo)
+	require.True(t, wifi.ExpireTime.IsZero())
+
+	_, poi := decode[event.PoiCheck](t, head+`<Event>poi_check_notify</Event><UniqId>123</UniqId><PoiId>123123</PoiId><Result>fail</Result><msg>xxx</msg></xml>`)
+	require.Equal(t, event.PoiCheck{UniqID: "123", PoiID: "123123", Result: "fail", Msg: "xxx"}, poi)
+
+	_, order := decode[event.Card](t, head+`<Event>card_pay_order</Event><OrderId>404091456</OrderId><Status>ORDER_STATUS_FINANCE_SUCC</Status><CreateOrderTime>1472800000</CreateOrderTime><PayFinishTime>0</PayFinishTime><FreeCoinCount>200</FreeCoinCount><OrderType>ORDER_TYPE_SYS_ADD</OrderType><Memo>m</Memo></xml>`)
+	require.Equal(t, 200.0, order.FreeCoinCount)
+	require.EqualValues(t, 1472800000, order.CreateOrderTime.Unix())
+	require.Equal(t, "404091456 ORDER_TYPE_SYS_ADD m", order.OrderID+" "+order.OrderType+" "+order.Memo)
+}
+
 func TestWeComEvents(t *testing.T) {
 	_, user := decode[event.ChangeContact](t, head+`<Event>change_contact</Event><ChangeType>create_user</ChangeType><UserID>zhangsan</UserID><Name>张三</Name><Department>1,2,3</Department><MainDepartment>1</MainDepartment><Gender>1</Gender><Status>1</Status>`+
 		`<ExtAttr><Item><Name>爱好</Name><Type>0</Type><Text><Value>旅游</Value></Text></Item><Item><Name>卡号</Name><Type>1</Type><Web><Title>t</Title><Url>u</Url></Web></Item></ExtAttr></xml>`)
@@ -208,6 +238,20 @@ func TestWeComEvents(t *testing.T) {
 	require.Equal(t, "B", info.SpRecord[0].Details[1].Approver.UserID)
 	require.Len(t, info.SpRecord, 2)
 	require.Equal(t, "L", info.Comments[0].CommentUserInfo.UserID)
+
+	_, own := decode[event.OpenApprovalChange](t, head+`<Event>open_approval_change</Event><ApprovalInfo><ThirdNo>201806010001</ThirdNo><OpenSpName>付款</OpenSpName><OpenSpStatus>1</OpenSpStatus><ApplyTime>1527837645</ApplyTime><ApplyUserId>1</ApplyUserId>`+
+		`<ApprovalNodes><ApprovalNode><NodeStatus>1</NodeStatus><NodeAttr>2</NodeAttr><Items><Item><ItemName>xiaohong</ItemName><ItemUserId>2</ItemUserId><ItemOpTime>0</ItemOpTime></Item></Items></ApprovalNode></ApprovalNodes>`+
+		`<NotifyNodes><NotifyNode><ItemUserId>3</ItemUserId></NotifyNode></NotifyNodes><approverstep>0</approverstep></ApprovalInfo></xml>`)
+	require.Equal(t, "201806010001", own.ApprovalInfo.ThirdNo)
+	require.Equal(t, 2, own.ApprovalInfo.ApprovalNodes[0].NodeAttr)
+	require.Equal(t, "2", own.ApprovalInfo.ApprovalNodes[0].Items[0].ItemUserID)
+	require.Equal(t, "3", own.ApprovalInfo.NotifyNodes[0].ItemUserID)
+
+	_, plan := decode[event.Schedule](t, head+`<Event>modify_schedule</Event><CalId>c</CalId><ScheduleId>s</ScheduleId></xml>`)
+	require.Equal(t, event.Schedule{CalID: "c", ScheduleID: "s"}, plan)
+
+	_, live := decode[event.LivingStatusChange](t, head+`<Event>living_status_change</Event><LivingId>l</LivingId><Status>2</Status></xml>`)
+	require.Equal(t, event.LivingStatusChange{LivingID: "l", Status: 2}, live)
 
 	_, click := decode[event.TemplateCard](t, head+`<Event>template_card_event</Event><EventKey>k</EventKey><TaskId>t</TaskId><ResponseCode>r</ResponseCode><SelectedItems><SelectedItem><QuestionKey>q1</QuestionKey><OptionIds><OptionId>o1</OptionId><OptionId>o2</OptionId></OptionIds></SelectedItem>`+
 		`<SelectedItem><QuestionKey>q2</QuestionKey><OpitonIds><OpitonId>o3</OpitonId></OpitonIds></SelectedItem></SelectedItems></xml>`)

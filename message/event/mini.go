@@ -47,6 +47,14 @@ type NicknameAudit struct {
 	Reason   string
 }
 
+// CategoryAudit is wxa_category_audit (类目审核结果).
+type CategoryAudit struct {
+	Ret    int // 2 refused, 3 accepted
+	First  int64
+	Second int64 // the category and the one below it
+	Reason string
+}
+
 // IllegalRecord is wxa_illegal_record: the mini program broke a rule (违规记录).
 type IllegalRecord struct {
 	IllegalRecordID string
@@ -84,7 +92,7 @@ type PrivacyApply struct {
 }
 
 // TradeManageRemindAccessAPI is trade_manage_remind_access_api: the mini program must report shipping from now on
-// (提醒接入发货信息管理服务).
+// (提醒接入发货信息管理服务). wxa_trade_controlled, which takes payments away until it does, has the same field.
 // https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/order-shipping/order-shipping.html
 type TradeManageRemindAccessAPI struct {
 	Msg string

@@ -161,7 +161,9 @@ type Card struct {
 	IsChatRoom          bool
 	IsRestoreMemberCard bool
 	IsRecommendByFriend bool
+	OuterID             int64
 	OuterStr            string
+	UnionID             string
 	RefuseReason        string
 	ConsumeSource       string
 	LocationName        string
@@ -180,4 +182,11 @@ type Card struct {
 	CreateOrderTime     time.Time
 	PayFinishTime       time.Time
 	Desc                string
+	OrderType           string
+	Memo                string
+	ReceiptInfo         string
+	FreeCoinCount       float64 // of card_pay_order, as the three below: 券点
+	PayCoinCount        float64
+	RefundFreeCoinCount float64
+	RefundPayCoinCount  float64
 }

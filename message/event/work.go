@@ -115,6 +115,55 @@ type SysApprovalChange struct {
 	}
 }
 
+// OpenApprovalChange is open_approval_change: the same of an application's own forms (自建应用审批状态变化).
+type OpenApprovalChange struct {
+	ApprovalInfo struct {
+		ThirdNo        string // the application's own number of the form
+		OpenSpName     string
+		OpenTemplateID string
+		OpenSpStatus   int // 1 open, 2 approved, 3 refused, 4 withdrawn
+		ApplyTime      time.Time
+		ApplyUserName  string
+		ApplyUserID    string
+		ApplyUserParty string
+		ApplyUserImage string
+		ApprovalNodes  []struct {
+			NodeStatus int
+			NodeAttr   int // 1 any of those asked, 2 all
+			NodeType   int // 1 people, 2 a superior, 3 a tag
+			Items      []struct {
+				ItemName   string
+				ItemUserID string
+				ItemParty  string
+				ItemImage  string
+				ItemStatus int
+				ItemSpeech string
+				ItemOpTime time.Time
+			} `wechat:"Items>Item,Items"`
+		} `wechat:"ApprovalNodes>ApprovalNode,ApprovalNodes"`
+		NotifyNodes []struct {
+			ItemName   string
+			ItemUserID string
+			ItemParty  string
+			ItemImage  string
+		} `wechat:"NotifyNodes>NotifyNode,NotifyNodes"`
+		ApproverStep int
+	}
+}
+
+// Schedule is modify_calendar, delete_calendar, add_schedule, modify_schedule, delete_schedule and respond_schedule
+// (日历和日程变更).
+type Schedule struct {
+	CalID      string
+	ScheduleID string // not of the first two
+}
+
+// LivingStatusChange is living_status_change (直播状态变化).
+type LivingStatusChange struct {
+	LivingID string
+	Status   int // 0 announced, 1 on, 2 over, 3 overdue, 4 withdrawn
+}
+
 // TemplateCard is template_card_event and template_card_menu_event: a button of a card was pressed (模板卡片).
 type TemplateCard struct {
 	EventKey      string

@@ -1,0 +1,52 @@
+package event
+
+import "time"
+
+// Events of official accounts that have to do with shops and what is in them.
+
+// ScanProduct is user_scan_product, user_scan_product_enter_session, user_scan_product_async and
+// user_scan_product_verify_action: a product's code was scanned, or the product checked by WeChat (微信扫一扫).
+type ScanProduct struct {
+	KeyStandard string // ean13 or qrcode
+	KeyStr      string // the code
+	ExtInfo     string
+	Scene       int    // user_scan_product: 1 scanned, 2 opened otherwise
+	Country     string // user_scan_product: of the user, as Province, City and Sex
+	Province    string
+	City        string
+	Sex         int
+	RegionCode  string // user_scan_product_async: where the user is
+	Result      string // user_scan_product_verify_action: verify_ok or verify_not_pass
+	ReasonMsg   string // user_scan_product_verify_action
+}
+
+// Shake is ShakearoundUserShake: the user shook their phone near beacons (摇一摇周边).
+type Shake struct {
+	ChosenBeacon  Beacon
+	AroundBeacons []Beacon `wechat:"AroundBeacons>AroundBeacon,AroundBeacons"`
+}
+
+// Beacon is one of those that a Shake found.
+type Beacon struct {
+	UUID     string
+	Major    int
+	Minor    int
+	Distance float64 // metres
+}
+
+// WifiConnected is WifiConnected: the user has joined a shop's Wi-Fi (微信连Wi-Fi).
+type WifiConnected struct {
+	ConnectTime time.Time
+	ExpireTime  time.Time
+	VendorID    string
+	ShopID      string
+	DeviceNo    string
+}
+
+// PoiCheck is poi_check_notify: a shop was checked by WeChat (门店审核结果).
+type PoiCheck struct {
+	UniqID string // the account's own number of the shop
+	PoiID  string // WeChat's
+	Result string // succ or fail
+	Msg    string
+}

@@ -1,0 +1,116 @@
+package message_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+// mortal is a store as a process sees it that may die.
+type mortal struct {
+	store.Store
+	dead atomic.Bool
+}
+
+var errDead = errors.New("dead")
+
+func (d *mortal) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	if d.dead.Load() {
+		return false, errDead
+	}
+	return d.Store.Swap(ctx, key, old, new, ttl)
+}
+
+func (d *mortal) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if d.dead.Load() {
+		return nil, false, errDead
+	}
+	return d.Store.Get(ctx, key)
+}
+
+func TestTheMessageOfADeadProcessIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := new(store.Memory)
+		s := &mortal{Store: shared}
+		var first, second atomic.Int32
+		died := make(chan struct{})
+		one, _ := receiver(t, func(c *message.Config) { c.Store = s })
+		one.Handle(message.Any, func(ctx context.Context, _ *message.Message) (message.Reply, error) {
+			first.Add(1)
+			<-time.After(time.Second)
+			s.dead.Store(true)
+			close(died)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		dying := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			go one.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+			<-died
+			panic(http.ErrAbortHandler) // as a connection ends with its process
+		})
+		two, _ := receiver(t, func(c *message.Config) { c.Store = shared })
+		two.Handle(message.Any, slow(time.Second, &second))
+		p := push(t, callback(inTurn(dying, two, two)), wechattest.Push{Content: "hi"})
+		require.Equal(t, "answer to hi", p.Shown, p.Fault)
+		require.EqualValues(t, 1, first.Load())
+		require.EqualValues(t, 1, second.Load())
+		require.Len(t, p.Tries, 2)
+		<-time.After(20 * time.Second)
+	})
+}
+
+func TestWithoutItsStoreAReceiverStillAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &mortal{Store: new(store.Memory)}
+		s.dead.Store(true)
+		var runs atomic.Int32
+		in, log := receiver(t, func(c *message.Config) { c.Store = s })
+		in.Handle(message.OnText("quick"), slow(0, &runs))
+		in.Handle(message.Any, slow(8*time.Second, &runs))
+		require.Equal(t, "answer to quick", push(t, callback(in), wechattest.Push{Content: "quick"}).Shown)
+		require.Contains(t, log.String(), "the store does not answer")
+
+		p := push(t, callback(in), wechattest.Push{Content: "slow"})
+		require.Empty(t, p.Fault, "nobody could find the reply later: the first try is the last")
+		require.Len(t, p.Tries, 1)
+		require.InDelta(t, 4.5, p.Tries[0].End.Sub(p.Tries[0].Start).Seconds(), 0.01)
+		require.EqualValues(t, 2, runs.Load())
+		<-time.After(20 * time.Second)
+	})
+}
+
+func TestAStoreThatHangsCostsASecondAndNoMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		in, _ := receiver(t, func(c *message.Config) { c.Store = hanging{} })
+		in.Handle(message.Any, slow(0, &runs))
+		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		require.Equal(t, "answer to hi", p.Shown, p.Fault)
+		require.Less(t, p.Tries[0].End.Sub(p.Tries[0].Start), 4*time.Second)
+		<-time.After(20 * time.Second)
+	})
+}
+
+// hanging is a store that never answers.
+type hanging struct{ store.Store }
+
+func (hanging) Swap(ctx context.Context, _ string, _, _ []byte, _ time.Duration) (bool, error) {
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+func (hanging) Get(ctx context.Context, _ string) ([]byte, bool, error) {
+	<-ctx.Done()
+	return nil, false, ctx.Err()
+}
