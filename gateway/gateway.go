@@ -86,6 +86,9 @@ func New(o Options) (*Gateway, error) {
 	sameID := make(map[string]int)
 	for name, settings := range o.Config.Apps {
 		a := g.newApp(name, settings)
+		if _, ok := g.records.(*store.Memory); ok && a.Message.copies() {
+			g.log.Warn("copies of messages wait in the memory of this process alone: name records that last", "app", name)
+		}
 		g.apps[name] = a
 		if sameID[settings.AppID]++; sameID[settings.AppID] == 1 {
 			g.apps[settings.AppID] = a
