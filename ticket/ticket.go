@@ -114,6 +114,9 @@ func (m *Manager) key(typ Type) string {
 const maxLife = 31 * 24 * 60 * 60
 
 func (m *Manager) fetch(ctx context.Context, typ Type, path string) (wechat.Credential, error) {
+	if m.Tokens == nil {
+		return wechat.Credential{}, errors.New("the field Tokens must be set")
+	}
 	tokens := &borrowed{TokenSource: m.Tokens}
 	api := &wechat.Client{Tokens: tokens}
 	if m.Work {

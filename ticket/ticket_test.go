@@ -125,6 +125,11 @@ func TestATypeTheAppDoesNotHaveIsRefusedWithoutACall(t *testing.T) {
 	require.ErrorIs(t, err, ticket.ErrType)
 }
 
+func TestAManagerWithoutTokensSaysSo(t *testing.T) {
+	_, err := (&ticket.Manager{AppID: appID, Report: quiet}).Ticket(t.Context(), ticket.JSAPI)
+	require.ErrorContains(t, err, "ticket: jsapi: the field Tokens must be set")
+}
+
 func TestATokensTroubleIsNotRememberedAsTheTickets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx := new(wechattest.Server)

@@ -14,8 +14,8 @@ import (
 //	POST /token {"refused":"…"}   the same, with another token than the refused one
 //
 // expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}: 400 for a request without a refused token, 429
-// where only a forced refresh would help and its ration is used up, 502
-// with WeChat's errcode where WeChat refused, 503 where it could not be reached. Answers are not to be cached.
+// where only a forced refresh would help and its ration is used up, 502 with WeChat's errcode where WeChat refused, 503
+// where it could not be reached or still answers the refused token. Answers are not to be cached.
 type Handler struct {
 	Source wechat.TokenSource
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403

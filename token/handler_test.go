@@ -172,6 +172,19 @@ func TestRemoteTellsWhatIsWrong(t *testing.T) {
 	require.NotContains(t, err.Error(), "hidden")
 }
 
+func TestRemoteTellsThatTheRationIsUsedUp(t *testing.T) {
+	w := newWorld(token.Stable)
+	r := &token.Remote{URL: w.served(t), Key: key, Report: quiet}
+	first := get(t, r)
+	w.wx.Refuse(first.Value)
+	second, err := r.Renew(t.Context(), first.Value)
+	require.NoError(t, err)
+	w.wx.Refuse(second.Value)
+	_, err = r.Renew(t.Context(), second.Value)
+	require.ErrorIs(t, err, token.ErrRationed)
+	require.ErrorContains(t, err, "the next may be made in")
+}
+
 func TestRemoteServesItsCopyWhileTheServerIsAway(t *testing.T) {
 	w := newWorld(token.Stable)
 	away := false

@@ -109,29 +109,24 @@ func TestTenThousandColdReadersMakeOneFetch(t *testing.T) {
 }
 
 func TestFiftyRefusedTogetherCauseOneRenewal(t *testing.T) {
-	for name, mode := range map[string]token.Mode{"stable": token.Stable, "classic": token.Classic} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(mode)
-				m := w.manager()
-				first := get(t, m)
-				w.wx.Revoke(first.Value)
-				before := w.wx.Calls(w.path())
-				var wg sync.WaitGroup
-				got := make([]wechat.Credential, 50)
-				for i := range got {
-					wg.Go(func() { got[i], _ = m.Renew(t.Context(), first.Value) })
-				}
-				wg.Wait()
-				for _, c := range got {
-					require.NotEqual(t, first.Value, c.Value)
-					require.Equal(t, got[0].Value, c.Value)
-					w.live(t, c)
-				}
-				require.Equal(t, 1, w.wx.Calls(w.path())-before)
-			})
-		})
-	}
+	eachMode(t, func(t *testing.T, w *world) {
+		m := w.manager()
+		first := get(t, m)
+		w.wx.Revoke(first.Value)
+		before := w.wx.Calls(w.path())
+		var wg sync.WaitGroup
+		got := make([]wechat.Credential, 50)
+		for i := range got {
+			wg.Go(func() { got[i], _ = m.Renew(t.Context(), first.Value) })
+		}
+		wg.Wait()
+		for _, c := range got {
+			require.NotEqual(t, first.Value, c.Value)
+			require.Equal(t, got[0].Value, c.Value)
+			w.live(t, c)
+		}
+		require.Equal(t, 1, w.wx.Calls(w.path())-before)
+	})
 }
 
 func TestARefusedTokenIsForcedOnlyWhenWeChatStillAnswersIt(t *testing.T) {

@@ -55,23 +55,28 @@ func TestABusyWeChatIsAskedOnceForAllColdCallers(t *testing.T) {
 		w.wx.Fail(wechattest.Fault{Code: -1, Delay: 50 * time.Millisecond})
 		m := w.manager()
 		start := time.Now()
-		for range 10 {
-			var wg sync.WaitGroup
-			for range 200 {
-				wg.Go(func() {
-					_, err := m.Token(t.Context())
-					if !errors.Is(err, wechat.ErrBusy) {
-						t.Errorf("want WeChat's -1, got %v", err)
-					}
-				})
+		crowds := func(n int, apart time.Duration) {
+			for range n {
+				var wg sync.WaitGroup
+				for range 200 {
+					wg.Go(func() {
+						_, err := m.Token(t.Context())
+						if !errors.Is(err, wechat.ErrBusy) {
+							t.Errorf("want WeChat's -1, got %v", err)
+						}
+					})
+				}
+				wg.Wait()
+				pass(apart)
 			}
-			wg.Wait()
-			pass(100 * time.Millisecond)
 		}
+		crowds(10, 100*time.Millisecond)
 		require.Less(t, time.Since(start), 1500*time.Millisecond, "callers were kept waiting")
 		require.Equal(t, 1, w.wx.Calls(stablePath))
+		crowds(60, time.Second)
+		require.LessOrEqual(t, w.wx.Calls(stablePath), 8, "after 2, 4, 8, 16, 20 and 20 s, or a quarter less")
 		w.wx.Heal()
-		pass(2 * time.Second)
+		pass(21 * time.Second)
 		w.live(t, get(t, m))
 	})
 }

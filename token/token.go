@@ -39,7 +39,7 @@ const (
 	Work
 )
 
-// Errors that [Manager.Renew] and [Remote.Renew] wrap.
+// Errors that [Manager.Renew] wraps. [Remote.Renew] wraps ErrRationed, and else what its server says.
 var (
 	// ErrRationed says that only a forced refresh would replace the refused token, and that its ration is used up:
 	// 20 a day for an app, 10 for one caller key, and 30 seconds between any two.

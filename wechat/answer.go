@@ -76,12 +76,16 @@ func (a answer) copy(w io.Writer) error {
 // check finds the refusal in a whole answer, or in the beginning of a long one, which is none.
 func (a answer) check(b []byte) error {
 	var notice struct {
-		Code json.Number `json:"errcode"`
-		Msg  string      `json:"errmsg"`
+		Code json.Number     `json:"errcode"`
+		Msg  json.RawMessage `json:"errmsg"`
 	}
 	if b = bytes.TrimSpace(b); bytes.HasPrefix(b, []byte("{")) && json.Unmarshal(b, &notice) == nil {
 		if code, err := notice.Code.Int64(); err == nil && code != 0 {
-			return refusal(a.op, int(code), notice.Msg, a.secrets)
+			var msg string
+			if json.Unmarshal(notice.Msg, &msg) != nil {
+				msg = string(notice.Msg) // no text, and no reason to take the refusal for success
+			}
+			return refusal(a.op, int(code), msg, a.secrets)
 		}
 	}
 	if a.status < 200 || a.status > 299 {

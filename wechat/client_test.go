@@ -160,7 +160,9 @@ func TestWhatIsNotAnAnswerIsAnError(t *testing.T) {
 		"HTML":      says("text/html", "<html>"),
 		"truncated": says("", `{"access_token":"t`),
 		"502":       func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) },
-		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", http.StatusFound) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
+		},
 		"cut":       func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"too large": func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, io.LimitReader(blanks{}, 9<<20)) },
 	} {
@@ -189,7 +191,9 @@ func TestErrorsHoldNoSecretAndNoToken(t *testing.T) {
 		"no host":     {BaseURL: "http://no such host"},
 		"no scheme":   {BaseURL: "api.weixin.qq.com"},
 		"cut":         answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
-		"redirected":  answering(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/?"+r.URL.RawQuery, http.StatusFound) }),
+		"redirected": answering(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/?"+r.URL.RawQuery, http.StatusFound)
+		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.Tokens = new(tokens)

@@ -199,6 +199,8 @@ func wording(code int) string {
 		return "app disabled"
 	case 60020:
 		return "not allow to access from your ip"
+	case 61024:
+		return "must use api(api_component_token) to get token for component acct"
 	case 76021:
 		return "cgi_path not found, please check"
 	case 76022:

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -67,7 +68,7 @@ func (c *cluster) killWarm(t *testing.T, app string, life time.Duration, how map
 	c.kill(i)
 	killed := time.Now()
 	y, stop = c.pace(t, app, 200*time.Millisecond)
-	until(t, leaseLife+slack, "another asks WeChat", func() bool { return c.wx.fetches(t, app) == 3 })
+	until(t, takeover(app, life)+slack, "another asks WeChat", func() bool { return c.wx.fetches(t, app) == 3 })
 	took := time.Since(killed)
 	last := func() string { all := c.wx.tokens(t, app); return all[len(all)-1].Value }
 	until(t, 2*slack, "all have the new token", func() bool { return c.agreed(t, app) == last() })
@@ -80,6 +81,16 @@ func (c *cluster) killWarm(t *testing.T, app string, life time.Duration, how map
 	} else {
 		require.Less(t, y.slowest(), leaseLife+slack)
 	}
+}
+
+// takeover is how soon another server asks WeChat after one died doing so: when the lease has lapsed. Of a classic token
+// nobody knows whether WeChat has made the next one, and to ask again would end the one that all hold: that is left to
+// live for what WeChat takes it for at least, 80 % of the last quarter of its life.
+func takeover(app string, life time.Duration) time.Duration {
+	if strings.HasPrefix(app, "classic") {
+		return max(leaseLife, life/5)
+	}
+	return leaseLife
 }
 
 // enduring is a life whose renewal may fail for the length of a lease: 80 % of its last quarter, but for the twentieth

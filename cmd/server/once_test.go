@@ -83,11 +83,13 @@ func (c *cluster) expiries(t *testing.T, apps map[string]time.Duration, times in
 	}
 	took, late := time.Since(began), stall()
 	t.Logf("the machine left a server alone for %s at most", late.Round(time.Millisecond))
+	allMade, allCalls := 0, 0
 	for _, app := range slices.Sorted(maps.Keys(apps)) {
 		y := all[app]
 		y.calm(t)
 		made := len(c.wx.tokens(t, app))
 		t.Logf("%s: %s; %d tokens, %d calls", app, y, made, c.wx.fetches(t, app))
+		allMade, allCalls = allMade+made, allCalls+c.wx.fetches(t, app)
 		renewed := int(took / (apps[app] - apps[app]/4)) // at most
 		if late > apps[app]/100 {
 			t.Logf("%s: NOT COUNTED EXACTLY, as this machine is too busy", app)
@@ -98,6 +100,8 @@ func (c *cluster) expiries(t *testing.T, apps map[string]time.Duration, times in
 		require.LessOrEqual(t, c.wx.fetches(t, app), made+c.spare, "calls to WeChat")
 		require.LessOrEqual(t, made, renewed+1, "tokens were renewed before they were due")
 	}
+	t.Logf("%d tokens in all, %d calls", allMade, allCalls)
+	require.LessOrEqual(t, allCalls, allMade*5/4+c.spare*len(apps), "calls to WeChat, on a machine however busy")
 }
 
 // stall watches how long the servers take to answer what costs them nothing, until it is asked for the longest.

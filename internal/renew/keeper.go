@@ -13,7 +13,7 @@ import (
 
 const (
 	leaseLife  = 10 * time.Second
-	fetchMax   = 8 * time.Second        // ends before the lease does, so that two processes never fetch at once
+	fetchMax   = 8 * time.Second        // from asking for the lease; it lasts longer, so that two processes never fetch at once
 	storeMax   = 2 * time.Second        // for one look at the store
 	watchFirst = 10 * time.Millisecond  // between looks while another process fetches …
 	watchMost  = 200 * time.Millisecond // … growing to this
@@ -46,15 +46,21 @@ func (k *Keeper) Copy() *Copy { return &Copy{Load: k.load, Report: k.Report} }
 type load struct {
 	*Keeper
 	refused string
-	stored  *record // as the store has it; nil when it has none
-	current *Kept   // the best that is known; nil when nothing is
-	trouble error   // what went wrong and changed nothing
+	stored  *record   // as the store has it; nil when it has none
+	current *Kept     // the best that is known; nil when nothing is
+	leased  time.Time // when the lease was asked for
+	trouble error     // what went wrong and changed nothing
 }
 
 func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
 	l := &load{Keeper: k, refused: refused, current: held}
 	err := l.run(ctx)
-	if !l.good() && !l.stands(ctx) {
+	served := l.good() || l.stands(ctx)
+	if !served && err == nil { // it ended between two looks
+		err = l.run(ctx)
+		served = l.good() || l.stands(ctx)
+	}
+	if !served {
 		if l.current = nil; err == nil {
 			err = ErrStillRefused
 		}
@@ -141,7 +147,7 @@ func (l *load) lease(ctx context.Context) (*store.Lease, error) {
 			return nil, nil
 		}
 		if err := sleep(ctx, wait); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("wait for the process that asks WeChat: %w", err)
 		}
 		if err := l.look(ctx); err != nil {
 			return nil, err
@@ -155,6 +161,7 @@ func (l *load) lease(ctx context.Context) (*store.Lease, error) {
 func (l *load) take(ctx context.Context) (*store.Lease, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeMax)
 	defer cancel()
+	l.leased = time.Now()
 	return store.Take(ctx, l.Store, l.Key+"/lease", leaseLife)
 }
 
@@ -163,7 +170,7 @@ func (l *load) fetch(ctx context.Context) error {
 	last := l.stored
 	if l.Supersedes && last.alive() && !last.Asked {
 		cut := last.cut(time.Now()).kept(time.Now(), l.current.ours, l.Ahead)
-		swapped, err := l.write(ctx, cut.record, cut.life())
+		swapped, err := l.write(ctx, cut.record, cut.life(l.Ahead))
 		if err != nil {
 			return l.alone(ctx, err)
 		}
@@ -192,7 +199,7 @@ func (l *load) undo(ctx context.Context, last *record, cause error) error {
 		return nil
 	}
 	back := last.kept(time.Now(), l.current.ours, l.Ahead)
-	if _, err := l.write(ctx, back.record, back.life()); err != nil {
+	if _, err := l.write(ctx, back.record, back.life(l.Ahead)); err != nil {
 		return err
 	}
 	l.current = back
@@ -201,7 +208,7 @@ func (l *load) undo(ctx context.Context, last *record, cause error) error {
 
 // ask gets a value other than the refused one from WeChat, or notes why not.
 func (l *load) ask(ctx context.Context) (*Kept, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchMax)
+	ctx, cancel := context.WithDeadline(ctx, l.leased.Add(fetchMax)) // a slow store has used some of it
 	defer cancel()
 	start := time.Now()
 	c, err := l.Fetch(ctx)
@@ -239,7 +246,7 @@ func (l *load) insist(ctx context.Context) (start time.Time, c wechat.Credential
 
 // alone keeps this process going while the store is down, because of cause.
 func (l *load) alone(ctx context.Context, cause error) error {
-	if l.fresh() {
+	if l.fresh() || ctx.Err() != nil {
 		return cause
 	}
 	if err := l.remembered(); err != nil {

@@ -68,10 +68,10 @@ func (r *record) encode() ([]byte, error) {
 }
 
 // life is how long the store is to keep k: for as long as WeChat takes it for sure.
-func (k *Kept) life() time.Duration {
+func (k *Kept) life(ahead bool) time.Duration {
 	left := time.Until(time.UnixMilli(k.record.Expires))
 	if !k.ours && !k.record.Asked {
-		left -= k.record.skew()
+		left -= k.record.skew(ahead)
 	}
 	return max(left, time.Millisecond)
 }
@@ -81,9 +81,14 @@ func (r *record) overlap() time.Duration {
 	return min(5*time.Minute, time.Duration(r.Life)*time.Millisecond/4)
 }
 
-// skew is how far another machine's clock may be off: a minute of 2 hours.
-func (r *record) skew() time.Duration {
-	return min(time.Minute, time.Duration(r.Life)*time.Millisecond/20)
+// skew is how far another machine's clock may be off: a minute. Lives that only a test has get a twentieth of themselves;
+// WeChat gives no less than 5 minutes where it has the next value ready ahead, and any rest of a life where it has not.
+func (r *record) skew(ahead bool) time.Duration {
+	life := time.Duration(r.Life) * time.Millisecond
+	if ahead && life < 5*time.Minute {
+		return life / 20
+	}
+	return time.Minute
 }
 
 // cut returns r with its life cut to what is left for sure once WeChat has been asked for the next value.
@@ -97,21 +102,22 @@ func (r *record) cut(now time.Time) *record {
 // brief is k with no more life than it has for sure when others may have WeChat end it.
 func (k *Kept) brief() *Kept {
 	now := time.Now()
-	b := k.record.cut(now).kept(now, true, false)
+	b := k.record.cut(now).kept(now, true, true)
 	b.record = k.record
 	return b
 }
 
 // kept is the record as this process holds it, measured from now. One that another process wrote is late a little
-// before its end, as clocks differ. Of one that was asked about it is the store's clock alone that counts near its end.
+// before its end, as clocks differ. Where the next value is not to be had before that end, it is the store's clock alone
+// that counts near it: whether the record still stands.
 func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
 	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
 	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Late: end, End: end, record: r, ours: ours}
 	if !ours || r.Asked {
-		k.Late = end.Add(-r.skew())
+		k.Late = end.Add(-r.skew(ahead))
 	}
-	if r.Asked {
-		k.End = end.Add(r.skew())
+	if r.Asked || !ours && !ahead {
+		k.End = end.Add(r.skew(ahead))
 	}
 	k.Due = k.Late
 	if ahead && !r.Asked {

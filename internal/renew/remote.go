@@ -101,6 +101,9 @@ func (r *Remote) read(req *http.Request, status int, body []byte, start time.Tim
 	if json.Unmarshal(body, &refusal) == nil && (refusal.Code < 0 || refusal.Code >= 1000) {
 		return c, &wechat.Error{Op: op, Code: refusal.Code, Msg: refusal.Msg}
 	}
+	if status == http.StatusTooManyRequests {
+		return c, fmt.Errorf("%s at %s: %w: %s", op, req.URL.Host, ErrRationed, refusal.Msg)
+	}
 	if status != http.StatusOK {
 		return c, fmt.Errorf("%s at %s: HTTP status %d %s", op, req.URL.Host, status, refusal.Msg)
 	}

@@ -41,9 +41,13 @@ func (l *load) stands(ctx context.Context) bool {
 	return l.stored != nil && l.stored.Value == l.current.Value && l.current.usable(time.Now(), l.refused)
 }
 
-// pending tells whether a fetch whose outcome is not known goes on ending the stored value, which nobody may hurry.
+// pending tells whether the next value has to wait for the end of the stored one: because WeChat answers the same one
+// until then, or because a fetch whose outcome is not known goes on ending it, which nobody may hurry.
 func (l *load) pending() bool {
-	return l.Supersedes && l.stored != nil && l.stored.Asked && l.stored.Value != l.refused
+	if l.stored == nil || l.stored.Value == "" || l.stored.Value == l.refused {
+		return false
+	}
+	return !l.Ahead && l.current.usable(time.Now(), l.refused) || l.Supersedes && l.stored.Asked
 }
 
 // restore writes the current value back to a store that lacks it, as after it lost everything.
@@ -59,7 +63,7 @@ func (l *load) publish(ctx context.Context) error {
 	r := l.current.record
 	var failed error
 	for try, wait := 0, watchFirst; try < publishTries; try, wait = try+1, 4*wait {
-		swapped, err := l.write(ctx, r, l.current.life())
+		swapped, err := l.write(ctx, r, l.current.life(l.Ahead))
 		if err == nil && !swapped {
 			err = l.look(ctx)
 		}

@@ -72,6 +72,8 @@ var bugs = map[string]string{
 	"keys of other letters are the same":     "keys are told apart byte by byte",
 	"keys gives an error and goes on":        "a ctx that is done is an error and never a miss",
 	"a writer tears what others are reading": "all methods may be called at once",
+	"a miss is an error":                     "an absent key is no error",
+	"swap deletes in words only":             "a lease is held by one until it is given back",
 }
 
 // TestTheSuiteBites runs the sentence made for each bug against a store that has it, in a process of its own, since
@@ -221,6 +223,8 @@ func (b *broken) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	defer b.mu.Unlock()
 	e := b.look(key)
 	switch {
+	case e == nil && b.is("a miss is an error"):
+		return nil, false, errors.New("absent")
 	case e == nil || len(e.value) == 0 && b.is("empty is absent"):
 		return nil, false, nil
 	case b.is("get hands out its own bytes"):
@@ -286,7 +290,9 @@ func (b *broken) Swap(ctx context.Context, key string, old, new []byte, ttl time
 		return false, nil
 	}
 	if new == nil && !b.is("swap writes nil") {
-		delete(b.m, b.name(key))
+		if !b.is("swap deletes in words only") {
+			delete(b.m, b.name(key))
+		}
 		return true, nil
 	}
 	b.put(key, new, max(ttl, 0))
