@@ -15,12 +15,12 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// refusal is an error with one of WeChat's at its root.
-var refusal = fmt.Errorf("oauth: exchange code: %w", &wechat.Error{Op: "GET /sns/oauth2/access_token", Code: wechat.ErrInvalidIP, Msg: "invalid ip 10.1.2.3"})
+// errRefused is an error with one of WeChat's at its root.
+var errRefused = fmt.Errorf("oauth: exchange code: %w", &wechat.Error{Op: "GET /sns/oauth2/access_token", Code: wechat.ErrInvalidIP, Msg: "invalid ip 10.1.2.3"})
 
 func TestAFailureHasATruthfulStatus(t *testing.T) {
 	w := httptest.NewRecorder()
-	answer.Failure(w, refusal)
+	answer.Failure(w, errRefused)
 	require.Equal(t, 502, w.Code)
 	require.Contains(t, w.Body.String(), `{"errcode":40164,"errmsg":"oauth: exchange code: wechat: GET /sns/oauth2/access_token: 40164 invalid ip`)
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
@@ -37,7 +37,7 @@ func TestStrangersAreToldTheCodeAndTheLogTheRest(t *testing.T) {
 	log, standard := new(strings.Builder), slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
 	t.Cleanup(func() { slog.SetDefault(standard) })
-	for status, err := range map[int]error{502: refusal, 503: errors.New("store: 10.1.2.3 is down")} {
+	for status, err := range map[int]error{502: errRefused, 503: errors.New("store: 10.1.2.3 is down")} {
 		log.Reset()
 		w := httptest.NewRecorder()
 		answer.Public(w, httptest.NewRequest("GET", "/", nil), "oauth: not logged in", err)
