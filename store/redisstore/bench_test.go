@@ -1,46 +1,28 @@
 package redisstore_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/bench"
 	"github.com/wetoken/wetoken/store"
 )
 
-// against runs floor and work in turns, each turn of 500, and reports the median of the turns' ratios and the middle
-// half's ends. Run it with -benchtime=40x or so: each iteration is one turn of both.
+// against measures work beside floor.
 func against(b *testing.B, floor, work func() error) {
-	turn := func(do func() error) time.Duration {
-		begin := time.Now()
-		for range 500 {
-			if err := do(); err != nil {
-				b.Fatal(err)
+	times := func(do func() error) func(n int) {
+		return func(n int) {
+			for range n {
+				if err := do(); err != nil {
+					b.Error(err)
+				}
 			}
 		}
-		return time.Since(begin)
 	}
-	turn(floor)
-	turn(work)
-	var ratios []float64
-	var floors, works time.Duration
-	for b.Loop() {
-		f := turn(floor)
-		w := turn(work)
-		ratios = append(ratios, float64(w)/float64(f))
-		floors, works = floors+f, works+w
-	}
-	slices.Sort(ratios)
-	n := len(ratios)
-	b.ReportMetric(ratios[n/2], "x-floor")
-	b.ReportMetric(ratios[n/4], "x-floor-p25")
-	b.ReportMetric(ratios[3*n/4], "x-floor-p75")
-	b.ReportMetric(float64(floors.Nanoseconds())/float64(500*n), "floor-ns")
-	b.ReportMetric(float64(works.Nanoseconds())/float64(500*n), "store-ns")
-	b.ReportMetric(0, "ns/op") // that of both together says nothing
+	bench.Ratio(b, 1, times(floor), times(work))
 }
 
 // BenchmarkGet sets Store.Get against the bare client's GET.
