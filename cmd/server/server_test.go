@@ -22,6 +22,7 @@ import (
 )
 
 func TestTheDemosLinesWorkWhenPasted(t *testing.T) {
+	found(t, "WETOKEN_TEST_CURL", "curl")
 	p := start(t, nil, "-demo")
 	var lines []string
 	for len(lines) < 2 {
