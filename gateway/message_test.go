@@ -1,0 +1,92 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/wechattest"
+)
+
+func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
+	copies := make(chan string, 8)
+	crm := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/copy" {
+			copies <- r.Header.Get("Wetoken-Signature") + " " + string(b)
+			return
+		}
+		io.WriteString(w, `{"MsgType":"text","Content":"from the CRM"}`)
+	}))
+	defer crm.Close()
+	d := open(t, func(c *gateway.Config) {
+		set(c, "shop", func(a *gateway.App) {
+			a.SignKey = "a-sign-key"
+			a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{
+				{URL: crm.URL + "/copy", Form: "json", When: gateway.When{Type: gateway.Texts{"text"}}},
+				{URL: crm.URL + "/ask", Answer: true, When: gateway.When{Type: gateway.Texts{"text"}, Keyword: gateway.Texts{"price"}}},
+				{URL: crm.URL + "/ask", Answer: true, When: gateway.When{Event: gateway.Texts{"CLICK"}, EventKey: gateway.Texts{"help"}}},
+			}}
+		})
+	})
+	for _, path := range []string{"shop", shopID} {
+		c := wechattest.Callback{AppID: shopID, URL: d.public + "/app/" + path + "/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+		require.NoError(t, c.Verify(t.Context()))
+		for content, shown := range map[string]string{"the price?": "from the CRM", "hello": ""} {
+			pushed, err := c.Push(t.Context(), wechattest.Push{Content: content})
+			require.NoError(t, err)
+			require.Equal(t, shown, pushed.Shown, pushed.Fault)
+			arrived := <-copies
+			require.Contains(t, arrived, `"Content":"`+content+`"`)
+			require.Regexp(t, `^t=\d+,v1=[0-9a-f]{64} `, arrived)
+		}
+		for key, shown := range map[string]string{"help": "from the CRM", "other": ""} {
+			pushed, err := c.Push(t.Context(), wechattest.Push{Event: "CLICK", EventKey: key})
+			require.NoError(t, err)
+			require.Equal(t, shown, pushed.Shown, pushed.Fault)
+		}
+		require.Empty(t, copies)
+	}
+}
+
+func TestForgedMessagesAreAnsweredAlikeWhateverTheAppIs(t *testing.T) {
+	d := open(t, func(c *gateway.Config) {
+		set(c, "shop", func(a *gateway.App) { a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf} })
+		set(c, "too", func(a *gateway.App) {
+			a.Message = &gateway.Message{Token: tokenOf}
+			a.Allow = []string{"/token"}
+		})
+		set(c, "gone", func(a *gateway.App) { a.Message = &gateway.Message{Token: tokenOf} })
+	})
+	forged := url.Values{"signature": {"x"}, "timestamp": {"1"}, "nonce": {"n"}, "echostr": {"hello"}}.Encode()
+	sealed := "<xml><ToUserName>x</ToUserName><Encrypt>abcd</Encrypt></xml>"
+	for _, ask := range []struct{ method, query, body string }{
+		{"GET", "", ""}, {"GET", forged, ""}, {"HEAD", forged, ""}, {"PUT", forged, ""},
+		{"POST", "", ""}, {"POST", forged, "<xml/>"}, {"POST", forged + "&msg_signature=x&encrypt_type=aes", sealed},
+		{"POST", forged, "{}"}, {"POST", forged, strings.Repeat("x", 2<<20)},
+	} {
+		seen := make(map[string]string)
+		for _, app := range []string{"shop", shopID, "none", "corp", "too", "gone", "wx0000000000000000"} {
+			req, err := http.NewRequestWithContext(t.Context(), ask.method, d.public+"/app/"+app+"/message?"+ask.query, strings.NewReader(ask.body))
+			require.NoError(t, err)
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			b, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			resp.Header.Del("Date")
+			h, err := json.Marshal(resp.Header)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, resp.StatusCode, 400)
+			seen[resp.Status+string(h)+string(b)] = app
+		}
+		require.Len(t, seen, 1, "%s %s", ask.method, ask.query)
+	}
+}
