@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/jssdk"
@@ -152,6 +153,16 @@ func (a *app) guard(scope string) func(http.Handler) http.Handler {
 			read.ServeHTTP(w, r)
 		})
 	}
+}
+
+func (a *app) expired() bool { return !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) }
+
+// registered is ctx until the app's registration ends.
+func (a *app) registered(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.ExpiresAt.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, a.ExpiresAt)
 }
 
 // allows tells whether the app may be used through the route below /app/{app}/.

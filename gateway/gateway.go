@@ -83,20 +83,18 @@ func New(o Options) (*Gateway, error) {
 	if g.nobody, err = message.New(message.Config{AppID: "nobody", Token: rand.Text(), Log: g.log}); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	sameID := make(map[string]int)
+	byID := make(map[string][]*app)
 	for name, settings := range o.Config.Apps {
 		a := g.newApp(name, settings)
 		if _, ok := g.records.(*store.Memory); ok && a.Message.copies() {
 			g.log.Warn("copies of messages wait in the memory of this process alone: name records that last", "app", name)
 		}
 		g.apps[name] = a
-		if sameID[settings.AppID]++; sameID[settings.AppID] == 1 {
-			g.apps[settings.AppID] = a
-		}
+		byID[a.AppID] = append(byID[a.AppID], a)
 	}
-	for id, n := range sameID {
-		if n > 1 {
-			delete(g.apps, id)
+	for id, apps := range byID {
+		if _, taken := g.apps[id]; !taken && len(apps) == 1 {
+			g.apps[id] = apps[0]
 		}
 	}
 	return g, nil
@@ -184,7 +182,7 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 func (g *Gateway) find(r *http.Request) (a *app, route string) {
 	name, route, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
 	a = g.apps[name]
-	if a != nil && (!a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) || !a.allows(route)) {
+	if a != nil && (a.expired() || !a.allows(route)) {
 		a = nil
 	}
 	return a, "/" + route
@@ -238,10 +236,10 @@ func (g *Gateway) Drain() { g.draining.Store(true) }
 // Keep does the work that nobody asks for until ctx ends, whose cause it returns: it renews the tokens of apps with
 // keep: true, and delivers the copies of messages.
 func (g *Gateway) Keep(ctx context.Context) error {
-	var kept sync.WaitGroup
-	keep := func(a *app, what string, keep func(context.Context) error) {
-		kept.Go(func() {
-			if err := keep(ctx); !errors.Is(err, context.Cause(ctx)) {
+	var all sync.WaitGroup
+	keep := func(ctx context.Context, a *app, what string, work func(context.Context) error) {
+		all.Go(func() {
+			if err := work(ctx); !errors.Is(err, context.Cause(ctx)) {
 				g.log.ErrorContext(ctx, what, "app", a.name, "error", err)
 			}
 		})
@@ -251,13 +249,15 @@ func (g *Gateway) Keep(ctx context.Context) error {
 			continue
 		}
 		if a.Keep {
-			keep(a, "keep token", a.rooms().tokens.Keep)
+			ctx, cancel := a.registered(ctx)
+			defer cancel()
+			keep(ctx, a, "keep token", a.rooms().tokens.Keep)
 		}
 		if a.Message.copies() {
-			keep(a, "deliver copies", a.rooms().messages.Keep)
+			keep(ctx, a, "deliver copies", a.rooms().messages.Keep)
 		}
 	}
-	kept.Wait()
+	all.Wait()
 	<-ctx.Done()
 	return context.Cause(ctx)
 }

@@ -114,6 +114,16 @@ func TestEachAppHasItsToken(t *testing.T) {
 	require.NotEmpty(t, a.Ticket)
 }
 
+func TestANameIsNeverTakenForAnotherAppsAppID(t *testing.T) {
+	c := config()
+	c.Apps["odd"] = gateway.App{AppID: "shop", Secret: secret}
+	for range 20 { // maps differ in order
+		base := private(t, gateway.Options{Config: c, HTTP: newWeChat().Client()})
+		status, a := ask(t, "GET", base+"/app/shop/token", readKey, "")
+		require.Equal(t, http.StatusOK, status, a.Msg)
+	}
+}
+
 func TestACallerMayDoWhatItsKeySays(t *testing.T) {
 	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
 	for _, c := range []struct {
@@ -254,9 +264,8 @@ func TestHealthAndReadiness(t *testing.T) {
 func TestAppsThatAreKeptAreRenewedUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx, c := newWeChat(), config()
-		shop := c.Apps["shop"]
-		shop.Keep = true
-		c.Apps["shop"] = shop
+		set(&c, "shop", func(a *gateway.App) { a.Keep = true })
+		set(&c, "corp", func(a *gateway.App) { a.Keep, a.ExpiresAt = true, time.Now().Add(7*time.Hour) })
 		ctx, cancel := context.WithCancel(t.Context())
 		s := new(store.Memory)
 		for range 3 {
@@ -266,6 +275,7 @@ func TestAppsThatAreKeptAreRenewedUnread(t *testing.T) {
 		}
 		pass(12 * time.Hour)
 		require.InDelta(t, 6, wx.Calls("/cgi-bin/stable_token"), 1)
+		require.InDelta(t, 4, wx.Calls("/cgi-bin/gettoken"), 1, "until its registration ends")
 		cancel()
 	})
 }
