@@ -92,25 +92,33 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 		go func() { failed <- srv.Serve(l) }()
 	}
 	listening()
-	go g.Keep(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		g.Keep(ctx) // returns why ctx ended, which is known
+	}()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
 	g.Drain()
-	return shutdown(running)
+	return shutdown(running, kept)
 }
 
-// drainMax is how long requests under way may take once the server is told to stop.
+// drainMax is how long requests and deliveries under way may take once the server is told to stop.
 const drainMax = 20 * time.Second
 
-func shutdown(running []*http.Server) error {
+func shutdown(running []*http.Server, kept <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainMax)
 	defer cancel()
 	var all error
 	for _, srv := range running {
 		all = errors.Join(all, srv.Shutdown(ctx))
+	}
+	select {
+	case <-kept:
+	case <-ctx.Done(): // what is not delivered is by another server, or the next one
 	}
 	return all
 }
