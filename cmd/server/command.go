@@ -19,7 +19,7 @@ func do(ctx context.Context, s settings, stdout io.Writer, all stores) error {
 	return all.each(func(o *opened) error {
 		done, err := commands[s.command](ctx, s, o)
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", s.command, o.name, err)
+			return fmt.Errorf("%s: %s: %w", s.command, o.name, explain(err))
 		}
 		fmt.Fprintf(stdout, "%s: %s\n", o.name, done)
 		return nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -22,16 +21,16 @@ import (
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
-// Limits of a database. The first bounds each call; the others end connections that hang where no call waits for them.
+// Limits of a database. They end connections that hang where no call waits for them.
 const (
-	callMax     = 2 * time.Second
 	connectMax  = 2 * time.Second
 	readMax     = 5 * time.Second
 	connections = 5 // of one server to one database; PostgreSQL takes 100 in all
 )
 
 // openDatabase makes a pool of connections, and connects none.
-func openDatabase(scheme, rawURL string) (d database, err error) {
+func openDatabase(scheme, rawURL string) (*sqlstore.Store, error) {
+	var err error
 	var db *sql.DB
 	var dialect sqlstore.Dialect
 	switch scheme {
@@ -49,13 +48,13 @@ func openDatabase(scheme, rawURL string) (d database, err error) {
 		db, err = openPostgres(rawURL)
 	}
 	if err != nil {
-		return d, err
+		return nil, err
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute)
-	return database{&sqlstore.Store{DB: db, Dialect: dialect}}, nil
+	return &sqlstore.Store{DB: db, Dialect: dialect}, nil
 }
 
 // readURL reads the URL of a database on a server.
@@ -158,35 +157,6 @@ func withPort(u *url.URL, port string) string {
 		return u.Host
 	}
 	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// database is a store in a database whose calls end, and whose errors say when its table has not been made.
-type database struct{ *sqlstore.Store }
-
-func (d database) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callMax)
-	defer cancel()
-	value, ok, err = d.Store.Get(ctx, key)
-	return value, ok, explain(err)
-}
-
-func (d database) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, callMax)
-	defer cancel()
-	return explain(d.Store.Set(ctx, key, value, ttl))
-}
-
-func (d database) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callMax)
-	defer cancel()
-	swapped, err = d.Store.Swap(ctx, key, old, new, ttl)
-	return swapped, explain(err)
-}
-
-func (d database) Delete(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, callMax)
-	defer cancel()
-	return explain(d.Store.Delete(ctx, key))
 }
 
 // explain says what to do where the table is missing.

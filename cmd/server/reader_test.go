@@ -80,6 +80,13 @@ func (y *tally) calm(t *testing.T) {
 	require.NotEmpty(t, y.took)
 }
 
+// reads counts the reads.
+func (y *tally) reads() int {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return len(y.took)
+}
+
 // slowest is the longest that a read took.
 func (y *tally) slowest() time.Duration {
 	y.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,10 @@ func TestSealGoesOverToTheCurrentKeyWhileServersWrite(t *testing.T) {
 				y, stop := c.pace(t, app, 50*time.Millisecond)
 				all, stops = append(all, y), append(stops, stop)
 			}
-			for range 3 {
+			for round := range 3 {
+				until(t, 20*time.Second, "all apps have been read since", func() bool {
+					return !slices.ContainsFunc(all, func(y *tally) bool { return y.reads() <= round })
+				})
 				stdout, stderr, code := execute(t, []string{"WETOKEN_MASTER_KEYS=" + current + "," + old}, "seal", "-store", url)
 				require.Zero(t, code, stderr)
 				t.Log(strings.TrimSpace(stdout))

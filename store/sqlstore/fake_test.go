@@ -27,6 +27,7 @@ type fake struct {
 	mu      sync.Mutex
 	asked   []string
 	answers []answer
+	hung    bool // it answers nothing more
 }
 
 // open returns a store on the fake that gives answers.
@@ -79,12 +80,20 @@ func (c conn) Begin() (driver.Tx, error)           { return c, nil }
 func (c conn) Commit() error                       { return nil }
 func (c conn) Rollback() error                     { return nil }
 
-func (c conn) ExecContext(_ context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.hung {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	a := c.ask(query, args)
 	return driver.RowsAffected(a.changed), a.err
 }
 
-func (c conn) QueryContext(_ context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+func (c conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if c.hung {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	a := c.ask(query, args)
 	if a.err != nil {
 		return nil, a.err

@@ -35,6 +35,8 @@ func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error
 }
 
 func (s *Store) page(ctx context.Context, from, to []byte) (page []string, err error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
 	err = s.again(ctx, func() error {
 		page = nil
 		text, args := s.sql.list.bind(binds{from: from, to: to})

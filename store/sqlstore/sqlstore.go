@@ -10,8 +10,8 @@
 //		return err
 //	}
 //
-// Lives are told by the database's clock, so processes whose clocks differ agree. Set the driver's and the server's
-// limits so that a call ends: contexts do, and so should connections that hang.
+// Lives are told by the database's clock, so processes whose clocks differ agree. Each statement has its Timeout; where a
+// driver does not heed the context, set its own limits too.
 //
 // # SQLite
 //
@@ -57,6 +57,9 @@ type Store struct {
 	// Default: wetoken_store.
 	Table string
 
+	// Timeout is how long one statement may take, repetitions included. Default: 2 seconds. Migrate takes what it needs.
+	Timeout time.Duration
+
 	once sync.Once
 	sql  statements
 	err  error
@@ -79,6 +82,8 @@ func (s *Store) Get(ctx context.Context, key string) (value []byte, ok bool, err
 	if err := s.open(key); err != nil {
 		return nil, false, fmt.Errorf("sqlstore: get: %w", err)
 	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
 	err = s.again(ctx, func() error {
 		text, args := s.sql.get.bind(binds{key: key})
 		return s.DB.QueryRowContext(ctx, text, args...).Scan(&value)
@@ -195,6 +200,8 @@ func (s *Store) open(key string, values ...[]byte) error {
 
 // exec runs a statement and returns how many rows it changed.
 func (s *Store) exec(ctx context.Context, q statement, b binds) (n int64, err error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
 	text, args := q.bind(b)
 	err = s.again(ctx, func() error {
 		result, err := s.DB.ExecContext(ctx, text, args...)
@@ -209,6 +216,15 @@ func (s *Store) exec(ctx context.Context, q statement, b binds) (n int64, err er
 		return err
 	})
 	return n, err
+}
+
+// bound is ctx for as long as one statement may take.
+func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	timeout := s.Timeout
+	if timeout <= 0 {
+		timeout = 2 * time.Second
+	}
+	return context.WithTimeout(ctx, timeout)
 }
 
 // again repeats do while the database says that it did nothing because others were at work.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -125,6 +126,38 @@ func TestStatementThatAlwaysLosesEndsInItsError(t *testing.T) {
 	s, f := open(t, sqlstore.Postgres, lost...)
 	require.ErrorIs(t, s.Set(t.Context(), "k", nil, 0), state("40P01"))
 	require.Len(t, f.said(), 20)
+}
+
+func TestDatabaseThatHangsIsWaitedForTwoSeconds(t *testing.T) {
+	for name, call := range map[string]func(ctx context.Context, s *sqlstore.Store) error{
+		"Get":    func(ctx context.Context, s *sqlstore.Store) error { _, _, err := s.Get(ctx, "key"); return err },
+		"Set":    func(ctx context.Context, s *sqlstore.Store) error { return s.Set(ctx, "key", nil, time.Hour) },
+		"Delete": func(ctx context.Context, s *sqlstore.Store) error { return s.Delete(ctx, "key") },
+		"Sweep":  func(ctx context.Context, s *sqlstore.Store) error { _, err := s.Sweep(ctx); return err },
+		"Swap": func(ctx context.Context, s *sqlstore.Store) error {
+			_, err := s.Swap(ctx, "key", nil, []byte("new"), time.Hour)
+			return err
+		},
+		"Keys": func(ctx context.Context, s *sqlstore.Store) (err error) {
+			for _, err = range s.Keys(ctx, "") {
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, f := open(t, sqlstore.Postgres)
+				f.hung = true
+				begun := time.Now()
+				require.ErrorIs(t, call(t.Context(), s), context.DeadlineExceeded)
+				require.Equal(t, 2*time.Second, time.Since(begun))
+				s.Timeout = time.Minute
+				require.ErrorIs(t, call(t.Context(), s), context.DeadlineExceeded)
+				require.Equal(t, 62*time.Second, time.Since(begun))
+				require.NoError(t, s.DB.Close())
+			})
+		})
+	}
 }
 
 func TestErrorIsNeverAMiss(t *testing.T) {

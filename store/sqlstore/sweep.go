@@ -27,6 +27,8 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 // tidy sweeps one page after one write of a hundred, which is more than they can leave behind.
 func (s *Store) tidy(ctx context.Context) {
 	if rand.IntN(100) == 0 {
+		ctx, cancel := s.bound(ctx)
+		defer cancel()
 		_, _ = s.DB.ExecContext(ctx, s.sql.sweep.text) // its error is not the write's, and later writes try again
 	}
 }
