@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -29,8 +30,7 @@ const (
 )
 
 // openDatabase makes a pool of connections, and connects none.
-func openDatabase(scheme, rawURL string) (*sqlstore.Store, error) {
-	var err error
+func openDatabase(scheme, rawURL string) (d database, err error) {
 	var db *sql.DB
 	var dialect sqlstore.Dialect
 	switch scheme {
@@ -48,13 +48,13 @@ func openDatabase(scheme, rawURL string) (*sqlstore.Store, error) {
 		db, err = openPostgres(rawURL)
 	}
 	if err != nil {
-		return nil, err
+		return d, err
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute)
-	return &sqlstore.Store{DB: db, Dialect: dialect}, nil
+	return database{&sqlstore.Store{DB: db, Dialect: dialect}}, nil
 }
 
 // readURL reads the URL of a database on a server.
@@ -157,6 +157,14 @@ func withPort(u *url.URL, port string) string {
 		return u.Host
 	}
 	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// database is a store in a database that says when its table has not been made: at start, and to /readyz.
+type database struct{ *sqlstore.Store }
+
+func (d database) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	value, ok, err = d.Store.Get(ctx, key)
+	return value, ok, explain(err)
 }
 
 // explain says what to do where the table is missing.

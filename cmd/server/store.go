@@ -11,7 +11,6 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/store/redisstore"
-	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
 // opened is a store that the configuration names.
@@ -77,7 +76,7 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 			o.raw, o.close = s, s.Client.Close
 		}
 	case "sqlite", "mysql", "postgres", "postgresql", "oracle":
-		var s *sqlstore.Store
+		var s database
 		if s, err = openDatabase(scheme, url); err == nil {
 			o.raw, o.close, o.migrate, o.own = s, s.DB.Close, s.Migrate, scheme == "sqlite"
 		}
@@ -114,7 +113,7 @@ func (o *opened) check(ctx context.Context) error {
 	}
 	raw, _, err := o.raw.Get(ctx, markKey)
 	if err != nil {
-		return fmt.Errorf("%s: cannot be used: %w", o.name, explain(err))
+		return fmt.Errorf("%s: cannot be used: %w", o.name, err)
 	}
 	if o.sealed != nil && string(raw) == mark {
 		return fmt.Errorf("%s: WETOKEN_MASTER_KEYS is set, and its values are not sealed: stop all servers and run server seal -plaintext", o.name)
