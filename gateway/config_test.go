@@ -52,6 +52,7 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"endless timeout":   {messaged(`{"token":"t","forward":[{"url":"http://crm","answer":true,"timeout":"1h"}]}`), `forward[0]: timeout is 1h`},
 		"late copy":         {messaged(`{"token":"t","forward":[{"url":"http://crm","late":true}]}`), `forward[0]: it is late without answer`},
 		"odd pattern":       {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"pattern":"("}}]}`), `forward[0].when.pattern`},
+		"number for text":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":5}}]}`), `when: want a text or a list of texts, not 5`},
 		"key of no event":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"event_key":"x"}}]}`), `forward[0].when.event_key: needs event`},
 		"WeCom in plain":    {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","message":{"token":"t"}}`), "apps.corp.message: WeCom knows mode secure alone"},
 		"mode without need": {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "WeCom has one mode"},

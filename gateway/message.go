@@ -50,12 +50,14 @@ type Texts []string
 
 // UnmarshalJSON takes a text or a list.
 func (t *Texts) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*t = Texts{one}
-		return nil
+	if len(b) > 0 && b[0] == '"' {
+		*t = make(Texts, 1)
+		return json.Unmarshal(b, &(*t)[0])
 	}
-	return json.Unmarshal(b, (*[]string)(t))
+	if err := json.Unmarshal(b, (*[]string)(t)); err != nil {
+		return fmt.Errorf("when: want a text or a list of texts, not %.40s", b)
+	}
+	return nil
 }
 
 // Duration is a time.Duration that is written as in 4s or 500ms.

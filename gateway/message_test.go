@@ -15,6 +15,13 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
+// when is a rule as the configuration has it.
+func when(t *testing.T, text string) (w gateway.When) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), &w))
+	return w
+}
+
 func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
 	copies := make(chan string, 8)
 	crm := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -30,9 +37,9 @@ func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
 		set(c, "shop", func(a *gateway.App) {
 			a.SignKey = "a-sign-key"
 			a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{
-				{URL: crm.URL + "/copy", Form: "json", When: gateway.When{Type: gateway.Texts{"text"}}},
-				{URL: crm.URL + "/ask", Answer: true, When: gateway.When{Type: gateway.Texts{"text"}, Keyword: gateway.Texts{"price"}}},
-				{URL: crm.URL + "/ask", Answer: true, When: gateway.When{Event: gateway.Texts{"CLICK"}, EventKey: gateway.Texts{"help"}}},
+				{URL: crm.URL + "/copy", Form: "json", When: when(t, `{"type":"text","keyword":null}`)},
+				{URL: crm.URL + "/ask", Answer: true, When: when(t, `{"type":["image","text"],"keyword":"price"}`)},
+				{URL: crm.URL + "/ask", Answer: true, When: when(t, `{"event":"CLICK","event_key":["help","faq"]}`)},
 			}}
 		})
 	})

@@ -57,7 +57,7 @@ func (c Code) refusesToken() bool {
 }
 
 // codes says in words what a code means and what a person can do about it.
-var codes = map[Code]struct{ what, todo string }{
+var codes = map[Code]struct{ what, cure string }{
 	ErrBusy:                {"system busy", "try again in a few seconds"},
 	ErrInvalidCredential:   {"invalid credential", "the token is not the latest one (of WeCom's gettoken: the secret is wrong)"},
 	ErrInvalidGrantType:    {"invalid grant_type", ""},

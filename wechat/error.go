@@ -19,8 +19,8 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "wechat: %s: %d %s", e.Op, int(e.Code), e.Msg)
-	if todo := e.advice(); todo != "" {
-		b.WriteString(": " + todo)
+	if cure := e.advice(); cure != "" {
+		b.WriteString(": " + cure)
 	}
 	if e.RID != "" {
 		b.WriteString(" (rid " + e.RID + ")")
@@ -38,7 +38,7 @@ func (e *Error) advice() string {
 			return "add " + ip[1] + " to the IP whitelist of the app in WeChat's console"
 		}
 	}
-	return codes[e.Code].todo
+	return codes[e.Code].cure
 }
 
 var (

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,15 @@ func messages(t *testing.T, target string) (file string, c *wechattest.Callback)
 	c = &wechattest.Callback{AppID: appOf("shop"), URL: "http://wx.example.com/app/shop/message", Token: "AAAAA", EncodingAESKey: strings.Repeat("A", 43)}
 	return write(t, fmt.Sprintf("keys: [{name: test, key: %s, apps: ['*'], scopes: ['*']}]\napps:\n  shop:\n    {app_id: %s, secret: %s, message: {token: %s, aes_key: %s, forward: [%s]}}\n",
 		shopKey, c.AppID, secretOf("shop"), c.Token, c.EncodingAESKey, target)), c
+}
+
+func TestCopiesInMemoryAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	file, _ := messages(t, "{url: 'http://127.0.0.1:1/'}")
+	for url, warned := range map[string]bool{"memory:": true, "sqlite:" + filepath.Join(t.TempDir(), "wetoken.db"): false} {
+		p := start(t, nil, "-config", file, "-store", url)
+		require.Equal(t, warned, strings.Contains(p.log.String(), "name records that last"), url)
+	}
 }
 
 func TestNoCopyIsLostWhenAServerIsKilled(t *testing.T) {

@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if s.command != "" {
 		return do(ctx, s, stdout, all)
 	}
-	o.Store, o.Records = all.shared, all.records
+	o.Store, o.Records = all.shared.Store, all.records.Store
 	g, err := gateway.New(o)
 	if err != nil {
 		return err

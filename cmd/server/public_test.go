@@ -45,7 +45,6 @@ apps:
 // twin is two servers over one Redis, with one address for both.
 type twin struct {
 	wx      *wechattest.Server
-	wechat  string
 	servers []*process
 	front   string                         // leads to a server
 	choose  func(r *http.Request) (at int) // which one
@@ -56,7 +55,6 @@ func newTwin(t *testing.T, backend http.Handler) *twin {
 	w := &twin{wx: new(wechattest.Server), choose: func(*http.Request) int { return 0 }}
 	wechat := httptest.NewServer(w.wx)
 	t.Cleanup(wechat.Close)
-	w.wechat = wechat.URL
 	behind := httptest.NewServer(backend)
 	t.Cleanup(behind.Close)
 	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {

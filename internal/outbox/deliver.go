@@ -152,7 +152,7 @@ func (o *Outbox) remove(ctx context.Context, key string) error {
 func (o *Outbox) release(ctx context.Context, lease *store.Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMax)
 	defer cancel()
-	_ = lease.Release(ctx)
+	_ = lease.Release(ctx) // a lease that stays costs a wait and loses nothing
 }
 
 func (r result) as(o outcome, err error) result {
