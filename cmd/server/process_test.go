@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
-		err = flag.Set("test.parallel", "4") // tests of clusters wait more than they work
+		err = flag.Set("test.parallel", "3") // tests of clusters wait more than they work
 	}
 	code := 1
 	if err == nil {

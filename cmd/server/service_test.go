@@ -91,7 +91,8 @@ func newMariaDB(t testing.TB) *service {
 	require.NoError(t, err)
 	args := append([]string{
 		"--no-defaults", "--datadir=" + s.dir, "--bind-address=" + host, "--port=" + port, "--socket=" + filepath.Join(programs, port), // a path that is not too long for one
-		"--innodb-buffer-pool-size=32M", "--skip-name-resolve", "--max-connections=300",
+		"--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=2", // which outlives a kill, and waits for no disk
+		"--skip-name-resolve", "--max-connections=300",
 	}, asRoot()...)
 	s.program = func() *exec.Cmd { return exec.Command(program, args...) }
 	s.empty = func() error { return errors.Join(os.RemoveAll(s.dir), os.CopyFS(s.dir, os.DirFS(first))) }
