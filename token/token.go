@@ -53,11 +53,12 @@ var (
 // Manager keeps the token of one app of an official account, a mini program or WeCom. It starts no goroutine and needs
 // no end; its methods are safe for concurrent use, and its fields are not to be changed after the first.
 //
-// A token is served from memory until it is due: 4 to 5 minutes before its end. The read that finds it due is served
+// A token is served from memory until it is due: 3 to 5 minutes before its end. The read that finds it due is served
 // the old one and has it renewed behind itself, by one process of the cluster. When WeChat cannot be reached the old
-// token is served to its end, and WeChat is asked again after 2 seconds, doubling to 20; when it refuses for a reason
-// that a person must mend, after a minute, doubling to ten, and readers without a token are told that reason meanwhile.
-// When Store cannot be reached each process serves what it holds, and fetches what it lacks from stable_token.
+// token is served until 4 seconds before its end (WeCom's until its end), and WeChat is asked again after 2 seconds,
+// doubling to 20; when it refuses for a reason that a person must mend, after a minute, doubling to ten, and readers
+// without a token are told that reason meanwhile. When Store cannot be reached each process serves what it holds, and
+// fetches what it lacks from stable_token.
 type Manager struct {
 	AppID  string // the corp id in mode Work
 	Secret string

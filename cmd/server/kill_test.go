@@ -85,17 +85,17 @@ func (c *cluster) killWarm(t *testing.T, app string, life time.Duration, how map
 
 // takeover is how soon another server asks WeChat after one died doing so: when the lease has lapsed. Of a classic token
 // nobody knows whether WeChat has made the next one, and to ask again would end the one that all hold: that is left to
-// live for what WeChat takes it for at least, 80 % of the last quarter of its life.
+// live to its end, for the last quarter of its life at most.
 func takeover(app string, life time.Duration) time.Duration {
 	if strings.HasPrefix(app, "classic") {
-		return max(leaseLife, life/5)
+		return max(leaseLife, life/4)
 	}
 	return leaseLife
 }
 
-// enduring is a life whose renewal may fail for the length of a lease: 80 % of its last quarter, but for the twentieth
-// that is kept for clocks that differ.
-const enduring = 88 * time.Second
+// enduring is a life whose renewal may fail for the length of a lease and of a look: 80 % of its last quarter, but for
+// the twentieth that is kept for clocks that differ, and for a look by which the renewal may be late.
+const enduring = 112 * time.Second
 
 func TestAServerThatIsKilledWhileItFetchesIsReplaced(t *testing.T) {
 	t.Parallel()

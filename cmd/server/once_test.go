@@ -59,9 +59,10 @@ func (c *cluster) rushes(t *testing.T, apps map[string]time.Duration) {
 // lifetime is that of the tokens whose expiry is watched.
 //
 // WeChat hands out the next token in the last quarter of a life. A server looks at the store every 2.5 s under reading,
-// and renews between 80 and 95 % of that quarter before the end. Of a life of 20 s that is 4 s before the end or more,
-// within which the eight, looking at different times, see each other's renewal; and it is a quarter of a second after
-// WeChat has a new token to give, which is what a busy machine may be late by before a call is made too early.
+// and renews between 80 and 95 % of that quarter before the end if it fetched the token, later if another did. Of a life of
+// 20 s that is 4 s before the end or more, within which the eight, looking at different times, see each other's renewal;
+// and it is a quarter of a second after WeChat has a new token to give, which is what a busy machine may be late by
+// before a call is made too early.
 const lifetime = 20 * time.Second
 
 // expiries reads apps with short lives until each has expired so many times: one call to WeChat for each expiry, and

@@ -17,6 +17,7 @@ const (
 	storeMax   = 2 * time.Second        // for one look at the store
 	watchFirst = 10 * time.Millisecond  // between looks while another process fetches …
 	watchMost  = 200 * time.Millisecond // … growing to this
+	keepLife   = time.Duration(-1)      // has the store leave a record the life it has
 )
 
 // ErrStillRefused is the failure to renew because WeChat goes on answering the very value that was refused.
@@ -168,16 +169,16 @@ func (l *load) take(ctx context.Context) (*store.Lease, bool, error) {
 // fetch asks WeChat for the next value, under the lease.
 func (l *load) fetch(ctx context.Context) error {
 	last := l.stored
-	if l.Supersedes && last.alive() && !last.Asked {
-		cut := last.cut(time.Now()).kept(time.Now(), l.current.ours, l.Ahead)
-		swapped, err := l.write(ctx, cut.record, cut.life(l.Ahead))
+	if l.Supersedes && last != nil && last.Value != "" && !last.Asked { // what stands there is alive
+		asked, life := last.asked(time.Now(), l.current.ours, l.Ahead)
+		swapped, err := l.write(ctx, asked, life)
 		if err != nil {
 			return l.alone(ctx, err)
 		}
 		if !swapped {
 			return errors.New("the stored value changed under the lease")
 		}
-		l.current = cut
+		l.current = asked.kept(time.Now(), l.current.ours, l.Ahead)
 	}
 	next, err := l.ask(ctx)
 	if err != nil {
@@ -198,8 +199,11 @@ func (l *load) undo(ctx context.Context, last *record, cause error) error {
 	if l.stored == last || !errors.As(cause, &refusal) {
 		return nil
 	}
-	back := last.kept(time.Now(), l.current.ours, l.Ahead)
-	if _, err := l.write(ctx, back.record, back.life(l.Ahead)); err != nil {
+	back, life := last.kept(time.Now(), l.current.ours, l.Ahead), keepLife
+	if last.Expires != l.stored.Expires {
+		life = back.life(l.Ahead)
+	}
+	if _, err := l.write(ctx, back.record, life); err != nil {
 		return err
 	}
 	l.current = back

@@ -20,8 +20,8 @@ type record struct {
 	// it grows even across a store that lost everything.
 	Gen int64 `json:"gen"`
 
-	// Asked says that a fetch which ends this value began, and its outcome is not known. Until Expires WeChat takes
-	// the value even so, and until the store lets go of the record nobody fetches again, which would end it at once.
+	// Asked says that a fetch which ends this value began, and its outcome is not known. Until the store lets go of
+	// the record WeChat takes the value even so, and nobody fetches again, which would end it at once.
 	Asked bool `json:"asked,omitempty"`
 
 	raw []byte // as it stands in the store, for Swap
@@ -44,11 +44,6 @@ func (r *record) after(o *record) bool {
 	return r.Gen > o.Gen || r.Gen == o.Gen && (r.Value != o.Value || r.Asked != o.Asked)
 }
 
-// alive tells whether r holds a value that has not ended.
-func (r *record) alive() bool {
-	return r != nil && r.Value != "" && time.Now().UnixMilli() < r.Expires
-}
-
 // parse reads what the store holds. A record that cannot be read holds nothing, and can be replaced.
 func parse(raw []byte) (*record, error) {
 	r := new(record)
@@ -67,13 +62,13 @@ func (r *record) encode() ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// life is how long the store is to keep k: for as long as WeChat takes it for sure.
+// life is how long the store is to keep k: for as long as WeChat takes it for sure, by whatever clock.
 func (k *Kept) life(ahead bool) time.Duration {
 	left := time.Until(time.UnixMilli(k.record.Expires))
-	if !k.ours && !k.record.Asked {
+	if !k.ours {
 		left -= k.record.skew(ahead)
 	}
-	return max(left, time.Millisecond)
+	return max(left-k.record.slack(ahead), time.Millisecond)
 }
 
 // overlap is how long before its end WeChat hands out the next value, and takes both: 5 minutes of 2 hours.
@@ -91,28 +86,46 @@ func (r *record) skew(ahead bool) time.Duration {
 	return time.Minute
 }
 
-// cut returns r with its life cut to what is left for sure once WeChat has been asked for the next value.
-func (r *record) cut(now time.Time) *record {
-	c := *r
-	c.Asked = true
-	c.Expires = min(r.Expires, now.Add(r.overlap()*4/5).UnixMilli())
-	return &c
+// slack is what the store may be late to hear of a record, and a reader to hear of the store: 4 seconds. Where WeChat has
+// no next value before the end of this one, there is none to spare.
+func (r *record) slack(ahead bool) time.Duration {
+	if !ahead {
+		return 0
+	}
+	return r.skew(ahead) / 15
+}
+
+// asked returns r as it is to stand in the store once WeChat has been asked for the next value, and for how long: for as
+// long as it had there anyway, unless that is more than WeChat then leaves it for sure.
+func (r *record) asked(now time.Time, ours, ahead bool) (*record, time.Duration) {
+	a := *r
+	a.Asked = true
+	uncut, cut := r.overlap(), r.overlap()*4/5
+	if !ours {
+		uncut, cut = uncut-r.skew(ahead), cut-r.skew(ahead)
+	}
+	if time.UnixMilli(r.Expires).Sub(now) <= uncut {
+		return &a, keepLife
+	}
+	a.Expires = now.Add(cut).UnixMilli()
+	return &a, cut
 }
 
 // brief is k with no more life than it has for sure when others may have WeChat end it.
 func (k *Kept) brief() *Kept {
-	now := time.Now()
-	b := k.record.cut(now).kept(now, true, true)
-	b.record = k.record
-	return b
+	b := *k
+	if end := time.Now().Add(k.record.overlap() * 3 / 5); end.Before(k.End) {
+		b.Expires, b.Due, b.Late, b.End = end, end, end, end
+	}
+	return &b
 }
 
-// kept is the record as this process holds it, measured from now. One that another process wrote is late a little
-// before its end, as clocks differ. Where the next value is not to be had before that end, it is the store's clock alone
-// that counts near it: whether the record still stands.
+// kept is the record as this process holds it, measured from now. One that another process wrote is due a little after
+// it is there, and late a little before its end, as clocks differ. Where the next value is not to be had before that
+// end, it is the store's clock alone that counts near it: whether the record still stands.
 func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
 	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
-	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Late: end, End: end, record: r, ours: ours}
+	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Late: end.Add(-r.slack(ahead)), End: end, record: r, ours: ours}
 	if !ours || r.Asked {
 		k.Late = end.Add(-r.skew(ahead))
 	}
@@ -121,7 +134,11 @@ func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
 	}
 	k.Due = k.Late
 	if ahead && !r.Asked {
-		k.Due = end.Add(-time.Duration(float64(r.overlap()) * (0.8 + 0.15*rand.Float64())))
+		lead := 0.8 + 0.15*rand.Float64()
+		if !ours {
+			lead -= 0.15
+		}
+		k.Due = end.Add(-time.Duration(float64(r.overlap()) * lead))
 	}
 	return k
 }

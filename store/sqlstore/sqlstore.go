@@ -121,8 +121,8 @@ func (s *Store) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 	}
 }
 
-// Swap is one statement, but for MySQL and Oracle where an old value is in the way of a new one: there the expired are
-// deleted first.
+// Swap is one statement, but for MySQL and Oracle where a value is in the way of a new one: there it is looked at, and
+// deleted first if it has expired.
 func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
 	if err := s.open(key, new); err != nil {
 		return false, fmt.Errorf("sqlstore: swap: %w", err)
@@ -136,10 +136,7 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 	case old == nil:
 		n, err = s.exec(ctx, s.sql.add, b)
 		if err == nil && n == 0 && s.sql.clear.text != "" {
-			// Whatever is there after clear has lived at some time during this call, so add then tells the truth.
-			if _, err = s.exec(ctx, s.sql.clear, b); err == nil {
-				n, err = s.exec(ctx, s.sql.add, b)
-			}
+			n, err = s.addOverExpired(ctx, b)
 		}
 	case new == nil:
 		n, err = s.exec(ctx, s.sql.remove, b)
@@ -153,6 +150,18 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 	}
 	s.tidy(ctx)
 	return n > 0, nil
+}
+
+// addOverExpired adds a row where there is one already, unless that one is alive.
+func (s *Store) addOverExpired(ctx context.Context, b binds) (n int64, err error) {
+	if _, alive, err := s.Get(ctx, b.key); alive || err != nil {
+		return 0, err
+	}
+	// Whatever is there after clear has lived at some time during this call, so add then tells the truth.
+	if _, err = s.exec(ctx, s.sql.clear, b); err != nil {
+		return 0, err
+	}
+	return s.exec(ctx, s.sql.add, b)
 }
 
 // Delete deletes one row.

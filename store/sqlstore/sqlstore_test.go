@@ -193,16 +193,22 @@ func TestOracleRowMadeMeanwhileIsNoError(t *testing.T) {
 	require.NoError(t, s.Set(t.Context(), "k", []byte("v"), 0))
 	require.Len(t, f.said(), 3, "update, insert, and update what was made meanwhile")
 
-	s, f = open(t, sqlstore.Oracle, answer{err: exists}, answer{changed: 1}, answer{changed: 1})
+	s, f = open(t, sqlstore.Oracle, answer{err: exists}, answer{rows: []any{}}, answer{changed: 1}, answer{changed: 1})
 	swapped, err := s.Swap(t.Context(), "k", nil, []byte("v"), 0)
 	require.NoError(t, err)
 	require.True(t, swapped, "what was there had expired")
-	require.Len(t, f.said(), 3)
+	require.Len(t, f.said(), 4)
 
-	s, _ = open(t, sqlstore.Oracle, answer{err: exists}, answer{}, answer{err: exists})
+	s, _ = open(t, sqlstore.Oracle, answer{err: exists}, answer{}, answer{}, answer{err: exists})
+	swapped, err = s.Swap(t.Context(), "k", nil, []byte("v"), 0)
+	require.NoError(t, err)
+	require.False(t, swapped, "another made it meanwhile")
+
+	s, f = open(t, sqlstore.Oracle, answer{err: exists}, answer{rows: []any{[]byte("alive")}})
 	swapped, err = s.Swap(t.Context(), "k", nil, []byte("v"), 0)
 	require.NoError(t, err)
 	require.False(t, swapped)
+	require.Len(t, f.said(), 2, "what is alive is found in two statements")
 }
 
 func TestOracleTableThatIsThereIsNoErrorOfMigrate(t *testing.T) {
