@@ -2,8 +2,6 @@ package token_test
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -185,29 +183,6 @@ func TestAClassicTokenThatOthersCannotSeeIsGivenUpBeforeTheyEndIt(t *testing.T) 
 	})
 }
 
-func TestATokenFirstSeenLateInItsLifeIsNotServedBeyondItByAnyClock(t *testing.T) {
-	for _, left := range []time.Duration{310 * time.Second, 420 * time.Second, 15 * time.Minute, 2 * time.Hour} {
-		t.Run(left.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w, got := newWorld(token.Stable), &tally{seen: map[string]bool{}}
-				stranger := w.manager() // who uses the same app, and another store
-				stranger.Store = new(store.Memory)
-				get(t, stranger)
-				pass(2*time.Hour - left)
-				all := w.cluster(15*time.Millisecond, 0)
-				for _, m := range all {
-					w.live(t, get(t, m))
-				}
-				w.wx.Fail(wechattest.Fault{Code: -1}) // so that nothing takes its place
-				w.readThrough(t, all, got)
-				require.Empty(t, got.dead)
-				require.Positive(t, got.fails)
-				require.Len(t, got.seen, 1)
-			})
-		})
-	}
-}
-
 func TestAClockThatIsFarAheadCostsWeComACallAndNobodyAToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(token.Work)
@@ -268,38 +243,4 @@ func TestOneCallerDoesNotUseUpTheForcedRefreshesOfAll(t *testing.T) {
 		require.ErrorIs(t, renew("greedy"), token.ErrRationed)
 		require.NoError(t, renew("modest"))
 	})
-}
-
-// A fetch late in a token's life, as after WeChat was down, and then without a word of whether it ended that token.
-func TestALostReplyLateInALifeLeavesNoDeadClassicTokenByAnyClock(t *testing.T) {
-	for _, left := range []time.Duration{230, 180, 115, 90, 60, 30, 10, 3} {
-		for _, gone := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d s, owner gone %t", left, gone), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w, got := newWorld(token.Classic), &tally{seen: map[string]bool{}}
-					all := w.cluster(200*time.Millisecond, 0)
-					owner := w.manager()
-					if !gone {
-						owner = all[rand.N(len(all))]
-					}
-					get(t, owner)
-					for _, m := range all {
-						w.live(t, get(t, m))
-					}
-					end := w.last().Expires
-					w.wx.Fail(wechattest.Fault{Path: oldPath, Code: -1})
-					go func() {
-						pass(time.Until(end) - left*time.Second)
-						w.wx.Heal()
-						w.wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
-					}()
-					w.readThrough(t, all, got)
-					require.Empty(t, got.dead)
-					if left >= 60 { // else it may end before those who failed last ask again
-						require.Zero(t, got.fails)
-					}
-				})
-			})
-		}
-	}
 }
