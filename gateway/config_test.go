@@ -54,6 +54,8 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"odd pattern":       {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"pattern":"("}}]}`), `forward[0].when.pattern`},
 		"number for text":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":5}}]}`), `when: want a text or a list of texts, not 5`},
 		"key of no event":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"event_key":"x"}}]}`), `forward[0].when.event_key: needs event`},
+		"empty in a rule":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":["text",""]}}]}`), `forward[0].when.type: is empty`},
+		"empty keyword":     {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":""}}]}`), `forward[0].when.keyword: is empty`},
 		"WeCom in plain":    {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","message":{"token":"t"}}`), "apps.corp.message: WeCom knows mode secure alone"},
 		"mode without need": {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "WeCom has one mode"},
 	} {

@@ -253,7 +253,7 @@ func (g *Gateway) Keep(ctx context.Context) error {
 			defer cancel()
 			keep(ctx, a, "keep token", a.rooms().tokens.Keep)
 		}
-		if a.Message.copies() {
+		if a.Message != nil {
 			keep(ctx, a, "deliver copies", a.rooms().messages.Keep)
 		}
 	}

@@ -112,7 +112,7 @@ var keysOfMessage = strings.NewReplacer("message: ", "", "Config.EncodingAESKey"
 	"Config.Token", "token", "Config.PreviousToken", "previous_token", "Config.Mode", "mode", "PreviousAESKey", "previous_aes_key",
 	"Mode", "mode", "Config.Forward", "forward", "its URL", "url", "its Form", "form", "its Timeout", "timeout", "Late", "late", "Answer", "answer")
 
-// copies tells whether there is something for the receiver's Keep to do.
+// copies tells whether messages are copied to backends.
 func (m *Message) copies() bool {
 	return m != nil && slices.ContainsFunc(m.Forward, func(f Forward) bool { return !f.Answer })
 }
@@ -126,6 +126,11 @@ func (f Forward) target() (t message.Target, err error) {
 }
 
 func (w When) match() (message.Match, error) {
+	for key, texts := range map[string]Texts{"type": w.Type, "event": w.Event, "event_key": w.EventKey, "text": w.Text, "keyword": w.Keyword} {
+		if slices.Contains(texts, "") {
+			return nil, fmt.Errorf("%s: is empty", key)
+		}
+	}
 	var all []message.Match
 	if len(w.Type) > 0 {
 		all = append(all, message.OnType(w.Type...))

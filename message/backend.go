@@ -104,7 +104,7 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 	if doc == "" || doc == "success" {
 		return nil, nil
 	}
-	root, _, err := parse(doc)
+	root, _, err := parse(&doc)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
-	if raw, ok := r.(Raw); ok && m.MsgType != "event" { // some events have replies of their own, messages have not
+	if raw, ok := r.(Raw); ok && !(m.MsgType == "event" && ownReply(doc)) {
 		return nil, fmt.Errorf("it is not a reply to a message: %.20q", string(raw))
 	}
 	text, err := plaintext(m, r)
@@ -140,6 +140,13 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 		return nil, nil
 	}
 	return r, nil
+}
+
+// ownReply tells whether doc looks like the reply that some events have of their own: ErrCode to a mini program's xpay
+// and trade events, a MsgType such as update_button to WeCom's cards.
+func ownReply(doc string) bool {
+	root, _, err := parse(&doc)
+	return err == nil && (root.Child("ErrCode") != nil || root.Get("MsgType") != "")
 }
 
 // xmlOf writes a JSON message as WeChat would have written it in XML.

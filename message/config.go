@@ -35,6 +35,8 @@ type Config struct {
 
 	Mode Mode // default Secure with an EncodingAESKey, else Plain
 
+	Mini bool // the app is a mini program, whose users WeChat shows no passive reply
+
 	// The values before the present ones, while they are being changed: messages that were sent with them, and repeats
 	// of those, are still accepted and answered. Default none.
 	PreviousToken  string
@@ -70,7 +72,7 @@ type Config struct {
 
 // New returns a Receiver, or an error that names the field of c that is wrong.
 func New(c Config) (*Receiver, error) {
-	in := &Receiver{mode: c.Mode, receiveIDs: slices.Clone(c.ReceiveIDs), log: c.Log, rand: c.Rand}
+	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), log: c.Log, rand: c.Rand}
 	if c.AppID == "" {
 		return nil, errors.New("message: Config.AppID is empty: set the appid, for WeCom the corp id")
 	}

@@ -90,6 +90,24 @@ func TestReceiversOfOneCorpKeepApartByName(t *testing.T) {
 	})
 }
 
+func TestCopiesArriveThoughTheirTargetIsNoLongerConfigured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := new(backends), new(store.Memory)
+		share := func(c *message.Config) { c.Store = s }
+		before, _ := forwarding(t, b, []message.Target{{}}, share)
+		push(t, callback(before), wechattest.Push{Content: "hi"})
+		b.set("a", says(0, ""))
+		now, _ := forwarding(t, b, []message.Target{{Answer: true}}, share)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go now.Keep(ctx)
+		<-time.After(time.Minute)
+		require.Len(t, b.at("a"), 1)
+		cancel()
+		synctest.Wait()
+	})
+}
+
 func TestKeepWithoutCopiesOnlyWaits(t *testing.T) {
 	in, _ := forwarding(t, new(backends), ask(1))
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -124,7 +124,7 @@ func TestADecryptedTextThatIsNoDocumentIsRefused(t *testing.T) {
 		"hello":                 message.ErrMediaType,
 		"[]":                    message.ErrMediaType,
 		"<!DOCTYPE x><xml/>":    message.ErrBody,
-		"<xml>\x00</xml>":       message.ErrBody,
+		"<xml/>\x00":            message.ErrBody,
 		"{\"MsgType\":\"a\"} x": message.ErrBody,
 	} {
 		query, body := w.send(text)

@@ -188,14 +188,7 @@ func (e *encoder) element(c *Element) {
 
 // appendCDATA escapes the one thing that CDATA cannot hold, and replaces what XML cannot.
 func appendCDATA(buf []byte, s string) []byte {
-	if !legal(s) {
-		s = strings.Map(func(r rune) rune {
-			if r == '\t' || r == '\n' || r == '\r' || ' ' <= r && r != '\ufffe' && r != '\uffff' {
-				return r
-			}
-			return utf8.RuneError
-		}, s)
-	}
+	s = clean(s)
 	for {
 		n := strings.Index(s, "]]>")
 		if n < 0 {

@@ -112,8 +112,8 @@ type answer struct {
 }
 
 // handle gives m to the handler and the backends it is for, and returns the first reply in their order. Copies are
-// stored before anything else is done, as the rest may be done again.
-func (in *Receiver) handle(ctx context.Context, m *Message, named []target) (answer, error) {
+// stored before anything else is done, as the rest may be done again; then stored is closed.
+func (in *Receiver) handle(ctx context.Context, m *Message, named []target, stored chan<- struct{}) (answer, error) {
 	var asked []target
 	for _, t := range slices.Concat(in.targets, named) {
 		switch {
@@ -126,6 +126,7 @@ func (in *Receiver) handle(ctx context.Context, m *Message, named []target) (ans
 			}
 		}
 	}
+	close(stored)
 	call := time.NewTimer(lastCall)
 	defer call.Stop()
 	news := make(chan step, 2*len(asked))

@@ -257,6 +257,30 @@ func TestWhatABackendMayReply(t *testing.T) {
 	}
 }
 
+func TestNonsenseInAnswerToAnEventDoesNotBeatAReply(t *testing.T) {
+	for _, nonsense := range []string{"<xml><return_code>SUCCESS</return_code></xml>", "<xml><errcode>500</errcode></xml>", `{"code":0,"msg":"ok"}`, "{}", "<xml/>"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := new(backends)
+			b.set("a", says(0, nonsense))
+			b.set("b", says(0, replyJSON("good")))
+			in, _ := forwarding(t, b, ask(2))
+			require.Equal(t, "good", push(t, callback(in), wechattest.Push{Event: "subscribe"}).Shown, nonsense)
+		})
+	}
+}
+
+func TestAnEventsOwnReplyGoesThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(backends)
+		b.set("a", says(0, `{"ErrCode":0,"ErrMsg":"success"}`))
+		in, _ := forwarding(t, b, ask(1))
+		c := callback(in)
+		c.Kind, c.JSON = wechattest.Mini, true
+		p := push(t, c, wechattest.Push{Event: "xpay_goods_deliver_notify"})
+		require.Equal(t, `{"ErrCode":0,"ErrMsg":"success"}`, p.Reply, p.Fault)
+	})
+}
+
 func TestForwardIsCheckedWhenTheReceiverIsMade(t *testing.T) {
 	for want, c := range map[string]struct {
 		target message.Target

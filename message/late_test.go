@@ -122,17 +122,34 @@ func TestAtTheLastCallWhatIsAtHandIsTheReply(t *testing.T) {
 }
 
 func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b, wx := new(backends), new(wechattest.Server)
+			b.set("a", says(0, replyJSON("hello")))
+			in, _ := forwarding(t, b, []message.Target{{Answer: true, Late: true}}, func(m *message.Config) {
+				m.API, m.Mini = late(t, wx), !json
+			})
+			c := callback(in)
+			c.Kind, c.JSON = wechattest.Mini, json
+			p := push(t, c, wechattest.Push{Content: "hi", From: "oFrom"})
+			require.Empty(t, p.Fault)
+			require.Equal(t, "success", p.Tries[0].Body)
+			synctest.Wait()
+			require.Len(t, wx.Sent(), 1)
+			require.JSONEq(t, `{"touser":"oFrom","msgtype":"text","text":{"content":"hello"}}`, string(wx.Sent()[0].Body))
+		})
+	}
+}
+
+func TestALateReplyWithoutItsMediaLetsTheNextBackendAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
-		b.set("a", says(0, replyJSON("hello")))
-		in, _ := forwarding(t, b, []message.Target{{Answer: true, Late: true}}, func(m *message.Config) { m.API = late(t, wx) })
-		c := callback(in)
-		c.Kind, c.JSON = wechattest.Mini, true
-		p := push(t, c, wechattest.Push{Content: "hi", From: "oFrom"})
-		require.Empty(t, p.Fault)
-		require.Equal(t, "success", p.Tries[0].Body)
-		synctest.Wait()
-		require.Len(t, wx.Sent(), 1)
-		require.JSONEq(t, `{"touser":"oFrom","msgtype":"text","text":{"content":"hello"}}`, string(wx.Sent()[0].Body))
+		b.set("a", says(0, `{"MsgType":"image","Image":{}}`))
+		b.set("b", says(0, replyJSON("good")))
+		in, log := forwarding(t, b, []message.Target{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.API = late(t, wx) })
+		require.Equal(t, "good", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
+		<-time.After(time.Minute)
+		require.Empty(t, wx.Sent())
+		require.Contains(t, log.String(), "MediaID is empty")
 	})
 }

@@ -71,7 +71,7 @@ type Message struct {
 	InfoType  string // notices of the open platform and of WeCom suites, which have no MsgType
 
 	Root Element // all fields, those above included
-	Raw  string  // the document as WeChat wrote it, decrypted: XML or JSON
+	Raw  string  // the document as WeChat wrote it, decrypted: XML or JSON. What XML does not allow in it is U+FFFD
 
 	origin origin
 }
@@ -83,6 +83,7 @@ type origin struct {
 	envelope  bool // so is what it was sealed in
 	small     bool // whose keys are in small letters
 	work      bool // WeCom
+	mini      bool // a mini program
 	token     string
 	key       *aesKey
 	nonce     string

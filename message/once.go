@@ -17,6 +17,7 @@ const (
 	patience   = 5 * time.Second // WeChat's
 	tries      = 3
 	lastAnswer = patience - 500*time.Millisecond                        // the last request is answered by then, or the user reads that the service is down
+	lastLook   = 200 * time.Millisecond                                 // for a last look at the store, after that
 	lastCall   = (tries-1)*patience + lastAnswer - 100*time.Millisecond // an answer made by then has somebody to take it
 	runTime    = tries * patience                                       // what a handler has
 	overTime   = runTime + 500*time.Millisecond                         // nobody asks any more
@@ -30,8 +31,13 @@ const (
 	storeMax  = time.Second
 )
 
-// errGone is a request that ended without an answer: WeChat has hung up, and asks again.
-var errGone = errors.New("message: WeChat hung up before there was an answer")
+var (
+	// errGone is a request that ended without an answer: WeChat has hung up, and asks again.
+	errGone = errors.New("message: WeChat hung up before there was an answer")
+
+	// errUnstored is a message that must not be acknowledged yet, as nobody would send it again.
+	errUnstored = errors.New("message: its copies could not be stored in time")
+)
 
 // outcome is what a handler's run came to.
 type outcome struct {
@@ -44,10 +50,13 @@ type outcome struct {
 
 // once returns the answer to m, whoever makes it.
 func (in *Receiver) once(ctx context.Context, m *Message, named []target) (text string, err error) {
-	r := &request{Receiver: in, m: m, named: named, key: in.onceKey(m), arrived: time.Now(), gone: make(chan struct{})}
+	r := &request{Receiver: in, m: m, named: named, key: in.onceKey(m), arrived: time.Now(),
+		stored: make(chan struct{}), gone: make(chan struct{})}
 	defer close(r.gone)
+	timely, cancel := context.WithDeadline(ctx, r.arrived.Add(lastAnswer+lastLook)) // a store that hangs must not outlast WeChat
+	defer cancel()
 	if !r.claim(ctx) {
-		if text, ok := r.look(ctx); ok {
+		if text, ok := r.look(timely); ok {
 			return text, nil
 		}
 	}
@@ -62,25 +71,28 @@ func (in *Receiver) once(ctx context.Context, m *Message, named []target) (text 
 		select {
 		case o := <-r.done:
 			if o.err != nil && !counted && !r.alone {
-				in.count(ctx, r.key) // WeChat has one try less
+				_, _ = in.count(timely, r.key) // WeChat has one try less; if that is not known, a later one is held too long
 			}
 			return o.text, o.err
 		case <-look.C:
 			if r.done != nil {
 				break
 			}
-			if text, ok := r.look(ctx); ok {
+			if text, ok := r.look(timely); ok {
 				return text, nil
 			}
 		case <-count.C:
 			counted = true
-			if r.alone || in.count(ctx, r.key) >= tries {
+			if r.last(timely) {
 				timer := time.NewTimer(lastAnswer - time.Since(r.arrived))
 				defer timer.Stop()
 				last = timer.C
 			}
 		case <-last:
-			text, _, _ := r.read(ctx) // it may have come since the last look
+			if r.done != nil {
+				return "", r.unstored()
+			}
+			text, _, _ := r.read(timely) // it may have come since the last look
 			return text, nil
 		case <-ctx.Done():
 			return "", errGone
@@ -98,10 +110,31 @@ type request struct {
 	key     string
 	arrived time.Time
 
-	mark  []byte
-	alone bool          // the store did not answer: nobody else knows of this
-	done  chan outcome  // of the run that this request began, nil if it began none
-	gone  chan struct{} // closed when the request ends
+	mark   []byte
+	alone  bool          // the store did not answer: nobody else knows of this
+	stored chan struct{} // closed when the run has stored the copies
+	done   chan outcome  // of the run that this request began, nil if it began none
+	gone   chan struct{} // closed when the request ends
+}
+
+// last tells whether WeChat asks no more after this request. If the store cannot tell, the one that runs the handler
+// takes itself for the last: it knows whether the message may be acknowledged.
+func (r *request) last(ctx context.Context) bool {
+	if r.alone {
+		return true
+	}
+	n, err := r.count(ctx, r.key)
+	return n >= tries || err != nil && r.done != nil
+}
+
+// unstored is errUnstored until the copies are stored.
+func (r *request) unstored() error {
+	select {
+	case <-r.stored:
+		return nil
+	default:
+		return errUnstored
+	}
 }
 
 // claim begins the run, if nobody has yet.
@@ -155,13 +188,13 @@ func (r *request) run(ctx context.Context) {
 	stop := r.keepClaim(ctx)
 	o := r.work(ctx)
 	stop()
-	r.settle(ctx, o)
 	taken := false
 	select {
 	case r.done <- o:
 		taken = true
 	case <-r.gone:
 	}
+	r.settle(ctx, o, taken)
 	switch {
 	case o.now:
 		r.sendLate(ctx, o)
@@ -190,7 +223,7 @@ func (r *request) work(ctx context.Context) (o outcome) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
-	a, err := r.handle(ctx, r.m, r.named)
+	a, err := r.handle(ctx, r.m, r.named, r.stored)
 	if err != nil || a.reply == nil {
 		return outcome{err: err}
 	}

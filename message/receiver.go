@@ -27,6 +27,7 @@ import (
 // backends are delivered by Keep. Once its handlers are set a Receiver is safe for concurrent use.
 type Receiver struct {
 	mode       Mode
+	mini       bool
 	tokens     []string
 	keys       []*aesKey
 	receiveIDs []string
@@ -89,7 +90,7 @@ func (in *Receiver) Open(query url.Values, body []byte) (*Message, error) {
 		return nil, ErrTooLarge
 	}
 	m := &Message{Raw: string(body)}
-	m.origin.body, m.origin.query = m.Raw, query
+	m.origin.body, m.origin.query, m.origin.mini = m.Raw, query, in.mini
 	sealed, err := in.verify(m, query)
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 		return "", ErrSignature
 	}
 	o := &m.origin
-	m.Root, o.json, err = parse(m.Raw)
+	m.Root, o.json, err = parse(&m.Raw)
 	if in.mode != Plain && err == nil {
 		if sealed = m.Root.Get("Encrypt"); sealed == "" && o.json {
 			sealed = m.Root.Get("encrypt")
@@ -150,7 +151,7 @@ func (in *Receiver) decrypt(m *Message, sealed string) error {
 	}
 	m.origin.sealed, m.origin.key, m.origin.receiveID = true, key, id
 	m.Raw = string(text)
-	m.Root, m.origin.json, err = parse(m.Raw)
+	m.Root, m.origin.json, err = parse(&m.Raw)
 	return err
 }
 
@@ -241,14 +242,15 @@ func (o *origin) wrap(buf []byte, now time.Time) []byte {
 	return e.buf
 }
 
-// parse reads a document of either kind. Its error is a Refusal.
-func parse(doc string) (root Element, json bool, err error) {
-	start := trim(doc)
+// parse reads a document of either kind, and cleans it. Its error is a Refusal.
+func parse(doc *string) (root Element, json bool, err error) {
+	start := trim(*doc)
 	switch {
 	case start == "":
 		err = errEnd
 	case start[0] == '<':
-		root, err = parseXML(doc)
+		*doc = clean(*doc)
+		root, err = parseXML(*doc)
 	case start[0] == '{':
 		json = true
 		root, err = parseJSON(start)

@@ -30,26 +30,27 @@ func (in *Receiver) onceKey(m *Message) string {
 }
 
 // settle leaves what the run came to for other requests: after an error nothing, so that the next one runs it again, if
-// there can be a next one.
-func (r *request) settle(ctx context.Context, o outcome) {
+// there can be a next one. taken says that the reply has found its way already.
+func (r *request) settle(ctx context.Context, o outcome, taken bool) {
 	var record []byte
 	switch {
 	case o.err != nil && time.Since(r.arrived) < lastCall:
-	case o.late:
+	case o.late && !taken:
 		record = []byte(waiting + o.text)
 	default:
 		record = []byte(answered + o.text)
 	}
-	if _, err := r.swap(ctx, r.key, r.mark, record, markLife); err != nil && !r.alone {
+	swapped, err := r.swap(ctx, r.key, r.mark, record, markLife)
+	if err == nil && !swapped && record != nil { // the store has lost the mark, or never had it
+		_, err = r.swap(ctx, r.key, nil, record, markLife)
+	}
+	if err != nil && !r.alone {
 		r.log.ErrorContext(ctx, "message: the store does not answer, a repeat would be handled again", "error", err)
 	}
 }
 
-// keepClaim keeps the record from lapsing until stop is called.
+// keepClaim keeps the record from lapsing until stop is called, and puts it back into a store that was down or emptied.
 func (r *request) keepClaim(ctx context.Context) (stop func()) {
-	if r.alone {
-		return func() {}
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -59,7 +60,10 @@ func (r *request) keepClaim(ctx context.Context) (stop func()) {
 		for {
 			select {
 			case <-beat.C:
-				_, _ = r.swap(ctx, r.key, r.mark, r.mark, claimLife) // the next beat tries again
+				kept, err := r.swap(ctx, r.key, r.mark, r.mark, claimLife)
+				if err == nil && !kept {
+					_, _ = r.swap(ctx, r.key, nil, r.mark, claimLife) // the next beat tries again
+				}
 			case <-ctx.Done():
 				return
 			}
@@ -71,34 +75,33 @@ func (r *request) keepClaim(ctx context.Context) (stop func()) {
 	}
 }
 
-// count counts the requests for a message that had to wait or failed, those at the same time once. Without the store it
-// cannot tell, and takes this one for the last.
-func (in *Receiver) count(ctx context.Context, key string) (n int) {
+// count counts the requests for a message that had to wait or failed, those at the same time once.
+func (in *Receiver) count(ctx context.Context, key string) (n int, err error) {
 	first, err := in.swap(ctx, key+"/round", nil, []byte("1"), patience-2*countAt)
 	if err != nil {
-		return tries
+		return 0, err
 	}
 	for range 3 {
 		old, ok, err := in.get(ctx, key+"/tries")
 		if err != nil {
-			return tries
+			return 0, err
 		}
 		n, _ = strconv.Atoi(string(old)) // none is 0
 		if !first {
-			return n
+			return n, nil
 		}
 		if !ok {
 			old = nil
 		}
 		swapped, err := in.swap(ctx, key+"/tries", old, strconv.AppendInt(nil, int64(n+1), 10), time.Minute)
 		if err != nil {
-			return tries
+			return 0, err
 		}
 		if swapped {
-			return n + 1
+			return n + 1, nil
 		}
 	}
-	return n
+	return n, nil
 }
 
 func (in *Receiver) get(ctx context.Context, key string) ([]byte, bool, error) {

@@ -7,8 +7,9 @@ import "net/http"
 // sample code, the others are ours and begin with their HTTP status.
 type Refusal int
 
-// A sender who has not shown the token learns nothing but ErrSignature and ErrTooLarge. The other refusals are given
-// to signed callbacks only: they tell of a wrong setting, not of a stranger.
+// A sender who has not shown the token learns nothing of the app: ErrSignature, or that a body which is too large,
+// compressed or cut off is not read. The other refusals are given to signed callbacks only: they tell of a wrong
+// setting, not of a stranger.
 const (
 	ErrSignature Refusal = -40001 // signature or msg_signature is missing or wrong (401)
 	ErrBody      Refusal = -40002 // the body cannot be read as WeChat's XML or JSON (400)

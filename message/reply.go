@@ -9,9 +9,9 @@ import (
 // Reply is what a handler answers a message with, at once, in the response to the callback (被动回复消息). It is one of
 // Text, Image, Voice, Video, Music, News, TransferCustomerService and Raw, or nil, which shows the user nothing.
 //
-// A mini program that has its messages sent as JSON cannot be answered with any of them but TransferCustomerService
-// and Raw, and Seal says so: its answers go by the customer service API. WeCom has no Music and no
-// TransferCustomerService.
+// A mini program's messages cannot be answered with any of them but TransferCustomerService and Raw, and Seal says so,
+// where Config.Mini or JSON tells that it is one: its answers go by the customer service API. WeCom has no Music and no
+// TransferCustomerService, and Seal says so too.
 // https://developers.weixin.qq.com/doc/subscription/guide/product/message/Passive_user_reply_message.html
 type Reply interface {
 	encode(e *encoder, m *Message) error
@@ -185,9 +185,12 @@ func (r Raw) encode(e *encoder, _ *Message) error {
 
 // head begins a reply to m.
 func (m *Message) head(e *encoder, msgType string) error {
-	if m.origin.json && !m.origin.work && msgType != "transfer_customer_service" {
-		return fmt.Errorf("message: reply with %s: WeChat takes none to a JSON message but transfer_customer_service: "+
+	switch o := &m.origin; {
+	case (o.mini || o.json && !o.work) && msgType != "transfer_customer_service":
+		return fmt.Errorf("message: reply with %s: WeChat takes none to a mini program's message but transfer_customer_service: "+
 			"send it with /cgi-bin/message/custom/send", msgType)
+	case o.work && (msgType == "music" || msgType == "transfer_customer_service"):
+		return fmt.Errorf("message: reply with %s: WeCom has none", msgType)
 	}
 	e.root()
 	e.text("ToUserName", m.FromUserName)
@@ -216,7 +219,7 @@ func ParseReply(body []byte) (Reply, error) {
 	if len(doc) > maxBody {
 		return nil, fmt.Errorf("message: parse reply: %w", ErrTooLarge)
 	}
-	root, _, err := parse(doc)
+	root, _, err := parse(&doc)
 	if err != nil {
 		return nil, fmt.Errorf("message: parse reply: %w", err)
 	}

@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"context"
 	"encoding/xml"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/wechattest"
 )
 
 // seal answers a plain text message, or another document.
@@ -117,6 +119,17 @@ func TestAReplyThatLacksItsContentIsAnError(t *testing.T) {
 	} {
 		_, err := in.Seal(&message.Message{}, r)
 		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestWeComHasNeitherMusicNorCustomerService(t *testing.T) {
+	for _, r := range []message.Reply{message.Music{Title: "t"}, message.TransferCustomerService{}} {
+		in := official().inbox(t)
+		in.Handle(message.Any, func(context.Context, *message.Message) (message.Reply, error) { return r, nil })
+		c := callback(in)
+		c.Kind = wechattest.Work
+		p := push(t, c, wechattest.Push{Content: "hi"})
+		require.Equal(t, 500, p.Tries[0].Status, "a reply that WeCom cannot read is not sent")
 	}
 }
 

@@ -13,10 +13,10 @@ type Match func(*Message) bool
 // HandlerFunc answers a message. A nil Reply shows the user nothing.
 //
 // WeChat waits five seconds for an answer and asks three times. The handler runs once, however often and of however many
-// processes WeChat asks, and its reply goes to whoever asks when it is ready: it has 14 seconds, after which ctx ends.
+// processes WeChat asks, and its reply goes to whoever asks when it is ready: ctx ends after 15 seconds.
 // Only after an error, a panic, the death of its process, or when no backend took what it had no reply to (see Target),
 // is the message taken as not received, and the handler run again by WeChat's next request. A handler that had acted on
-// the message before must know it by MsgID, or an event by FromUserName and CreateTime.
+// the message before must know it by MsgID, or an event by what it is about.
 type HandlerFunc func(ctx context.Context, m *Message) (Reply, error)
 
 type route struct {

@@ -146,11 +146,11 @@ func activeForm(r Reply, work bool) (active, bool) {
 	case Text:
 		return active{"text", map[string]any{"content": string(r)}}, r != ""
 	case Image:
-		return active{"image", map[string]any{"media_id": r.MediaID}}, true
+		return active{"image", map[string]any{"media_id": r.MediaID}}, r.MediaID != ""
 	case Voice:
-		return active{"voice", map[string]any{"media_id": r.MediaID}}, true
+		return active{"voice", map[string]any{"media_id": r.MediaID}}, r.MediaID != ""
 	case Video:
-		return active{"video", map[string]any{"media_id": r.MediaID, "title": r.Title, "description": r.Description}}, true
+		return active{"video", map[string]any{"media_id": r.MediaID, "title": r.Title, "description": r.Description}}, r.MediaID != ""
 	case Music:
 		content := map[string]any{"title": r.Title, "description": r.Description, "musicurl": r.MusicURL, "hqmusicurl": r.HQMusicURL}
 		if r.ThumbMediaID != "" {

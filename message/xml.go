@@ -9,7 +9,8 @@ import (
 // share the document's memory. What it accepts, encoding/xml accepts too, and finds the same text in it. It refuses
 // more: comments, document types, processing instructions other than an UTF-8 <?xml?> at the start, names beyond
 // ASCII letters, digits, '_', '-' and '.', entities other than the five and numbers, '&' in attributes (which are
-// otherwise skipped), text beside elements, anything after the root, and documents beyond the bounds below.
+// otherwise skipped), text beside elements, anything after the root, and documents beyond the bounds below. Characters
+// that XML does not allow are not looked for: see clean.
 const (
 	maxDepth    = 32   // elements within elements; WeChat's deepest known message has 6
 	maxElements = 4096 // in one document
@@ -23,7 +24,6 @@ var (
 	errMixed    = errors.New("text stands beside elements")
 	errMarkup   = errors.New("comments, document types and instructions are not accepted")
 	errEntity   = errors.New("unknown entity")
-	errChar     = errors.New("a character that XML does not allow")
 )
 
 type xmlParser struct {
@@ -34,9 +34,6 @@ type xmlParser struct {
 
 func parseXML(s string) (Element, error) {
 	var root Element
-	if !legal(s) {
-		return root, errChar
-	}
 	p := &xmlParser{s: s, left: maxElements}
 	if strings.HasPrefix(s, "\ufeff") {
 		p.i = len("\ufeff")

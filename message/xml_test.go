@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"github.com/wetoken/wetoken/message"
@@ -86,8 +87,8 @@ var refusedXML = []string{
 	`<?xml version="1.0" encoding="gbk"?><x/>`, `<?xml version="1.0"`, `<?xml?`, `<?xmlx?><x/>`, ` <?xml version="1.0"?><x/>`,
 	`<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>`, "<x>&e;</x>", "<x>&</x>", "<x>&;</x>", "<x>&#;</x>", "<x>&#x;</x>",
 	"<x>&#0;</x>", "<x>&#xD800;</x>", "<x>&#x110000;</x>", "<x>&#99999999999;</x>", "<x>&#xfffe;</x>", "<x>&#-1;</x>", "<x>&#+1;</x>", "<x>&#X41;</x>", "<x>&lt</x>", "<x>&LT;</x>",
-	"<x>]]></x>", "<x><![CDATA[</x>", "<x><![cdata[]]></x>", "<x><![CDATA[]]</x>", "<![CDATA[]]>", "<x><![CDATA[\x01]]></x>",
-	"<x>\x00</x>", "<x>\x1f</x>", "<x>\xff</x>", "<x>\xc0\x80</x>", "<x>\xed\xa0\x80</x>", "<x>\uffff</x>", "<x>\ufffe</x>", "<x>\xf4\x90\x80\x80</x>",
+	"<x>]]></x>", "<x><![CDATA[</x>", "<x><![cdata[]]></x>", "<x><![CDATA[]]</x>", "<![CDATA[]]>", "<x><![CDATA[\x01]></x>",
+	"<x\x00/>", "<x/>\xff", "<x a\x00=''/>", "<x>&\x01;</x>",
 	"<xml>text<a/></xml>", "<xml><a/>text</xml>", "<xml><a/><![CDATA[x]]></xml>",
 	"<a b/>", "<a b=c/>", `<a b="c/>`, `<a b="<"/>`, `<a b="&"/>`, `<a b="c"d="e"/>`, `<a"/>`, `<a =""/>`, `<a b "c"/>`,
 	strings.Repeat("<a>", 33) + strings.Repeat("</a>", 33),
@@ -112,6 +113,30 @@ func TestXMLThatWeChatNeverWritesIsRefused(t *testing.T) {
 	for _, doc := range refusedXML {
 		_, err := open(doc)
 		require.ErrorIs(t, err, message.ErrBody, "%q", doc)
+	}
+}
+
+// legal tells whether XML allows all characters of s.
+func legal(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\ufffe' || r == '\uffff'
+	})
+}
+
+// WeChat passes on what users type and paste, control characters too.
+func TestCharactersThatXMLDoesNotAllowLoseNoMessage(t *testing.T) {
+	w := official()
+	in := w.inbox(t)
+	for content, want := range map[string]string{
+		"往后\x10余生": "往后\ufffd余生", "a\x02b": "a\ufffdb", " \x1dc": " \ufffdc", "\x00": "\ufffd", "\x1f\n": "\ufffd\n",
+		"cut \xe6": "cut \ufffd", "\xff": "\ufffd", "\xc0\x80": "\ufffd\ufffd", "\xf4\x90\x80\x80": "\ufffd\ufffd\ufffd\ufffd",
+		"\uffff\ufffe": "\ufffd\ufffd", "\xed\xa0\x80": "\ufffd\ufffd\ufffd",
+	} {
+		query, body := w.send("<xml><MsgType>text</MsgType><Content><![CDATA[" + content + "]]></Content></xml>")
+		m, err := in.Open(query, body)
+		require.NoError(t, err, "%q", content)
+		require.Equal(t, want, m.Content, "%q", content)
+		require.True(t, legal(m.Raw), "backends are sent it")
 	}
 }
 

@@ -91,6 +91,20 @@ func entity(name string) (string, error) {
 	return string(rune(n)), nil
 }
 
+// clean puts U+FFFD in the place of what XML does not allow, and WeChat passes on all the same: control characters that
+// users type or paste, and broken UTF-8.
+func clean(s string) string {
+	if legal(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || r == '\r' || ' ' <= r && r != '\ufffe' && r != '\uffff' {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
+}
+
 // legal tells whether s is UTF-8 and has no character that XML forbids.
 func legal(s string) bool {
 	for i := 0; i < len(s); i++ {

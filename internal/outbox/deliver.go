@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"runtime/debug"
@@ -29,8 +28,6 @@ const (
 	lost              // the store did not answer
 )
 
-var errNotTried = errors.New("this process did not try it")
-
 // result is what a worker tells the desk.
 type result struct {
 	key     string
@@ -41,7 +38,8 @@ type result struct {
 	err     error
 }
 
-// deliver tries the item under key once. last is how that failed before.
+// deliver tries the item under key once, or gives it up. last is how its target failed this process before; nil if it did
+// not: then an item is tried however old it is, as it may have been us who were away.
 func (o *Outbox) deliver(ctx context.Context, key string, last error) result {
 	r := result{key: key, started: time.Now()}
 	lease, ok, err := o.take(ctx, key)
@@ -60,7 +58,7 @@ func (o *Outbox) deliver(ctx context.Context, key string, last error) result {
 		return r.as(gone, nil)
 	}
 	r.target = host(item.Target)
-	old := time.Since(item.Added) > o.age()
+	old := last != nil && time.Since(item.Added) > o.age()
 	if !old {
 		if err := o.send(ctx, lease, item); err != nil {
 			return r.as(failed, err)

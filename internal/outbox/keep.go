@@ -109,10 +109,7 @@ func (d *desk) start(ctx, work context.Context, now time.Time) {
 			if probe {
 				d.probing++
 			}
-			last := l.known[key].last
-			if last == nil {
-				last = errNotTried
-			}
+			last := l.last
 			go func() {
 				r := d.deliver(work, key, last)
 				r.probe = probe
@@ -179,7 +176,7 @@ func (d *desk) settle(ctx context.Context, r result) {
 	d.health(ctx, r.outcome == lost, r.err)
 	switch r.outcome {
 	case delivered:
-		l.failures, l.next = 0, time.Time{}
+		l.failures, l.last, l.next = 0, nil, time.Time{}
 		delete(l.known, r.key)
 	case gone:
 		delete(l.known, r.key)
@@ -190,7 +187,7 @@ func (d *desk) settle(ctx context.Context, r result) {
 		l.rest(r.key, now.Add(pause(w.tries, rand.Float64())))
 	case failed:
 		w.tries++
-		w.last = r.err
+		l.last = r.err
 		chance := rand.Float64()
 		l.rest(r.key, now.Add(pause(w.tries, chance)))
 		if r.started.Before(l.failed) {

@@ -12,6 +12,7 @@ type lane struct {
 	running int
 
 	failures int       // in a row
+	last     error     // the last of them
 	failed   time.Time // when they were counted last
 	next     time.Time // no delivery before
 
@@ -23,7 +24,6 @@ type lane struct {
 type waiting struct {
 	tries int
 	until time.Time // zero when it is not resting
-	last  error
 }
 
 // rouse makes those ready that have rested.

@@ -75,6 +75,14 @@ func (o *Outbox) Add(ctx context.Context, item Item) error {
 	return nil
 }
 
+// Waiting tells whether there is anything to deliver. While the store does not answer it is taken for granted.
+func (o *Outbox) Waiting(ctx context.Context) bool {
+	for range o.Store.Keys(ctx, o.items()) {
+		return true
+	}
+	return false
+}
+
 // added is the way from Add to Keep.
 func (o *Outbox) added() chan string {
 	o.once.Do(func() { o.fresh = make(chan string, 256) })

@@ -91,6 +91,24 @@ func TestADeadTargetIsTriedLessAndLessAndGivenUpAfterADay(t *testing.T) {
 	})
 }
 
+func TestAnItemThatWaitedForUsIsTriedHoweverOldItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, x, r := new(store.Memory), new(target), new(reports)
+		x.set("http://dead/", true)
+		for i := range 100 {
+			add(t, &outbox.Outbox{Store: s}, fmt.Sprint("a", i), "http://healthy/")
+			add(t, &outbox.Outbox{Store: s}, fmt.Sprint("b", i), "http://dead/")
+		}
+		<-time.After(25 * time.Hour) // nobody keeps them
+		defer keep(t, &outbox.Outbox{Store: s, Send: x.send, Report: r.add})()
+		<-time.After(time.Hour)
+		require.Empty(t, keysOf(t, s))
+		require.Len(t, x.tried("a0"), 1)
+		require.Equal(t, 100, r.of("an item for dead was given up after 25h"))
+		require.Equal(t, 0, r.of("an item for healthy"))
+	})
+}
+
 func TestTheAgeIsConfigurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x, r := new(store.Memory), new(target), new(reports)
