@@ -62,8 +62,9 @@ type Copy struct {
 type holding struct {
 	Kept
 	look  time.Time
-	until int64 // Late in Unix seconds
-	sick  bool  // the source did not answer the last look
+	until int64     // Late in Unix seconds
+	sick  bool      // the source did not answer the last look
+	past  [2]string // the values before this one
 }
 
 type failure struct {
@@ -130,7 +131,7 @@ func (c *Copy) Renew(ctx context.Context, refused string) (wechat.Credential, er
 	}
 	for {
 		now := time.Now()
-		if h := c.held.Load(); h != nil && now.Before(h.look) && h.usable(now, refused) {
+		if h := c.held.Load(); h != nil && now.Before(h.look) && h.usable(now, refused) && (refused == h.past[0] || refused == h.past[1]) {
 			return h.Credential, nil
 		}
 		f, _, err := c.start(ctx, refused)
@@ -192,15 +193,13 @@ func (c *Copy) fly(ctx context.Context, f *flight, h *holding) {
 		held = &h.Kept
 	}
 	f.kept, f.err = c.Load(ctx, held, f.refused)
-	if f.kept != nil {
-		held = f.kept
-	}
 	c.mu.Lock()
 	now := time.Now()
-	if held != nil {
-		c.held.Store(&holding{Kept: *held, look: now.Add(lookEvery), until: held.Late.Unix(), sick: f.err != nil && !isRemembered(f.err)})
-	}
-	if f.kept == nil && f.refused == "" {
+	switch {
+	case f.kept != nil:
+		c.held.Store(h.next(f.kept, now, f.err != nil && !isRemembered(f.err)))
+	case f.refused == "":
+		c.held.Store(nil)
 		c.failed = failure{f.err, now.Add(retry)}
 	}
 	c.flight = nil
@@ -209,6 +208,19 @@ func (c *Copy) fly(ctx context.Context, f *flight, h *holding) {
 	if f.err != nil {
 		c.report(ctx, f.err)
 	}
+}
+
+// next is the holding of k after h.
+func (h *holding) next(k *Kept, now time.Time, sick bool) *holding {
+	n := &holding{Kept: *k, look: now.Add(lookEvery), until: k.Late.Unix(), sick: sick}
+	switch {
+	case h == nil:
+	case h.Value == k.Value:
+		n.past = h.past
+	default:
+		n.past = [2]string{h.Value, h.past[0]}
+	}
+	return n
 }
 
 // report tells of a failure, of one that goes on once a minute.

@@ -36,8 +36,9 @@ type Keeper struct {
 	Supersedes bool                                                 // each Fetch makes a new value and ends the one before
 	Report     func(context.Context, error)                         // as Copy.Report
 
-	backoff backoff // of WeChat; touched by loads alone, which run one at a time
-	denied  backoff // of renewals of the value that was refused
+	backoff backoff   // of WeChat; touched by loads alone, which run one at a time
+	denied  backoff   // of renewals of the value that was refused
+	seen    time.Time // when the store held a record last, or this process did without
 }
 
 // Copy makes the copy of the credential that this process reads. It starts nothing.
@@ -51,6 +52,8 @@ type load struct {
 	current *Kept     // the best that is known; nil when nothing is
 	leased  time.Time // when the lease was asked for
 	trouble error     // what went wrong and changed nothing
+
+	base, announced *record // what announce found to be current, and wrote
 }
 
 func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
@@ -168,52 +171,36 @@ func (l *load) take(ctx context.Context) (*store.Lease, bool, error) {
 
 // fetch asks WeChat for the next value, under the lease.
 func (l *load) fetch(ctx context.Context) error {
-	last := l.stored
-	if l.Supersedes && last != nil && last.Value != "" && !last.Asked { // what stands there is alive
-		asked, life := last.asked(time.Now(), l.current.ours, l.Ahead)
-		swapped, err := l.write(ctx, asked, life)
-		if err != nil {
+	leased, cancel := context.WithDeadline(ctx, l.leased.Add(fetchMax)) // a slow store has used some of it
+	defer cancel()
+	if l.Supersedes {
+		switch err := l.prepare(leased); {
+		case errors.Is(err, errChanged):
+			return nil
+		case errors.Is(err, ErrRationed), leased.Err() != nil: // another process may ask by now
+			return err
+		case err != nil:
 			return l.alone(ctx, err)
 		}
-		if !swapped {
-			return errors.New("the stored value changed under the lease")
-		}
-		l.current = asked.kept(time.Now(), l.current.ours, l.Ahead)
 	}
-	next, err := l.ask(ctx)
+	next, err := l.ask(leased)
 	if err != nil {
-		return both(err, l.undo(ctx, last, err))
+		return both(err, l.withdraw(ctx, err))
 	}
 	early := l.Ahead && l.current != nil && next.Value == l.current.Value
 	l.current = next
 	err = l.publish(ctx)
-	if early {
-		l.current.Due = time.Now().Add(next.record.overlap() / 10)
+	if soon := time.Now().Add(next.record.overlap() / 10); early && l.current != nil && l.current.Due.Before(soon) {
+		l.current.Due = soon
 	}
 	return err
 }
 
-// undo gives the last value its life back where WeChat refused outright, and so made no other one.
-func (l *load) undo(ctx context.Context, last *record, cause error) error {
-	var refusal *wechat.Error
-	if l.stored == last || !errors.As(cause, &refusal) {
-		return nil
-	}
-	back, life := last.kept(time.Now(), l.current.ours, l.Ahead), keepLife
-	if last.Expires != l.stored.Expires {
-		life = back.life(l.Ahead)
-	}
-	if _, err := l.write(ctx, back.record, life); err != nil {
-		return err
-	}
-	l.current = back
-	return nil
-}
-
 // ask gets a value other than the refused one from WeChat, or notes why not.
 func (l *load) ask(ctx context.Context) (*Kept, error) {
-	ctx, cancel := context.WithDeadline(ctx, l.leased.Add(fetchMax)) // a slow store has used some of it
-	defer cancel()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("ask WeChat: no time is left: %w", context.Cause(ctx))
+	}
 	start := time.Now()
 	c, err := l.Fetch(ctx)
 	if err != nil {
@@ -222,22 +209,29 @@ func (l *load) ask(ctx context.Context) (*Kept, error) {
 	}
 	l.backoff = backoff{}
 	if l.refused != "" && c.Value == l.refused {
-		if start, c, err = l.insist(ctx); err != nil {
+		if start, c, err = l.insist(ctx, newRecord(c, start, l.nextGen(start))); err != nil {
 			l.denied.refused = l.refused
 			l.denied.fail(err, time.Now())
 			return nil, err
 		}
 	}
 	l.denied = backoff{}
-	return newRecord(c, start, l.stored, l.current).kept(start, true, l.Ahead), nil
+	gen := l.nextGen(start)
+	if l.announced != nil {
+		gen = l.announced.Gen + 1
+	}
+	return newRecord(c, start, gen).kept(start, true, l.Ahead), nil
 }
 
-// insist forces a new value, within the ration.
-func (l *load) insist(ctx context.Context) (start time.Time, c wechat.Credential, err error) {
+// insist forces a new value, within the ration, where WeChat answers the refused one as current.
+func (l *load) insist(ctx context.Context, current *record) (start time.Time, c wechat.Credential, err error) {
 	if l.Force == nil {
 		return start, c, ErrStillRefused
 	}
-	if err := l.ration(ctx); err != nil {
+	if err := l.ration(ctx, forcings); err != nil {
+		return start, c, err
+	}
+	if err := l.announce(ctx, current); err != nil {
 		return start, c, err
 	}
 	start = time.Now()
@@ -274,7 +268,7 @@ func (l *load) alone(ctx context.Context, cause error) error {
 		l.denied.fail(ErrStillRefused, time.Now())
 		return both(ErrStillRefused, cause)
 	}
-	l.current = newRecord(c, start, l.stored, l.current).kept(start, true, l.Ahead)
+	l.current, l.seen = newRecord(c, start, l.nextGen(start)).kept(start, true, l.Ahead), start
 	return cause
 }
 

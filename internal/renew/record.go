@@ -16,27 +16,19 @@ type record struct {
 	Expires int64  `json:"expires"`
 	Life    int64  `json:"life"` // milliseconds it had when fetched
 
-	// Gen grows with each fetch. It is the time of the fetch, or one more than the last if that is later, so that
+	// Gen grows with each fetch. It is the time of the fetch, or a little more than the last if that is later, so that
 	// it grows even across a store that lost everything.
 	Gen int64 `json:"gen"`
 
-	// Asked says that a fetch which ends this value began, and its outcome is not known. Until the store lets go of
-	// the record WeChat takes the value even so, and nobody fetches again, which would end it at once.
+	// Asked says that a fetch which ends this value began, and its outcome is not known: see announce.
 	Asked bool `json:"asked,omitempty"`
 
 	raw []byte // as it stands in the store, for Swap
 }
 
-// newRecord makes the record of a value fetched at an instant, of a later generation than all that were known.
-func newRecord(c wechat.Credential, fetched time.Time, stored *record, held *Kept) *record {
-	r := &record{Value: c.Value, Expires: c.Expires.UnixMilli(), Life: c.Expires.Sub(fetched).Milliseconds(), Gen: fetched.UnixMilli()}
-	if stored != nil {
-		r.Gen = max(r.Gen, stored.Gen+1)
-	}
-	if held != nil {
-		r.Gen = max(r.Gen, held.record.Gen+1)
-	}
-	return r
+// newRecord makes the record of a value fetched at an instant.
+func newRecord(c wechat.Credential, fetched time.Time, gen int64) *record {
+	return &record{Value: c.Value, Expires: c.Expires.UnixMilli(), Life: c.Expires.Sub(fetched).Milliseconds(), Gen: gen}
 }
 
 // after tells whether r stands for a later state of the credential than o.
@@ -95,22 +87,6 @@ func (r *record) slack(ahead bool) time.Duration {
 	return r.skew(ahead) / 15
 }
 
-// asked returns r as it is to stand in the store once WeChat has been asked for the next value, and for how long: for as
-// long as it had there anyway, unless that is more than WeChat then leaves it for sure.
-func (r *record) asked(now time.Time, ours, ahead bool) (*record, time.Duration) {
-	a := *r
-	a.Asked = true
-	uncut, cut := r.overlap(), r.overlap()*4/5
-	if !ours {
-		uncut, cut = uncut-r.skew(ahead), cut-r.skew(ahead)
-	}
-	if time.UnixMilli(r.Expires).Sub(now) <= uncut {
-		return &a, keepLife
-	}
-	a.Expires = now.Add(cut).UnixMilli()
-	return &a, cut
-}
-
 // brief is k with no more life than it has for sure when others may have WeChat end it.
 func (k *Kept) brief() *Kept {
 	b := *k
@@ -133,7 +109,9 @@ func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
 		k.End = end.Add(r.skew(ahead))
 	}
 	k.Due = k.Late
-	if ahead && !r.Asked {
+	if r.Asked {
+		k.Due = now
+	} else if ahead {
 		lead := 0.8 + 0.15*rand.Float64()
 		if !ours {
 			lead -= 0.15

@@ -23,10 +23,15 @@ func (l *load) look(ctx context.Context) error {
 	if l.stored = nil; !ok {
 		return nil
 	}
+	l.seen = time.Now()
 	if l.stored, err = parse(raw); err != nil {
 		l.trouble = err // a record that says nothing is replaced
 	}
-	if l.stored.Value != "" && (l.current == nil || l.stored.after(l.current.record)) {
+	switch {
+	case l.current != nil && !l.stored.after(l.current.record):
+	case l.stored.Value == "":
+		l.current = nil
+	default:
 		l.current = l.stored.kept(time.Now(), false, l.Ahead)
 	}
 	return nil
@@ -38,7 +43,7 @@ func (l *load) stands(ctx context.Context) bool {
 	if !l.current.usable(time.Now(), l.refused) || l.look(ctx) != nil {
 		return false
 	}
-	return l.stored != nil && l.stored.Value == l.current.Value && l.current.usable(time.Now(), l.refused)
+	return l.stored != nil && l.current != nil && l.stored.Value == l.current.Value && l.current.usable(time.Now(), l.refused)
 }
 
 // pending tells whether the next value has to wait for the end of the stored one: because WeChat answers the same one
@@ -50,9 +55,14 @@ func (l *load) pending() bool {
 	return !l.Ahead && l.current.usable(time.Now(), l.refused) || l.Supersedes && l.stored.Asked
 }
 
-// restore writes the current value back to a store that lacks it, as after it lost everything.
+// restore writes the current value back to a store that lacks it, as after it lost everything. A value that may have been
+// ended since the store was seen to hold one is not the current one any more.
 func (l *load) restore(ctx context.Context) error {
 	if !l.good() || l.stored != nil && l.stored.Gen >= l.current.record.Gen {
+		return nil
+	}
+	if l.Supersedes && l.stored == nil && time.Since(l.seen) > l.current.record.overlap()*3/5 {
+		l.current = nil
 		return nil
 	}
 	return l.publish(ctx)
@@ -68,7 +78,7 @@ func (l *load) publish(ctx context.Context) error {
 			err = l.look(ctx)
 		}
 		if err == nil && l.stored != nil && l.stored.Gen >= r.Gen {
-			if l.current.record == r {
+			if l.current != nil && l.current.record == r {
 				l.current = r.kept(time.Now(), l.current.ours, l.Ahead)
 			}
 			return nil
@@ -80,7 +90,7 @@ func (l *load) publish(ctx context.Context) error {
 			break
 		}
 	}
-	if l.Supersedes {
+	if l.Supersedes && l.current != nil {
 		l.current = l.current.brief() // others cannot see it, and may end it
 	}
 	return failed
@@ -105,7 +115,7 @@ func (l *load) write(ctx context.Context, r *record, life time.Duration) (bool, 
 	if swapped {
 		stored := *r
 		stored.raw = next
-		l.stored = &stored
+		l.stored, l.seen = &stored, time.Now()
 	}
 	return swapped, nil
 }
