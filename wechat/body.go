@@ -50,6 +50,9 @@ func (r *request) encode(body any) (err error) {
 		r.contentType = "application/json; charset=utf-8"
 		r.body, err = marshal(b)
 	}
+	if err == nil && len(r.body) > maxBody {
+		err = fmt.Errorf("more than %d bytes", maxBody)
+	}
 	if err != nil {
 		return fmt.Errorf("read body: %w", err)
 	}

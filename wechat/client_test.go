@@ -230,8 +230,13 @@ func TestAContextEndsACall(t *testing.T) {
 }
 
 func TestABodyTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
-	err := new(wechat.Client).Post(t.Context(), "/x", nil, io.LimitReader(blanks{}, 33<<20), nil)
-	require.ErrorContains(t, err, "more than")
+	big := make([]byte, 32<<20+1)
+	for name, body := range map[string]any{
+		"stream": io.LimitReader(blanks{}, 32<<20+1), "bytes": big, "JSON": string(big[:32<<20-1]),
+		"file": wechat.File{Content: bytes.NewReader(big)},
+	} {
+		require.ErrorContains(t, (&wechat.Client{BaseURL: "http://127.0.0.1:1"}).Post(t.Context(), "/x", nil, body, nil), "more than", name)
+	}
 }
 
 func TestACredentialPrintsWithoutItsValue(t *testing.T) {
