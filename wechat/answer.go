@@ -19,7 +19,7 @@ type answer struct {
 	op      string
 	status  int
 	body    io.Reader
-	secrets []string
+	secrets func() []string // asked for when there is an error to tell
 }
 
 func (a answer) read(out any) error {
@@ -36,7 +36,7 @@ func (a answer) read(out any) error {
 	}
 	b, err := readAll(a.body, maxJSON)
 	if err != nil {
-		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutURL(err))
+		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
 	}
 	if err := a.check(b); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (a answer) read(out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {
-		return fmt.Errorf("wechat: %s: read answer: %w", a.op, err)
+		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (a answer) copy(w io.Writer) error {
 	r := bufio.NewReaderSize(io.LimitReader(a.body, maxBinary+1), maxNotice)
 	start, err := r.Peek(maxNotice)
 	if err != nil && err != io.EOF {
-		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutURL(err))
+		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
 	}
 	if err := a.check(start); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (a answer) copy(w io.Writer) error {
 		err = fmt.Errorf("more than %d bytes", maxBinary)
 	}
 	if err != nil {
-		return fmt.Errorf("wechat: %s: copy answer: %w", a.op, withoutURL(err))
+		return fmt.Errorf("wechat: %s: copy answer: %w", a.op, withoutSecrets(err, a.secrets()))
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (a answer) check(b []byte) error {
 			if json.Unmarshal(notice.Msg, &msg) != nil {
 				msg = string(notice.Msg) // no text, and no reason to take the refusal for success
 			}
-			return refusal(a.op, int(code), msg, a.secrets)
+			return refusal(a.op, int(code), msg, a.secrets())
 		}
 	}
 	if a.status < 200 || a.status > 299 {

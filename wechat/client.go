@@ -93,10 +93,13 @@ func (c *Client) send(ctx context.Context, r request, token string, out any) err
 	}
 	resp, err := req.Execute(r.method, r.url)
 	if err != nil {
-		return fmt.Errorf("wechat: %s: %w", r.op, withoutURL(err))
+		return fmt.Errorf("wechat: %s: %w", r.op, withoutSecrets(err, r.secretsOf(token)))
 	}
 	defer resp.RawBody().Close()
-	a := answer{op: r.op, status: resp.StatusCode(), body: resp.RawBody(), secrets: append(secretsOf(r.query), token)}
+	a := answer{
+		op: r.op, status: resp.StatusCode(), body: resp.RawBody(),
+		secrets: func() []string { return r.secretsOf(token) },
+	}
 	return a.read(out)
 }
 
@@ -132,25 +135,6 @@ var defaultHTTP = &http.Client{
 
 // stay keeps a redirect from carrying a token to another host.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-// withoutURL takes off the request's URL, which holds the token, from an error of net/http.
-func withoutURL(err error) error {
-	for u := (*url.Error)(nil); errors.As(err, &u); {
-		err = u.Err
-	}
-	return err
-}
-
-// secretsOf lists the query's values that no error may repeat.
-func secretsOf(query url.Values) []string {
-	var secrets []string
-	for key, values := range query {
-		if key = strings.ToLower(key); strings.Contains(key, "secret") || strings.Contains(key, "token") || strings.Contains(key, "code") {
-			secrets = append(secrets, values...)
-		}
-	}
-	return secrets
-}
 
 // silent is the log of the HTTP library, whose lines may hold URLs.
 type silent struct{}

@@ -51,11 +51,7 @@ const maxMsg = 300 // bytes of errmsg that an error keeps
 // refusal makes an Error of an answer, with each secret of the request blotted out of the text.
 func refusal(op string, code int, msg string, secrets []string) *Error {
 	e := &Error{Op: op, Code: Code(code)}
-	for _, s := range secrets {
-		if s != "" {
-			msg = strings.ReplaceAll(msg, s, "***")
-		}
-	}
+	msg = blot(msg, secrets)
 	if m := ridIn.FindStringSubmatchIndex(msg); m != nil {
 		e.RID, msg = msg[m[2]:m[3]], msg[:m[0]]
 	}
