@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,12 @@ func TestEveryFailureSaysWhatToDo(t *testing.T) {
 		"no token in it": {spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Body: `{"expires_in":7200}`}) }, says: "no token with a life"},
 		"no life in it":  {spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Body: `{"access_token":"t"}`}) }, says: "expires_in is 0"},
 		"secret echoed":  {spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 40125, Msg: "not " + secret}) }, says: "not ***"},
+		"secret at the cut": {spoil: func(wx *wechattest.Server) {
+			wx.Fail(wechattest.Fault{Code: 40125, Msg: strings.Repeat("x", 290) + secret})
+		}, says: "xxx***"},
+		"secret for a rid": {spoil: func(wx *wechattest.Server) {
+			wx.Fail(wechattest.Fault{Body: `{"errcode":40125,"errmsg":"not this, rid: ` + secret + `"}`})
+		}, says: "rid: ***"},
 		"WeCom's secret": {mode: token.Work, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 40001, Msg: "invalid credential"}) }, says: "the secret is wrong"},
 		"WeCom's addresses": {mode: token.Work, spoil: func(wx *wechattest.Server) {
 			wx.Fail(wechattest.Fault{Code: 60020, Msg: "not allow to access from your ip, from ip: 203.0.113.5"})

@@ -63,21 +63,13 @@ func (m *Manager) fetch(call func(out any) error) (wechat.Credential, error) {
 	}
 	start := time.Now()
 	if err := call(&answer); err != nil {
-		return wechat.Credential{}, m.redacted(err)
+		return wechat.Credential{}, err
 	}
 	life := time.Duration(answer.ExpiresIn) * time.Second
 	if answer.Token == "" || answer.ExpiresIn <= 0 || answer.ExpiresIn > int64(maxLife/time.Second) {
 		return wechat.Credential{}, fmt.Errorf("WeChat's answer holds no token with a life: expires_in is %d", answer.ExpiresIn)
 	}
 	return wechat.Credential{Value: answer.Token, Expires: start.Add(life)}, nil
-}
-
-// redacted keeps a refusal that repeats the secret from doing so.
-func (m *Manager) redacted(err error) error {
-	if e := (*wechat.Error)(nil); errors.As(err, &e) {
-		e.Msg = strings.ReplaceAll(e.Msg, m.Secret, "***")
-	}
-	return err
 }
 
 // wire is the client without a token of its own.
