@@ -12,6 +12,8 @@ import (
 
 // Credential answers with a token or a ticket: {"access_token":"…","expires_in":…,"expires_at":"…"}. Its zero value is
 // ready. The same answer serves all who ask within a second, as a token is asked for far more often than it changes.
+// One that its source still takes for live has a second left at least, whatever the clock here says: programs refuse a
+// token without a life.
 type Credential struct {
 	last atomic.Pointer[rendered]
 }
@@ -19,7 +21,7 @@ type Credential struct {
 // rendered is an answer as it was written last.
 type rendered struct {
 	value  string
-	left   int64 // seconds
+	left   int64 // seconds, by the clock here
 	body   []byte
 	length []string
 }
@@ -42,11 +44,15 @@ func render(field string, c wechat.Credential, left int64) *rendered {
 	if err != nil {
 		value = []byte(`""`)
 	}
+	expires, seconds := c.Expires, left
+	if left < 1 {
+		expires, seconds = time.Now().Add(time.Second), 1
+	}
 	b := append([]byte(`{"`+field+`":`), value...)
 	b = append(b, `,"expires_in":`...)
-	b = strconv.AppendInt(b, left, 10)
+	b = strconv.AppendInt(b, seconds, 10)
 	b = append(b, `,"expires_at":"`...)
-	b = c.Expires.UTC().AppendFormat(b, time.RFC3339)
+	b = expires.UTC().AppendFormat(b, time.RFC3339)
 	b = append(b, `"}`...)
 	return &rendered{c.Value, left, b, []string{strconv.Itoa(len(b))}}
 }
