@@ -30,6 +30,10 @@ import (
 
 // Store is a [store.Store] in Redis. Each method but Keys is one command and one round trip, for one key, so that it
 // works the same on a cluster. It is safe for concurrent use.
+//
+// What changes something is sent once, whatever the client's MaxRetries. After an answer that was lost, a second try
+// would undo what others have done since the first, or deny what the first did. An error thus leaves open whether the
+// change was made.
 type Store struct {
 	// Client is any go-redis client. It should have ContextTimeoutEnabled, or a server that hangs is waited for until
 	// the client's own ReadTimeout. Reads must go to masters: ReadOnly, RouteByLatency and RouteRandomly show old
@@ -76,7 +80,7 @@ func (s *Store) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 	if ttl > 0 {
 		args = append(args, "px", milliseconds(ttl))
 	}
-	if err := s.Client.Do(ctx, args...).Err(); err != nil {
+	if err := s.Client.Process(ctx, once{redis.NewCmd(ctx, args...)}); err != nil {
 		return fmt.Errorf("redisstore: set: %w", err)
 	}
 	return nil
@@ -103,8 +107,7 @@ end
 return 1`)
 )
 
-// Swap sends EXISTS, SET NX or a script. No command of it is sent twice, whatever the client's MaxRetries: after an
-// answer that was lost, the second try would deny what the first one did.
+// Swap sends EXISTS, SET NX or a script.
 func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
@@ -151,7 +154,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("redisstore: delete: %w", err)
 	}
 	defer cancel()
-	if err := s.Client.Del(ctx, s.Prefix+key).Err(); err != nil {
+	if err := s.Client.Process(ctx, once{redis.NewCmd(ctx, "del", s.Prefix+key)}); err != nil {
 		return fmt.Errorf("redisstore: delete: %w", err)
 	}
 	return nil

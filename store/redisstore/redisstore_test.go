@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
-	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -197,81 +195,6 @@ func TestLivesAreRoundedUpToMilliseconds(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, m.TTL("swap"))
 	}
-}
-
-// lossy is a connection that loses the answer to what was sent while armed, once the server has given it.
-type lossy struct {
-	net.Conn
-	armed *atomic.Bool
-	lose  atomic.Bool
-}
-
-func (l *lossy) Write(p []byte) (int, error) {
-	if l.armed.CompareAndSwap(true, false) {
-		l.lose.Store(true)
-	}
-	return l.Conn.Write(p)
-}
-
-func (l *lossy) Read(p []byte) (int, error) {
-	n, err := l.Conn.Read(p)
-	if err == nil && l.lose.Load() {
-		l.Close()
-		return 0, io.EOF
-	}
-	return n, err
-}
-
-func TestSwapWhoseAnswerIsLostIsAnErrorAndNotADenial(t *testing.T) {
-	m := mini(t)
-	var armed atomic.Bool
-	s := &redisstore.Store{Client: redis.NewClient(&redis.Options{
-		Addr:       m.Addr(),
-		MaxRetries: 3, // as by default: the client would ask again and be told that the key is there
-		Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			return &lossy{Conn: conn, armed: &armed}, err
-		},
-	})}
-	defer s.Client.Close()
-	steps := [][2][]byte{{nil, []byte("v")}, {[]byte("v"), []byte("w")}, {[]byte("w"), nil}}
-	for _, step := range steps { // the server learns the scripts
-		swapped, err := s.Swap(t.Context(), "k", step[0], step[1], time.Hour)
-		require.NoError(t, err)
-		require.True(t, swapped)
-	}
-	for _, step := range steps {
-		_, _, err := s.Get(t.Context(), "k") // a connection stands
-		require.NoError(t, err)
-		armed.Store(true)
-		_, err = s.Swap(t.Context(), "k", step[0], step[1], time.Hour)
-		require.False(t, armed.Load())
-		require.Error(t, err)
-		value, _, err := s.Get(t.Context(), "k")
-		require.NoError(t, err)
-		require.Equal(t, string(step[1]), string(value), "the server did it")
-	}
-}
-
-func TestReadWhoseAnswerIsLostIsAskedForAgain(t *testing.T) {
-	m := mini(t)
-	require.NoError(t, m.Set("k", "v"))
-	var armed atomic.Bool
-	s := open(t, "redis://"+m.Addr())
-	o := *s.Client.(*redis.Client).Options()
-	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		return &lossy{Conn: conn, armed: &armed}, err
-	}
-	s = &redisstore.Store{Client: redis.NewClient(&o)}
-	defer s.Client.Close()
-	require.NoError(t, s.Client.Ping(t.Context()).Err())
-	armed.Store(true)
-	value, ok, err := s.Get(t.Context(), "k")
-	require.NoError(t, err)
-	require.True(t, ok)
-	require.Equal(t, "v", string(value))
-	require.False(t, armed.Load())
 }
 
 func TestErrorsShowNoPassword(t *testing.T) {
