@@ -14,7 +14,7 @@ import (
 func miniRoutes() []route {
 	get := http.MethodGet
 	return []route{
-		{path: "/sns/jscode2session", on: apiHost, method: get, open: true, plain: true, serve: (*Server).miniSession},
+		{path: "/sns/jscode2session", on: apiHost, open: true, plain: true, serve: (*Server).miniSession},
 		{path: "/wxa/checksession", on: apiHost, method: get, kinds: []Kind{Mini}, serve: (*Server).miniCheck},
 		{path: "/wxa/resetusersessionkey", on: apiHost, method: get, kinds: []Kind{Mini}, serve: (*Server).miniReset},
 		{path: "/wxa/business/getuserphonenumber", on: apiHost, method: http.MethodPost, body: jsonBody, kinds: []Kind{Mini}, serve: (*Server).miniPhone},
@@ -57,7 +57,8 @@ func (s *Server) EndSession(appID, name string) {
 	}
 }
 
-// miniSession gives each login a session_key of its own; the one before ends.
+// miniSession gives each login a session_key of its own; the one before ends. It reads the query alone: to a form that
+// is posted it answers that the appid is missing.
 func (s *Server) miniSession(c *call) reply {
 	a, errcode := s.caller(c)
 	if errcode == 0 && c.query.Get("js_code") == "" {
@@ -67,7 +68,7 @@ func (s *Server) miniSession(c *call) reply {
 		errcode = 40002
 	}
 	if errcode != 0 {
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	}
 	if a.Kind != Mini {
 		return c.refuse(48001)
@@ -75,9 +76,9 @@ func (s *Server) miniSession(c *call) reply {
 	got, errcode := s.takeCode(c.query.Get("js_code"), "mini", func(of *app) bool { return of == a }, c.now)
 	switch {
 	case errcode != 0:
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	case got.person.Blocked:
-		return c.refuseOAuth(40226)
+		return c.refuse(40226)
 	}
 	openID := s.openID(got)
 	if s.people.sessions == nil {
@@ -106,7 +107,7 @@ func sessionKey() string {
 // miniCheck tells whether the caller has the person's session_key.
 func (s *Server) miniCheck(c *call) reply {
 	if _, errcode := s.proven(c); errcode != 0 {
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	}
 	return c.done(nil)
 }
@@ -115,7 +116,7 @@ func (s *Server) miniCheck(c *call) reply {
 func (s *Server) miniReset(c *call) reply {
 	got, errcode := s.proven(c)
 	if errcode != 0 {
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	}
 	got.key = sessionKey()
 	return c.done(fields{"openid": c.query.Get("openid"), "session_key": got.key})
@@ -151,7 +152,7 @@ func (s *Server) miniPhone(c *call) reply {
 		errcode = 40029
 	}
 	if errcode != 0 {
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	}
 	if openID := c.text("openid"); openID != "" && openID != s.openID(got) {
 		return c.refuse(40003)

@@ -52,6 +52,10 @@ func TestACodeOfWXLoginOpensASession(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, key, 16)
 
+		form := "appid=wx1&secret=s1&grant_type=authorization_code&js_code=" + wx.MiniCode("wx1", "li")
+		posted := send(t, wx.Client(), "POST", api+"/sns/jscode2session", "application/x-www-form-urlencoded", form)
+		require.Equal(t, 41002, posted.Code)
+
 		require.Equal(t, 40163, codeToSession(t, wx, code).Code)
 		require.Equal(t, 40029, codeToSession(t, wx, "made-up").Code)
 		require.Equal(t, 41008, codeToSession(t, wx, "").Code)

@@ -40,11 +40,11 @@ func (s *Server) webToken(c *call) reply {
 		errcode = 40002
 	}
 	if errcode != 0 {
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	}
 	got, errcode := s.takeCode(c.query.Get("code"), "web", func(of *app) bool { return of == a }, c.now)
 	if errcode != 0 {
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	}
 	g := &grant{code: *got, renew: mark("refresh", 110), ends: c.now.Add(refreshLife)}
 	if s.people.refresh == nil {
@@ -69,17 +69,17 @@ func (s *Server) webRefresh(c *call) reply {
 	g := s.people.refresh[q.Get("refresh_token")]
 	switch {
 	case q.Get("appid") == "":
-		return c.refuseOAuth(41002)
+		return c.refuse(41002)
 	case q.Get("refresh_token") == "":
-		return c.refuseOAuth(41003)
+		return c.refuse(41003)
 	case q.Get("grant_type") != "refresh_token":
-		return c.refuseOAuth(40002)
+		return c.refuse(40002)
 	case a == nil:
-		return c.refuseOAuth(40013)
+		return c.refuse(40013)
 	case g == nil || g.app != a:
-		return c.refuseOAuth(40030)
+		return c.refuse(40030)
 	case !c.now.Before(g.ends):
-		return c.refuseOAuth(42002)
+		return c.refuse(42002)
 	}
 	s.lengthen(g, c.now)
 	return c.ok(s.granted(g))
@@ -107,7 +107,7 @@ func (s *Server) webUser(c *call) reply {
 		code = 48001
 	}
 	if code != 0 {
-		return c.refuseOAuth(code)
+		return c.refuse(code)
 	}
 	body := fields{
 		"openid": s.openID(&g.code), "nickname": g.person.Nickname, "sex": 0, "language": "", "city": "", "province": "", "country": "",
@@ -124,7 +124,7 @@ func (s *Server) webUser(c *call) reply {
 
 func (s *Server) webAuth(c *call) reply {
 	if _, code := s.granter(c); code != 0 {
-		return c.refuseOAuth(code)
+		return c.refuse(code)
 	}
 	return c.done(nil)
 }
@@ -164,11 +164,14 @@ func (s *Server) caller(c *call) (a *app, code int) {
 	return a, 0
 }
 
-// workWhoIs tells a corp's application who came back with a code.
+// workWhoIs tells a corp's application who came back with a code. WeCom has one errcode for codes that are of no use.
 func (s *Server) workWhoIs(c *call) reply {
 	got, errcode := s.takeCode(c.query.Get("code"), "work", func(of *app) bool { return of.corp == c.app.corp }, c.now)
+	if errcode == 40163 || errcode == 42003 {
+		errcode = 40029
+	}
 	if errcode != 0 {
-		return c.refuseOAuth(errcode)
+		return c.refuse(errcode)
 	}
 	if got.person.Visitor {
 		return c.done(fields{"openid": s.OpenID(c.app.ID, got.person.Name)})
@@ -197,35 +200,6 @@ func (s *Server) workDetail(c *call) reply {
 		"userid": d.person.UserID, "gender": "1", "avatar": d.person.HeadImgURL, "qr_code": "", "mobile": d.person.Phone,
 		"email": d.person.Name + "@example.com", "biz_mail": "", "address": "",
 	})
-}
-
-// refuseOAuth is refuse, with the words of these calls.
-func (c *call) refuseOAuth(code int) reply {
-	switch code {
-	case 40029:
-		return c.refuseAs(code, "invalid code,")
-	case 40030:
-		return c.refuseAs(code, "invalid refresh_token,")
-	case 40163:
-		return c.refuseAs(code, "code been used,")
-	case 40226:
-		return c.refuseAs(code, "code blocked,")
-	case 41003:
-		return c.refuseAs(code, "refresh_token missing,")
-	case 41008:
-		return c.refuseAs(code, "missing code,")
-	case 42002:
-		return c.refuseAs(code, "refresh_token expired,")
-	case 42003:
-		return c.refuseAs(code, "oauth_code expired,")
-	case 87007:
-		return c.refuseAs(code, "session_key is not existd or expired")
-	case 87008:
-		return c.refuseAs(code, "invalid sig_method")
-	case 87009:
-		return c.refuseAs(code, "invalid signature")
-	}
-	return c.refuse(code)
 }
 
 // bare is a host without its port.

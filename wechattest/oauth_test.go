@@ -233,8 +233,11 @@ func TestAWeComMemberHasAUserID(t *testing.T) {
 		}
 		code := loginCode(t, wx, inside, "ww1", "snsapi_base")
 		require.Equal(t, "li.lei", whoIs(code).UserID)
-		require.Equal(t, 40163, whoIs(code).Code)
+		require.Equal(t, 40029, whoIs(code).Code, "used")
 		require.Equal(t, 40029, whoIs("made-up").Code)
+		late := loginCode(t, wx, inside, "ww1", "snsapi_base")
+		pass(5 * time.Minute)
+		require.Equal(t, 40029, whoIs(late).Code)
 
 		sso := "https://login.work.weixin.qq.com/wwlogin/sso/login?login_type=CorpApp&appid=ww1&agentid=7&redirect_uri=" + url.QueryEscape(backTo) + "&state=s1"
 		_, to, _ := look(t, wx, sso)

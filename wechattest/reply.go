@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -53,6 +54,9 @@ func (c *call) refuse(code int) reply {
 // refuseAs answers an errcode with wording of one's own, to which WeChat adds something fresh every time: nobody can
 // compare an errmsg for equality.
 func (c *call) refuseAs(code int, text string) reply {
+	if c.on == workHost {
+		text = strings.TrimSuffix(text, ",") // the trail begins with one
+	}
 	return c.ok(fields{"errcode": code, "errmsg": text + c.trail(code)})
 }
 
@@ -114,99 +118,4 @@ func notListed(ip string) string {
 		}
 	}
 	return "invalid ip " + ip + " ipv6 " + six + ", not in whitelist"
-}
-
-// wording is WeChat's text for an errcode. Clients must go by the number.
-func wording(code int) string {
-	switch code {
-	case -1:
-		return "system error"
-	case 40001:
-		return "invalid credential, access_token is invalid or not latest"
-	case 40002:
-		return "invalid grant_type"
-	case 40003:
-		return "invalid openid"
-	case 40004:
-		return "invalid media type"
-	case 40007:
-		return "invalid media_id"
-	case 40008:
-		return "invalid message type"
-	case 40013:
-		return "invalid appid"
-	case 40014:
-		return "invalid access_token"
-	case 40016:
-		return "invalid button size"
-	case 40037:
-		return "invalid template_id"
-	case 40056:
-		return "invalid agentid"
-	case 40066:
-		return "invalid url"
-	case 40097:
-		return "invalid args"
-	case 40125:
-		return "invalid appsecret,"
-	case 40169:
-		return "invalid length for scene, or the data is not json string"
-	case 40243:
-		return "appsecret is frozen"
-	case 41001:
-		return "access_token missing"
-	case 41002:
-		return "appid missing"
-	case 41004:
-		return "appsecret missing"
-	case 41005:
-		return "media data missing"
-	case 41009:
-		return "missing openid"
-	case 41030:
-		return "invalid page"
-	case 42001:
-		return "access_token expired"
-	case 43001:
-		return "require GET method"
-	case 43002:
-		return "require POST method"
-	case 44002:
-		return "empty post data"
-	case 44004:
-		return "empty content"
-	case 45001:
-		return "media size out of limit"
-	case 45002:
-		return "content size out of limit"
-	case 45008:
-		return "article size out of limit"
-	case 45009:
-		return "reach max api daily quota limit"
-	case 45011:
-		return "api minute-quota reach limit  mustslower  retry next minute"
-	case 46003:
-		return "menu no exist"
-	case 47001:
-		return "data format error"
-	case 48001:
-		return "api unauthorized"
-	case 48002:
-		return "api forbidden"
-	case 48006:
-		return "forbid to clear quota because of reaching the limit"
-	case 50003:
-		return "app disabled"
-	case 60020:
-		return "not allow to access from your ip"
-	case 61024:
-		return "must use api(api_component_token) to get token for component acct"
-	case 76021:
-		return "cgi_path not found, please check"
-	case 76022:
-		return "could not use this cgi_path, no permission"
-	case 81013:
-		return "user & party & tag all invalid"
-	}
-	return "error"
 }

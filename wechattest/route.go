@@ -46,7 +46,7 @@ const (
 type route struct {
 	path   string
 	on     host
-	method string // GET or POST
+	method string // GET or POST; empty: either
 	body   bodyKind
 	open   bool   // needs no access_token; counts its quota by itself
 	free   bool   // needs an access_token, but works when the quota is spent
