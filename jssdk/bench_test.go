@@ -1,7 +1,6 @@
 package jssdk_test
 
 import (
-	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"strconv"
@@ -75,6 +74,9 @@ func BenchmarkConfig(b *testing.B) {
 	b.Run("least", func(b *testing.B) { bench.Ratio(b, 1, times(least), config) })
 }
 
+// A ticket that another process keeps signs as well.
+var _ jssdk.Source = (*ticket.Remote)(nil)
+
 // kept is a signer whose ticket is kept as an application's would be.
 func kept(t testing.TB) *jssdk.Signer {
 	wx := new(wechattest.Server)
@@ -82,16 +84,10 @@ func kept(t testing.TB) *jssdk.Signer {
 	way := &wechat.Client{HTTP: wx.Client()}
 	tokens := &token.Manager{AppID: "wx0123456789abcdef", Secret: "secret", Client: way}
 	s := official()
-	s.Tickets = byName{&ticket.Manager{AppID: s.AppID, Tokens: tokens, Client: way}}
+	s.Tickets = &ticket.Manager{AppID: s.AppID, Tokens: tokens, Client: way}
 	_, err := s.Config(t.Context(), page) // has WeChat make the ticket
 	require.NoError(t, err)
 	return s
-}
-
-type byName struct{ *ticket.Manager }
-
-func (b byName) Ticket(ctx context.Context, typ string) (wechat.Credential, error) {
-	return b.Manager.Ticket(ctx, ticket.Type(typ))
 }
 
 func TestASignatureMakesAtMostTwoAllocations(t *testing.T) {

@@ -6,7 +6,27 @@ import (
 	"fmt"
 
 	"github.com/wetoken/wetoken/jssdk"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/ticket"
+	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
+	"github.com/wetoken/wetoken/wechattest"
 )
+
+// With a manager of tickets a signer has all it needs.
+func Example() {
+	wx := new(wechattest.Server) // in place of WeChat
+	wx.AddApp("wx0123456789abcdef", "secret")
+	way, s := &wechat.Client{HTTP: wx.Client()}, new(store.Memory)
+
+	tokens := &token.Manager{AppID: "wx0123456789abcdef", Secret: "secret", Store: s, Client: way}
+	tickets := &ticket.Manager{AppID: "wx0123456789abcdef", Tokens: tokens, Store: s, Client: way}
+	signer := &jssdk.Signer{AppID: "wx0123456789abcdef", Tickets: tickets, Hosts: []string{"shop.example.com"}}
+
+	config, err := signer.Config(context.Background(), "https://shop.example.com/goods/socks")
+	fmt.Println(config.AppID, len(config.Signature), err)
+	// Output: wx0123456789abcdef 40 <nil>
+}
 
 func ExampleSigner() {
 	signer := &jssdk.Signer{AppID: "wx0123456789abcdef", Tickets: all, Hosts: []string{"shop.example.com"}}

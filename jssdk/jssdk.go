@@ -1,5 +1,6 @@
 // Package jssdk signs what pages pass to WeChat's scripts: wx.config, WeCom's wx.agentConfig, and cards.
 //
+//	tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s} // or a *ticket.Remote
 //	signer := &jssdk.Signer{AppID: id, Tickets: tickets, Hosts: []string{"shop.example.com"}}
 //	wetoken.Bind(public, "/wx", &jssdk.Handler{Signer: signer})
 //
@@ -26,7 +27,8 @@ import (
 // ErrPage is the refusal to sign for a page: its address is not a whole one, or its host is not among Signer.Hosts.
 var ErrPage = errors.New("this page may not be signed")
 
-// Source hands out tickets by WeChat's name of their kind: jsapi, wx_card or agent_config.
+// Source hands out tickets by WeChat's name of their kind: jsapi, wx_card or agent_config. A *ticket.Manager and a
+// *ticket.Remote are Sources.
 type Source interface {
 	Ticket(ctx context.Context, typ string) (wechat.Credential, error)
 }

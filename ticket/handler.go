@@ -43,13 +43,13 @@ func (h *Handler) Routes() map[string]http.Handler {
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
-	c, err := h.Source.Ticket(r.Context(), Type(r.PathValue("type")))
+	c, err := h.Source.Ticket(r.Context(), r.PathValue("type"))
 	h.reply(w, c, err)
 }
 
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 	if refused, ok := answer.Refused(w, r); ok {
-		c, err := h.Source.Renew(r.Context(), Type(r.PathValue("type")), refused)
+		c, err := h.Source.Renew(r.Context(), r.PathValue("type"), refused)
 		h.reply(w, c, err)
 	}
 }

@@ -46,7 +46,7 @@ func (r *Remote) kept(typ Type) (*renew.Copy, error) {
 		return nil, fmt.Errorf("ticket: %.20q: %w", typ, ErrType)
 	}
 	return r.copies.get(typ, func() *renew.Copy {
-		to := strings.TrimSuffix(r.URL, "/") + "/" + url.PathEscape(string(typ))
+		to := strings.TrimSuffix(r.URL, "/") + "/" + url.PathEscape(typ)
 		remote := &renew.Remote{URL: to, Key: r.Key, Field: "ticket", HTTP: r.HTTP, Report: r.Report}
 		return remote.Copy()
 	}), nil

@@ -21,8 +21,9 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Type is WeChat's name of a kind of ticket.
-type Type string
+// Type is WeChat's name of a kind of ticket. It is a plain string, so that a [Manager] and a [Remote] are what package
+// jssdk signs with.
+type Type = string
 
 // The tickets there are.
 const (
@@ -47,7 +48,7 @@ type Manager struct {
 	AgentID int                          // the WeCom application, where agent_config tickets are wanted
 	Store   store.Store                  // shared by all processes that use the app; default one of this Manager alone
 	Client  *wechat.Client               // the way to WeChat: its BaseURL and HTTP; default WeChat's own
-	Report  func(context.Context, error) // told of failures behind a read that was served all the same; default slog.Default
+	Report  func(context.Context, error) // told of each failure to get or renew a ticket, of one that goes on once a minute; default slog.Default
 
 	copies copies
 }
@@ -105,9 +106,9 @@ func (m *Manager) path(typ Type) (string, error) {
 // key names the ticket in the store. Only agent_config differs between the applications of a corp.
 func (m *Manager) key(typ Type) string {
 	if typ == AgentConfig {
-		return "ticket/" + m.AppID + "/" + strconv.Itoa(m.AgentID) + "/" + string(typ)
+		return "ticket/" + m.AppID + "/" + strconv.Itoa(m.AgentID) + "/" + typ
 	}
-	return "ticket/" + m.AppID + "/" + string(typ)
+	return "ticket/" + m.AppID + "/" + typ
 }
 
 // maxLife is what no ticket of WeChat's lives longer than; an answer beyond it is garbage.
@@ -130,7 +131,7 @@ func (m *Manager) fetch(ctx context.Context, typ Type, path string) (wechat.Cred
 	}
 	var query url.Values
 	if !m.Work || typ == AgentConfig {
-		query = url.Values{"type": {string(typ)}}
+		query = url.Values{"type": {typ}}
 	}
 	var answer struct {
 		Ticket    string `json:"ticket"`

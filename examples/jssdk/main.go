@@ -10,7 +10,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"flag"
 	"fmt"
@@ -61,7 +60,7 @@ func main() {
 		s := new(store.Memory)
 		tokens := &token.Manager{AppID: id, Secret: secret, Store: s, Client: way}
 		tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s, Client: way}
-		signer := &jssdk.Signer{AppID: id, Tickets: source{tickets}, Hosts: []string{at.Host}}
+		signer := &jssdk.Signer{AppID: id, Tickets: tickets, Hosts: []string{at.Host}}
 		wetoken.Bind(mux, "/wx", &jssdk.Handler{Signer: signer})
 		*public = "/wx"
 	}
@@ -74,13 +73,6 @@ func main() {
 	fmt.Println(strings.TrimSuffix(*own, "/") + "/goods/socks?from=example")
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.Serve(l))
-}
-
-// source hands the signer tickets by name.
-type source struct{ *ticket.Manager }
-
-func (s source) Ticket(ctx context.Context, typ string) (wechat.Credential, error) {
-	return s.Manager.Ticket(ctx, ticket.Type(typ))
 }
 
 // play makes a WeChat of this process, whose script stands on an address of its own.
