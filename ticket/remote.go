@@ -2,6 +2,7 @@ package ticket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -44,6 +45,9 @@ func (r *Remote) Renew(ctx context.Context, typ Type, refused string) (wechat.Cr
 func (r *Remote) kept(typ Type) (*renew.Copy, error) {
 	if typ != JSAPI && typ != WxCard && typ != AgentConfig {
 		return nil, fmt.Errorf("ticket: %.20q: %w", typ, ErrType)
+	}
+	if r.URL == "" {
+		return nil, errors.New("ticket: Remote.URL must be set")
 	}
 	return r.copies.get(typ, func() *renew.Copy {
 		to := strings.TrimSuffix(r.URL, "/") + "/" + url.PathEscape(typ)

@@ -217,3 +217,8 @@ func Example() {
 	fmt.Println(t.Value != "", err)
 	// Output: true <nil>
 }
+
+func TestARemoteWithoutAURLSaysSo(t *testing.T) {
+	_, err := new(ticket.Remote).Ticket(t.Context(), ticket.JSAPI)
+	require.EqualError(t, err, "ticket: Remote.URL must be set")
+}

@@ -218,3 +218,11 @@ func TestManagerNeedsItsFields(t *testing.T) {
 	require.ErrorContains(t, err, "AppID and Secret must be set")
 	require.False(t, errors.Is(err, token.ErrStillRefused))
 }
+
+func TestARemoteWithoutAURLSaysSo(t *testing.T) {
+	r := &token.Remote{Key: key, Report: quiet}
+	_, err := r.Token(t.Context())
+	require.EqualError(t, err, "token: Remote.URL must be set")
+	_, err = r.Renew(t.Context(), "refused")
+	require.EqualError(t, err, "token: Remote.URL must be set")
+}

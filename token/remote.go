@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -26,8 +27,13 @@ type Remote struct {
 
 var _ wechat.TokenSource = (*Remote)(nil)
 
+var errNoURL = errors.New("token: Remote.URL must be set")
+
 // Token returns a token that WeChat takes now. A refusal by WeChat comes through as the *wechat.Error it is.
 func (r *Remote) Token(ctx context.Context) (wechat.Credential, error) {
+	if r.URL == "" {
+		return wechat.Credential{}, errNoURL
+	}
 	c, err := r.kept().Get(ctx)
 	if err != nil {
 		return c, fmt.Errorf("token: %w", err)
@@ -37,6 +43,9 @@ func (r *Remote) Token(ctx context.Context) (wechat.Credential, error) {
 
 // Renew passes refused on to the server and returns the token it answers, which is another one.
 func (r *Remote) Renew(ctx context.Context, refused string) (wechat.Credential, error) {
+	if r.URL == "" {
+		return wechat.Credential{}, errNoURL
+	}
 	c, err := r.kept().Renew(ctx, refused)
 	if err != nil {
 		return c, fmt.Errorf("token: %w", err)
