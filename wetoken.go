@@ -34,6 +34,9 @@ func Handler(parts ...Part) http.Handler {
 
 // Bind mounts the parts below prefix, such as "/wx": a token.Handler then answers GET /wx/token. Other routers mount
 // the [Handler] itself below http.StripPrefix; the examples folder has the line for chi, gin and echo.
+//
+// It takes the pattern prefix+"/", and panics, as http.ServeMux does, on a mux that has it already: all parts of one
+// prefix go into one Bind, and prefix "/" is for a mux without a "/" of its own.
 func Bind(mux Mux, prefix string, parts ...Part) {
 	prefix = "/" + strings.Trim(prefix, "/")
 	if prefix == "/" {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/oauth"
 )
 
 // part is a Part that answers each of its patterns with the path that reached it.
@@ -58,6 +59,30 @@ func TestBindLeavesOtherPathsToTheApplication(t *testing.T) {
 	for _, path := range []string{"/", "/token", "/wxtoken"} {
 		_, body := ask(mux, "GET", path)
 		require.Equal(t, "own", body, path)
+	}
+}
+
+func TestBindPanicsWhereItsPatternIsTaken(t *testing.T) {
+	for _, prefix := range []string{"/", "/wx"} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
+		bind := func() { wetoken.Bind(mux, prefix, part{"GET /token"}) }
+		if prefix != "/" {
+			require.NotPanics(t, bind)
+		}
+		require.Panics(t, bind, prefix)
+	}
+}
+
+func TestVerifyFilesStandBesideAnApplicationsOwnRoot(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "own") })
+	for pattern, h := range (oauth.VerifyFiles{"MP_verify_abc.txt": "abc"}).Routes() {
+		mux.Handle(pattern, h)
+	}
+	for path, want := range map[string]string{"/MP_verify_abc.txt": "abc", "/": "own", "/other.txt": "own"} {
+		_, body := ask(mux, "GET", path)
+		require.Equal(t, want, body, path)
 	}
 }
 

@@ -7,8 +7,14 @@ import (
 )
 
 // VerifyFiles are the files by which WeChat sees that a domain is yours (域名校验文件), name to content, such as
-// MP_verify_abc.txt and WW_verify_abc.txt. WeChat asks for them at the root of the host, so that is where the part is to
-// be mounted: wetoken.Bind(mux, "/", files). A name other than letters, digits, _ and - before .txt is left out.
+// MP_verify_abc.txt and WW_verify_abc.txt. WeChat asks for them at the root of the host, where most applications have a
+// handler of their own already; beside it each file takes its own path:
+//
+//	for pattern, h := range files.Routes() {
+//		mux.Handle(pattern, h)
+//	}
+//
+// A name other than letters, digits, _ and - before .txt is left out.
 type VerifyFiles map[string]string
 
 var verifyName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,100}\.txt$`)
