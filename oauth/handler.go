@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/wetoken/wetoken/internal/answer"
@@ -25,8 +26,9 @@ var (
 //	POST /login/redeem {"login_code":"…"}        the User, once
 //	POST /phone        {"code":"…","openid":"…"} the Phone, where Source is a Mini; openid may be left out
 //
-// An error is {"errcode":…,"errmsg":"…"}: 404 for a login_code that is no good, 502 with WeChat's errcode where WeChat
-// refused, 503 where it could not be reached.
+// An error is {"errcode":…,"errmsg":"…"}: 400 for a body that is not as above, 404 for a login_code that is no good, 502
+// with WeChat's errcode where WeChat refused, 503 where it could not be reached. Where WeChat refuses the code of a phone
+// number or its user, that is 400 too, with WeChat's errcode.
 type Handler struct {
 	Source Source
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
@@ -76,12 +78,25 @@ func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
 	var refusal *wechat.Error
 	switch {
 	case errors.As(err, &refusal) && aboutCode(refusal.Code):
-		answer.Error(w, http.StatusBadRequest, int(refusal.Code), err.Error())
+		answer.Error(w, http.StatusBadRequest, int(refusal.Code), ofButton(err, refusal))
 	case err != nil:
 		answer.Failure(w, err)
 	default:
 		reply(w, p)
 	}
+}
+
+// ofButton tells of a code that is no good what helps: another login, which the error advises, brings no phone number.
+func ofButton(err error, refusal *wechat.Error) string {
+	switch refusal.Code {
+	case wechat.ErrInvalidCode, wechat.ErrCodeUsed, wechat.ErrCodeExpired:
+		text := fmt.Sprintf("oauth: phone number: %d %s: the user must press the getPhoneNumber button again", refusal.Code, refusal.Msg)
+		if refusal.RID != "" {
+			text += " (rid " + refusal.RID + ")"
+		}
+		return text
+	}
+	return err.Error()
 }
 
 func reply(w http.ResponseWriter, v any) {

@@ -211,6 +211,8 @@ func TestTheMiniProgramsServerAsksForAPhoneNumber(t *testing.T) {
 	w = post(private, "/phone", `{"code":"made-up"}`)
 	require.Equal(t, 400, w.Code)
 	require.Contains(t, w.Body.String(), `{"errcode":40029,`)
+	require.Contains(t, w.Body.String(), "press the getPhoneNumber button again")
+	require.NotContains(t, w.Body.String(), "login again")
 	w = post(private, "/phone", `{"code":"`+wx.PhoneCode(appID, "ming")+`","openid":"oSomebodyElse"}`)
 	require.Equal(t, 400, w.Code)
 	for _, body := range []string{"", "{}", `{"code":"c","openid":"` + strings.Repeat("o", 200) + `"}`} {
