@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -142,12 +143,13 @@ func (l *Login) deliver(w http.ResponseWriter, r *http.Request, s state, u User)
 		done.RequestURI = done.URL.RequestURI()
 		l.Done(w, done, u)
 	case l.Backend != "":
-		if err := l.tell(r.Context(), s, u); err != nil {
+		code := rand.Text() // which nobody has but Backend and this browser
+		if err := l.tell(r.Context(), s, code, u); err != nil {
 			again.notice = noticeBackend
 			fail(w, r, again, err)
 			return
 		}
-		http.Redirect(w, r, withQuery(s.To, "nonce", s.Nonce), http.StatusFound)
+		http.Redirect(w, r, withQuery(s.To, "login_code", code, "nonce", s.Nonce), http.StatusFound)
 	default:
 		u.Nonce = s.Nonce
 		code, err := issue(r.Context(), l.store(), l.AppID, u)

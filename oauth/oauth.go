@@ -41,8 +41,10 @@ const (
 // browser goes to where it was to return, with a login_code for [Login.Redeem].
 //
 // For pages inside WeChat nothing ties the end of a login to the browser that began it, as WeChat's web view may lose
-// cookies in between. A site that must know passes /login a nonce of its own, which comes back with the login. Website
-// logins and WeCom's QR code need no such care: they demand a cookie of ours.
+// cookies in between; website logins and WeCom's QR code demand a cookie of ours. An address with a login_code can be
+// handed to another browser in any case. A site that must know puts a random nonce into a cookie of its own, passes it to
+// /login, and compares the two when the login comes back: one that began elsewhere is refused. The nonce is known to
+// whoever made the link to /login, so it says nothing of who has logged in: that is for the login_code alone.
 //
 // See https://developers.weixin.qq.com/doc/service/guide/h5/auth.html (网页授权),
 // https://developers.weixin.qq.com/doc/oplatform/Website_App/WeChat_Login/Wechat_Login.html (网站应用微信登录) and
@@ -63,8 +65,12 @@ type Login struct {
 
 	// Backend is POSTed each finished login, before the browser returns:
 	//
-	//	{"appid":"…","to":"…","nonce":"…","user":{"openid":"…"}}
+	//	{"appid":"…","to":"…","nonce":"…","login_code":"…","user":{"openid":"…"}}
 	//	Wetoken-Signature: t=1700000000,v1=hex(HMAC-SHA256(SignKey, t "." body))
+	//
+	// The browser then returns with the same login_code, a random text of this login alone, which it and Backend have and
+	// nobody else. The site must let in the browser that shows it, once and within minutes, as User; nothing else on the
+	// address tells whose browser it is.
 	//
 	// It answers 2xx within 5 seconds. SignKey must be set; with a PreviousSignKey, while it is being changed, there is a
 	// second v1. HTTP is the way there; redirects are not followed.

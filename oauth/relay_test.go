@@ -59,16 +59,19 @@ func TestABackendIsToldBeforeTheBrowserReturns(t *testing.T) {
 	defer web.Close()
 	s := newStage(allowing, func(s *stage) { s.login.Backend, s.login.SignKey = web.URL+"/hook", "sign-key" })
 	p := s.browser(t).open(loginURL(shop+"?a=b", "scope", "snsapi_userinfo", "nonce", "n1"))
-	require.Equal(t, "https://shop.example.com/?a=b&nonce=n1", p.url.String())
+	code := p.url.Query().Get("login_code")
+	require.Equal(t, "https://shop.example.com/?a=b&login_code="+code+"&nonce=n1", p.url.String())
 
 	var told struct {
 		AppID, To, Nonce string
+		LoginCode        string `json:"login_code"`
 		User             oauth.User
 	}
 	require.NoError(t, json.Unmarshal([]byte(site.body), &told))
 	require.Equal(t, appID, told.AppID)
 	require.Equal(t, shop+"?a=b", told.To)
 	require.Equal(t, "n1", told.Nonce)
+	require.Equal(t, code, told.LoginCode)
 	require.Equal(t, "小明", told.User.Nickname)
 
 	m := regexp.MustCompile(`^t=(\d+),v1=([0-9a-f]{64})$`).FindStringSubmatch(site.signature)
@@ -79,6 +82,28 @@ func TestABackendIsToldBeforeTheBrowserReturns(t *testing.T) {
 	mac := hmac.New(sha256.New, []byte("sign-key"))
 	io.WriteString(mac, m[1]+"."+site.body)
 	require.Equal(t, hex.EncodeToString(mac.Sum(nil)), m[2])
+}
+
+func TestWhoeverMadeALinkToLoginDoesNotKnowWhereItEnds(t *testing.T) {
+	site := &backend{status: 204}
+	web := httptest.NewServer(site)
+	defer web.Close()
+	for name, kind := range map[string]func(*stage){"official": func(*stage) {}, "website": website, "WeCom": wecom} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(allowing, kind, func(s *stage) { s.login.Backend, s.login.SignKey = web.URL, "sign-key" })
+			link := loginURL(shop+"?login_code=made-up", "nonce", "attackers")
+			seen := map[string]bool{}
+			for range 2 {
+				p := s.browser(t).open(link)
+				require.Len(t, p.url.Query()["login_code"], 1)
+				code := p.url.Query().Get("login_code")
+				require.GreaterOrEqual(t, len(code), 26)
+				require.Contains(t, site.body, `"login_code":"`+code+`"`)
+				require.False(t, seen[code], "each login has a code of its own")
+				seen[code] = true
+			}
+		})
+	}
 }
 
 func TestABackendThatDoesNotTakeTheLoginIsNamed(t *testing.T) {
