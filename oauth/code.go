@@ -18,7 +18,8 @@ const codeLife = 5 * time.Minute
 var ErrLoginCode = errors.New("login_code is unknown, expired or redeemed already")
 
 // Redeem returns the user behind a login_code, once. Only the holder of a code learns who it is, so a code must go to
-// the site's own server and no further.
+// the site's own server and no further. In WeCom a User without a UserID is no member of the company: anybody with WeChat
+// can log in, and has an openid.
 func (l *Login) Redeem(ctx context.Context, loginCode string) (User, error) {
 	return redeem(ctx, l.store(), l.AppID, loginCode)
 }

@@ -131,6 +131,9 @@ func (l *Login) deliver(w http.ResponseWriter, r *http.Request, s state, u User)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	switch {
+	case s.Stay && !l.admits(u):
+		again.notice = noticeMember
+		show(w, r, again)
 	case s.Stay:
 		if err := l.stay(w, r, u); err != nil {
 			fail(w, r, again, err)

@@ -60,7 +60,8 @@ type Login struct {
 	Scope string // what /login asks for unless told otherwise; default snsapi_base
 
 	// Done answers the browser of a finished login. The query of its request holds to and nonce as /login got them;
-	// to may be empty here.
+	// to may be empty here. In WeCom a User without a UserID is no member of the company, but anybody with WeChat; the
+	// same goes for Backend and Redeem.
 	Done func(w http.ResponseWriter, r *http.Request, u User)
 
 	// Backend is POSTed each finished login, before the browser returns:

@@ -60,6 +60,9 @@ var (
 	noticeBackend = notice{502,
 		[2]string{"网站没有响应", "The site does not answer"},
 		[2]string{"微信登录成功，但网站未能接收，请稍后重试。", "WeChat has logged you in, but the site did not take it. Please try again later."}}
+	noticeMember = notice{403,
+		[2]string{"仅限企业成员", "Members only"},
+		[2]string{"此页面只对本企业的成员开放，请使用成员身份登录。", "This page is for members of the company. Please log in as one."}}
 	noticeLogin = notice{401,
 		[2]string{"请先登录", "Please log in"},
 		[2]string{"登录后才能进行此操作，请从网站页面重新进入。", "This needs a login. Please start from one of the site's pages."}}

@@ -16,14 +16,15 @@ import (
 // Require lets visitors of next through once they are logged in with scope snsapi_base (website: by QR code), and keeps
 // them so for Session by a cookie. The user is in the request's context, see [FromContext]. The pages must be on the host
 // of URL, below which the routes of Login are mounted too. Requests other than for a page, such as a POST or a script's,
-// are answered 401 where the visitor is not logged in.
+// are answered 401 where the visitor is not logged in. In WeCom only members get through: anybody else who comes back
+// from there, with an openid alone, is answered 403.
 func (l *Login) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u, ok, err := l.visitor(r)
 		switch {
 		case err != nil:
 			fail(w, r, page{}, err)
-		case ok:
+		case ok && l.admits(u):
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, u)))
 		case !opensPage(r):
 			show(w, r, page{notice: noticeLogin})
@@ -32,6 +33,10 @@ func (l *Login) Require(next http.Handler) http.Handler {
 		}
 	})
 }
+
+// admits tells whether Require lets a user through: in WeCom anybody with WeChat can log in, and only members have a
+// UserID.
+func (l *Login) admits(u User) bool { return l.kind() != Work || u.UserID != "" }
 
 type userKey struct{}
 

@@ -2,7 +2,9 @@ package oauth_test
 
 import (
 	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,6 +64,39 @@ func TestAVisitorOfWeComHasAnOpenID(t *testing.T) {
 	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
 	require.Equal(t, oauth.User{OpenID: s.wx.OpenID(corpID, "guest")}, u)
+}
+
+func TestRequireLetsMembersOfWeComAloneThrough(t *testing.T) {
+	s := newStage(wecom)
+	app := s.app()
+	member := browse(t, s.wx, app, "User-Agent", inWeCom)
+	require.Contains(t, member.open(my+"/salaries").body, "hello")
+
+	s.wx.AddPerson(wechattest.Person{Name: "guest", Visitor: true})
+	s.wx.Browse("guest", wechattest.Allow)
+	for accept, says := range map[string]string{"": "仅限企业成员", "en": "Members only"} {
+		guest := browse(t, s.wx, app, "User-Agent", inWeCom, "Accept-Language", accept)
+		jar := &recorder{CookieJar: guest.hc.Jar}
+		guest.hc.Jar = jar
+		p := refused(t, guest, my+"/salaries", 403, says)
+		require.NotContains(t, p.body, "hello")
+		for _, c := range jar.set {
+			require.Contains(t, c.Name, "wetoken-login-", "no session has begun")
+		}
+	}
+}
+
+func TestASessionOfAVisitorOfWeComIsNone(t *testing.T) {
+	s := newStage(wecom)
+	b := browse(t, s.wx, s.app(), "User-Agent", inWeCom)
+	b.open(my + "/")
+	for key, err := range s.login.Store.Keys(t.Context(), "oauth/") { // as an older release let everybody in
+		require.NoError(t, err)
+		if strings.Contains(key, "/session/") {
+			require.NoError(t, s.login.Store.Set(t.Context(), key, []byte(`{"openid":"o1"}`), time.Hour))
+		}
+	}
+	require.Contains(t, b.stop("https://open.weixin.qq.com/", my+"/"), "/connect/oauth2/authorize")
 }
 
 func TestWeComHasScopesOfItsOwn(t *testing.T) {
