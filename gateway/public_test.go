@@ -109,13 +109,13 @@ func TestALoginEndsOnTheSiteWithACodeForItsServer(t *testing.T) {
 		user   func(*wechattest.Server) oauth.User
 	}{
 		"shop": {wechattest.App{ID: shopID, Secret: secret}, "&scope=snsapi_userinfo", func(wx *wechattest.Server) oauth.User {
-			return oauth.User{OpenID: wx.OpenID(shopID, "ming"), Nickname: `小明 <"&'> 👋`, Nonce: "n-1"}
+			return oauth.User{OpenID: wx.OpenID(shopID, "ming"), Nickname: `小明 <"&'> 👋`, To: "http://shop.example.com", Nonce: "n-1"}
 		}},
 		"web": {wechattest.App{ID: "wxcccccccccccccccc", Secret: secret, Kind: wechattest.Website}, "", func(wx *wechattest.Server) oauth.User {
-			return oauth.User{OpenID: wx.OpenID("wxcccccccccccccccc", "ming"), Nickname: `小明 <"&'> 👋`, Nonce: "n-1"}
+			return oauth.User{OpenID: wx.OpenID("wxcccccccccccccccc", "ming"), Nickname: `小明 <"&'> 👋`, To: "http://shop.example.com", Nonce: "n-1"}
 		}},
 		"corp": {wechattest.App{ID: corpID, Secret: secret, Kind: wechattest.Work, AgentID: 7}, "", func(wx *wechattest.Server) oauth.User {
-			return oauth.User{UserID: "zhangming", Nonce: "n-1"}
+			return oauth.User{UserID: "zhangming", To: "http://shop.example.com", Nonce: "n-1"}
 		}},
 	} {
 		t.Run(app, func(t *testing.T) {

@@ -18,27 +18,28 @@ const codeLife = 5 * time.Minute
 var ErrLoginCode = errors.New("login_code is unknown, expired or redeemed already")
 
 // Redeem returns the user behind a login_code, once. Only the holder of a code learns who it is, so a code must go to
-// the site's own server and no further. In WeCom a User without a UserID is no member of the company: anybody with WeChat
+// the site's own server and no further. Where several sites log in with the app, each must compare To with its own
+// address, or else who runs another one can use the codes of its visitors here. In WeCom a User without a UserID is no member of the company: anybody with WeChat
 // can log in, and has an openid.
 func (l *Login) Redeem(ctx context.Context, loginCode string) (User, error) {
-	return redeem(ctx, l.store(), l.AppID, loginCode)
+	return redeem(ctx, l.store(), l.app(), loginCode)
 }
 
 // issue makes a login_code for a user. The store sees only its hash.
-func issue(ctx context.Context, s store.Store, appID string, u User) (loginCode string, err error) {
+func issue(ctx context.Context, s store.Store, app string, u User) (loginCode string, err error) {
 	b, err := json.Marshal(u)
 	if err != nil {
 		return "", fmt.Errorf("oauth: keep login: %w", err)
 	}
 	loginCode = rand.Text()
-	if err := s.Set(ctx, codeKey(appID, loginCode), b, codeLife); err != nil {
+	if err := s.Set(ctx, codeKey(app, loginCode), b, codeLife); err != nil {
 		return "", fmt.Errorf("oauth: keep login: %w", err)
 	}
 	return loginCode, nil
 }
 
-func redeem(ctx context.Context, s store.Store, appID, loginCode string) (User, error) {
-	key := codeKey(appID, loginCode)
+func redeem(ctx context.Context, s store.Store, app, loginCode string) (User, error) {
+	key := codeKey(app, loginCode)
 	b, ok, err := s.Get(ctx, key)
 	if err != nil {
 		return User{}, fmt.Errorf("oauth: read login: %w", err)
@@ -60,4 +61,4 @@ func redeem(ctx context.Context, s store.Store, appID, loginCode string) (User, 
 	return u, nil
 }
 
-func codeKey(appID, loginCode string) string { return "oauth/" + appID + "/code/" + hash(loginCode) }
+func codeKey(app, loginCode string) string { return "oauth/" + app + "/code/" + hash(loginCode) }

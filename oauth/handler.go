@@ -23,7 +23,7 @@ var (
 
 // Handler tells the app's own servers who has logged in:
 //
-//	POST /login/redeem {"login_code":"…"}        the User, once
+//	POST /login/redeem {"login_code":"…"}        the User, once; where sites share the app, each compares its to
 //	POST /phone        {"code":"…","openid":"…"} the Phone, where Source is a Mini; openid may be left out
 //
 // An error is {"errcode":…,"errmsg":"…"}: 400 for a body that is not as above, 404 for a login_code that is no good, 502

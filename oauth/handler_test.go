@@ -40,11 +40,24 @@ func TestTheSitesServerRedeemsALogin(t *testing.T) {
 	w := post(private, "/login/redeem", `{"login_code":"`+code+`"}`)
 	require.Equal(t, 200, w.Code, w.Body)
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-	require.JSONEq(t, fmt.Sprintf(`{"openid":%q,"unionid":%q,"nickname":"小明","nonce":"n1"}`, s.wx.OpenID(appID, "ming"), s.wx.UnionID("platform", "ming")), w.Body.String())
+	require.JSONEq(t, fmt.Sprintf(`{"openid":%q,"unionid":%q,"nickname":"小明","to":"https://shop.example.com","nonce":"n1"}`, s.wx.OpenID(appID, "ming"), s.wx.UnionID("platform", "ming")), w.Body.String())
 
 	w = post(private, "/login/redeem", `{"login_code":"`+code+`"}`)
 	require.Equal(t, 404, w.Code)
 	require.JSONEq(t, `{"errcode":404,"errmsg":"oauth: login_code is unknown, expired or redeemed already"}`, w.Body.String())
+}
+
+func TestASiteIsToldWhereALoginCodeWasSent(t *testing.T) {
+	s := newStage(func(s *stage) { s.login.Hosts = []string{"shop.example.com", "blog.example.net"} })
+	for to, site := range map[string]string{
+		"https://blog.example.net/cb?to=" + shop: "https://blog.example.net", "HTTPS://Shop.Example.com:443/#x": "https://shop.example.com",
+	} {
+		code := s.browser(t).open(loginURL(to)).url.Query().Get("login_code")
+		w := post(&oauth.Handler{Source: s.login, Guard: open}, "/login/redeem", `{"login_code":"`+code+`"}`)
+		var u oauth.User
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &u))
+		require.Equal(t, site, u.To)
+	}
 }
 
 func TestALoginIsRedeemedByOneOfMany(t *testing.T) {

@@ -154,8 +154,8 @@ func (l *Login) deliver(w http.ResponseWriter, r *http.Request, s state, u User)
 		}
 		http.Redirect(w, r, withQuery(s.To, "login_code", code, "nonce", s.Nonce), http.StatusFound)
 	default:
-		u.Nonce = s.Nonce
-		code, err := issue(r.Context(), l.store(), l.AppID, u)
+		u.To, u.Nonce = s.site(), s.Nonce
+		code, err := issue(r.Context(), l.store(), l.app(), u)
 		if err != nil {
 			fail(w, r, again, err)
 			return

@@ -28,7 +28,7 @@ func TestALoginReturnsWithACodeThatTellsTheUserOnce(t *testing.T) {
 
 	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
-	require.Equal(t, oauth.User{OpenID: s.wx.OpenID(appID, "ming"), UnionID: s.wx.UnionID("platform", "ming")}, u)
+	require.Equal(t, oauth.User{OpenID: s.wx.OpenID(appID, "ming"), UnionID: s.wx.UnionID("platform", "ming"), To: "https://shop.example.com"}, u)
 
 	_, err = s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.ErrorIs(t, err, oauth.ErrLoginCode)

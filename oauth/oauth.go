@@ -18,6 +18,7 @@ package oauth
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/wetoken/wetoken/store"
@@ -115,7 +116,9 @@ type User struct {
 	QRCode         string `json:"qr_code,omitempty"`
 	Address        string `json:"address,omitempty"`
 
-	Nonce string `json:"nonce,omitempty"` // what the site gave /login, from Redeem alone
+	// Of web logins, from Redeem alone.
+	To    string `json:"to,omitempty"`    // the site the login_code was sent to, such as https://shop.example.com
+	Nonce string `json:"nonce,omitempty"` // what the site gave /login
 }
 
 func (l *Login) kind() Kind {
@@ -139,5 +142,13 @@ func (l *Login) records() store.Store {
 	return l.store()
 }
 
+// app names the app in records and cookies. A WeCom application is one of its own beside others of the same corp.
+func (l *Login) app() string {
+	if l.kind() == Work && l.AgentID != 0 {
+		return l.AppID + "/" + strconv.Itoa(l.AgentID)
+	}
+	return l.AppID
+}
+
 // key names a record of the app.
-func (l *Login) key(what, name string) string { return "oauth/" + l.AppID + "/" + what + "/" + name }
+func (l *Login) key(what, name string) string { return "oauth/" + l.app() + "/" + what + "/" + name }

@@ -120,4 +120,4 @@ func (l *Login) stay(w http.ResponseWriter, r *http.Request, u User) error {
 }
 
 // sessionCookie differs between apps on one host.
-func (l *Login) sessionCookie() string { return l.cookie("wetoken-" + hash(l.AppID)[:12]) }
+func (l *Login) sessionCookie() string { return l.cookie("wetoken-" + hash(l.app())[:12]) }

@@ -10,8 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+
+	"github.com/wetoken/wetoken/internal/hosts"
 )
 
 const stateLife = 10 * time.Minute
@@ -26,6 +29,15 @@ type state struct {
 	Inner  bool   `json:"inner,omitempty"`  // begun inside WeCom, where it must end
 	Stay   bool   `json:"stay,omitempty"`   // begun by Require: ends in a session of ours
 	Used   bool   `json:"used,omitempty"`   // its code was taken to WeChat, or the user declined
+}
+
+// site is the one that a login returns to.
+func (s state) site() string {
+	u, err := url.Parse(s.To)
+	if err != nil {
+		return "" // which returns would have refused
+	}
+	return hosts.Origin(u)
 }
 
 var (

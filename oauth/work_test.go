@@ -1,6 +1,9 @@
 package oauth_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -24,7 +27,7 @@ func TestAMemberLogsInInsideWeCom(t *testing.T) {
 	p := b.open(loginURL(shop))
 	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
-	require.Equal(t, oauth.User{UserID: "ming"}, u)
+	require.Equal(t, oauth.User{UserID: "ming", To: "https://shop.example.com"}, u)
 }
 
 func TestAMemberScansTheCodeElsewhere(t *testing.T) {
@@ -54,7 +57,7 @@ func TestAMemberAgreesToTellMore(t *testing.T) {
 	p := s.browser(t, "User-Agent", inWeCom).open(loginURL(shop, "scope", "snsapi_privateinfo"))
 	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
-	require.Equal(t, oauth.User{UserID: "li.lei", Gender: "1", Avatar: "https://wework.qpic.cn/0", Mobile: "13900139000", Email: "li@example.com"}, u)
+	require.Equal(t, oauth.User{UserID: "li.lei", Gender: "1", Avatar: "https://wework.qpic.cn/0", Mobile: "13900139000", Email: "li@example.com", To: "https://shop.example.com"}, u)
 }
 
 func TestAVisitorOfWeComHasAnOpenID(t *testing.T) {
@@ -63,7 +66,7 @@ func TestAVisitorOfWeComHasAnOpenID(t *testing.T) {
 	p := s.browser(t, "User-Agent", inWeCom).open(loginURL(shop))
 	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
-	require.Equal(t, oauth.User{OpenID: s.wx.OpenID(corpID, "guest")}, u)
+	require.Equal(t, oauth.User{OpenID: s.wx.OpenID(corpID, "guest"), To: "https://shop.example.com"}, u)
 }
 
 func TestRequireLetsMembersOfWeComAloneThrough(t *testing.T) {
@@ -97,6 +100,37 @@ func TestASessionOfAVisitorOfWeComIsNone(t *testing.T) {
 		}
 	}
 	require.Contains(t, b.stop("https://open.weixin.qq.com/", my+"/"), "/connect/oauth2/authorize")
+}
+
+func TestTwoApplicationsOfOneCorpAreTwo(t *testing.T) {
+	s := newStage(wecom)
+	staff := &oauth.Login{
+		AppID: corpID, Kind: oauth.Work, AgentID: 1000099, Store: s.login.Store, URL: door, Hosts: s.login.Hosts,
+		Tokens: s.login.Tokens, Client: s.login.Client,
+	}
+	code := s.browser(t, "User-Agent", inWeCom).open(loginURL(shop)).url.Query().Get("login_code")
+	_, err := staff.Redeem(t.Context(), code)
+	require.ErrorIs(t, err, oauth.ErrLoginCode)
+	_, err = s.login.Redeem(t.Context(), code)
+	require.NoError(t, err)
+
+	end := s.browser(t, "User-Agent", inWeCom).stop(back, loginURL(shop))
+	refused(t, browse(t, s.wx, (&stage{s.wx, staff}).handler(), "User-Agent", inWeCom), end, 410, "登录已过期")
+
+	app := http.NewServeMux()
+	app.Handle("/", s.app())
+	app.Handle("/staff/", staff.Require(http.NotFoundHandler()))
+	b := browse(t, s.wx, app, "User-Agent", inWeCom)
+	require.Contains(t, b.open(my+"/").body, "hello")
+	require.Contains(t, b.stop("https://open.weixin.qq.com/", "https://wx.example.com/staff/"), "agentid=1000099")
+	for _, c := range b.hc.Jar.Cookies(&url.URL{Scheme: "https", Host: "wx.example.com", Path: "/"}) {
+		if !strings.Contains(c.Name, "login") { // a session's cookie under the other's name is none either
+			sum := sha256.Sum256([]byte(corpID + "/1000099"))
+			c.Name = "__Host-wetoken-" + hex.EncodeToString(sum[:])[:12]
+			b.hc.Jar.SetCookies(&url.URL{Scheme: "https", Host: "wx.example.com", Path: "/"}, []*http.Cookie{c})
+		}
+	}
+	require.Contains(t, b.stop("https://open.weixin.qq.com/", "https://wx.example.com/staff/"), "agentid=1000099")
 }
 
 func TestWeComHasScopesOfItsOwn(t *testing.T) {

@@ -52,6 +52,7 @@ func main() {
 
 	mux := http.NewServeMux()
 	s := &site{sessions: new(store.Memory), address: strings.TrimSuffix(*own, "/"), door: *door, users: remote{*private, *key}}
+	s.origin = at.Scheme + "://" + at.Host
 	if s.door == "" {
 		login := &oauth.Login{
 			AppID: os.Getenv("WECHAT_APP_ID"), Secret: os.Getenv("WECHAT_SECRET"), Store: s.sessions,
@@ -90,6 +91,7 @@ func play(login *oauth.Login) {
 // site is an application with sessions of its own.
 type site struct {
 	address  string
+	origin   string       // of address, as the server names the site that a login_code was sent to
 	door     string       // where people log in
 	users    oauth.Source // who knows them by their login_code
 	sessions store.Store
@@ -128,7 +130,7 @@ func (s *site) show(w http.ResponseWriter, status int, u *oauth.User, notice str
 // in is where a login returns to. The code is the only thing believed, and works once.
 func (s *site) in(w http.ResponseWriter, r *http.Request) {
 	u, err := s.users.Redeem(r.Context(), r.FormValue("login_code"))
-	if errors.Is(err, oauth.ErrLoginCode) {
+	if errors.Is(err, oauth.ErrLoginCode) || err == nil && u.To != s.origin { // that of another site is no good here
 		s.show(w, http.StatusGone, nil, "登录链接已使用，请重新登录。This link was used before: log in again.")
 		return
 	}

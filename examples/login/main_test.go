@@ -120,7 +120,7 @@ func TestAVisitorLogsInByAServer(t *testing.T) {
 	home := start(t, "-public", front.URL+"/app/demo", "-private", back.URL+"/app/demo", "-key", "k1")
 	login := &oauth.Login{
 		AppID: "wx0123456789abcdef", Secret: "secret", Store: new(store.Memory), URL: front.URL + "/app/demo",
-		Hosts: []string{strings.Trim(strings.TrimPrefix(home, "http:"), "/")}, Client: &wechat.Client{BaseURL: weChat.URL}, OpenURL: weChat.URL,
+		Hosts: []string{strings.Trim(strings.TrimPrefix(home, "http:"), "/"), "other.example.com"}, Client: &wechat.Client{BaseURL: weChat.URL}, OpenURL: weChat.URL,
 	}
 	wetoken.Bind(public, "/app/demo", login)
 	open := true
@@ -141,6 +141,23 @@ func TestAVisitorLogsInByAServer(t *testing.T) {
 	require.Contains(t, body, "李雷 👋")
 	_, body = v.open(home + "in?login_code=made-up")
 	require.Contains(t, body, "log in again")
+
+	const other = "http://other.example.com/"
+	elsewhere := newVisitor(t)
+	elsewhere.hc.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(r.URL.String(), other) {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	resp, err := elsewhere.hc.Get(front.URL + "/app/demo/login?to=" + url.QueryEscape(other))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	sent, err := resp.Location()
+	require.NoError(t, err)
+	_, body = newVisitor(t).open(home + "in?login_code=" + sent.Query().Get("login_code"))
+	require.Contains(t, body, "log in again", "a code that was sent to another site")
+
 	open = false
 	_, body = v.open(home + "in?login_code=made-up")
 	require.Contains(t, body, "try again later")

@@ -117,6 +117,13 @@ func usual(scheme, authority string) string {
 	return strings.TrimSuffix(authority, ":80")
 }
 
+// Origin is the site that an address of Parse's is on, as browsers write it: scheme://host, in lower case, with the port
+// where it is not the usual one.
+func Origin(u *url.URL) string {
+	scheme := strings.ToLower(u.Scheme)
+	return scheme + "://" + usual(scheme, strings.ToLower(u.Host))
+}
+
 // Loopback tells whether a host, with or without a port, is this machine.
 func Loopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {

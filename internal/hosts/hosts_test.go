@@ -106,6 +106,20 @@ func TestWithoutHostsNothingIsAllowed(t *testing.T) {
 	}
 }
 
+func TestAnOriginIsWrittenAsBrowsersDo(t *testing.T) {
+	for page, origin := range map[string]string{
+		"https://shop.example.com/a?b#c": "https://shop.example.com",
+		"HTTPS://Shop.Example.COM:443":   "https://shop.example.com",
+		"http://shop.example.com:80/":    "http://shop.example.com",
+		"http://shop.example.com:443/":   "http://shop.example.com:443",
+		"https://[::1]:8443/x":           "https://[::1]:8443",
+	} {
+		u, err := hosts.Parse(page, []string{"shop.example.com", "shop.example.com:443", "[::1]:8443"})
+		require.NoError(t, err, page)
+		require.Equal(t, origin, hosts.Origin(u))
+	}
+}
+
 func TestLoopbackIsThisMachine(t *testing.T) {
 	for _, host := range []string{"localhost", "LOCALHOST:8080", "127.0.0.1", "127.8.9.1:80", "::1", "[::1]", "[::1]:8080"} {
 		require.True(t, hosts.Loopback(host), host)
