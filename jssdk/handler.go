@@ -18,8 +18,9 @@ import (
 //
 // The body of /js/config may also have debug, jsApiList, openTagList, and agent: true for the argument of wx.agentConfig
 // in place of wx.config's. A page of another host than the Handler's may ask when its own is among the Signer's Hosts;
-// /js/card answers no others. An error is {"errcode":…,"errmsg":"…"}: 403 says why a page may not be signed, 502 has
-// WeChat's errcode where it refused, 503 means that it was not reached.
+// /js/card answers no others. That keeps out the pages of others, not their programs, which write any Origin: so /js/card
+// signs no balance, as an amount of money is for Signer.AddCard in process alone. An error is {"errcode":…,"errmsg":"…"}:
+// 403 says why a page may not be signed, 502 has WeChat's errcode where it refused, 503 means that it was not reached.
 //
 // The script is to stand behind WeChat's own. Where it cannot call wx.config it says so in the console and, once the
 // document is read to its end, by an event wetoken:error of it, whose detail is such an error.
@@ -112,7 +113,7 @@ func (h *Handler) card(w http.ResponseWriter, r *http.Request) {
 		ChooseCard *CardChoice `json:"chooseCard"`
 	}
 	if r.Header.Get("Origin") == "" {
-		answer.Refuse(w, http.StatusForbidden, "jssdk: cards are signed for pages alone, and this request has no Origin")
+		answer.Refuse(w, http.StatusForbidden, "jssdk: cards are signed for pages of the app's hosts, and this request has no Origin")
 		return
 	}
 	const want = `{"addCard":[{"cardId":"…"}]} or {"chooseCard":{}}`
@@ -134,6 +135,10 @@ func (h *Handler) card(w http.ResponseWriter, r *http.Request) {
 	for _, c := range ask.AddCard {
 		if c.CardID == "" {
 			answer.Refuse(w, http.StatusBadRequest, "each card must have its cardId")
+			return
+		}
+		if c.Balance != "" {
+			answer.Refuse(w, http.StatusBadRequest, "jssdk: balance must be left out: an amount is not signed for whoever asks, but by the app's own server")
 			return
 		}
 		signed, err := h.Signer.AddCard(r.Context(), c)

@@ -108,7 +108,18 @@ func TestAPageAsksForCards(t *testing.T) {
 	require.Equal(t, "SHA1", choose.SignType)
 }
 
-func TestCardsAreSignedForPagesOfTheAppAlone(t *testing.T) {
+func TestNobodyOutsideHasAnAmountSigned(t *testing.T) {
+	for _, body := range []string{
+		`{"addCard":[{"cardId":"p1","balance":"20000"}]}`, `{"addCard":[{"cardId":"p1"},{"cardId":"p2","Balance":"1"}]}`,
+	} {
+		w := ask(official(), "POST", "/js/card", shop, body)
+		require.Equal(t, 400, w.Code, w.Body)
+		require.Contains(t, w.Body.String(), "balance must be left out")
+		require.NotContains(t, w.Body.String(), "cardExt")
+	}
+}
+
+func TestAPageOfAnotherHostIsGivenNoCards(t *testing.T) {
 	for _, origin := range []string{"", "null", "https://evil.example.net"} {
 		w := ask(official(), "POST", "/js/card", origin, `{"addCard":[{"cardId":"p1"}]}`)
 		require.Equal(t, 403, w.Code, origin)
