@@ -14,7 +14,7 @@ import (
 //
 //	GET  /js/config.js?debug=true&jsApiList=a,b&openTagList=c&agent=true   a script that calls wx.config for its page
 //	POST /js/config {"url":"…"}                                            the argument of wx.config
-//	POST /js/card   {"addCard":[{"cardId":"…"}]} or {"chooseCard":{}}      the argument of wx.addCard or wx.chooseCard
+//	POST /js/card   {"addCard":[{"cardId":"…"}]} or {"chooseCard":{}}      the argument of wx.addCard or wx.chooseCard; not of WeCom
 //
 // The body of /js/config may also have debug, jsApiList, openTagList, and agent: true for the argument of wx.agentConfig
 // in place of wx.config's. A page of another host than the Handler's may ask when its own is among the Signer's Hosts;
@@ -30,13 +30,15 @@ type Handler struct {
 
 // Routes makes Handler a part that wetoken.Bind mounts.
 func (h *Handler) Routes() map[string]http.Handler {
-	return map[string]http.Handler{
+	routes := map[string]http.Handler{
 		"GET /js/config.js":  http.HandlerFunc(h.script),
 		"POST /js/config":    http.HandlerFunc(h.config),
 		"OPTIONS /js/config": http.HandlerFunc(h.preflight),
-		"POST /js/card":      http.HandlerFunc(h.card),
-		"OPTIONS /js/card":   http.HandlerFunc(h.preflight),
 	}
+	if !h.Signer.Work {
+		routes["POST /js/card"], routes["OPTIONS /js/card"] = http.HandlerFunc(h.card), http.HandlerFunc(h.preflight)
+	}
+	return routes
 }
 
 //go:embed config.js

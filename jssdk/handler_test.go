@@ -119,6 +119,12 @@ func TestNobodyOutsideHasAnAmountSigned(t *testing.T) {
 	}
 }
 
+func TestWeComHasNoCards(t *testing.T) {
+	for _, method := range []string{"POST", "OPTIONS"} {
+		require.Equal(t, 404, ask(work(), method, "/js/card", shop, `{"chooseCard":{}}`).Code)
+	}
+}
+
 func TestAPageOfAnotherHostIsGivenNoCards(t *testing.T) {
 	for _, origin := range []string{"", "null", "https://evil.example.net"} {
 		w := ask(official(), "POST", "/js/card", origin, `{"addCard":[{"cardId":"p1"}]}`)
