@@ -73,24 +73,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 }
 
+// side is what stands on one address.
+type side struct {
+	name, address string
+	handler       http.Handler
+}
+
 // serve listens until ctx ends, and then lets the requests under way finish.
 func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()) error {
-	servers := map[string]http.Handler{s.public: g.Public()}
-	servers[s.private] = g.Private()
-	if s.public == s.private {
-		servers[s.private] = g.Both()
+	sides := []side{{"public", s.public, g.Public()}, {"private", s.private, g.Private()}}
+	if s.together() {
+		sides = []side{{"public and private", s.public, g.Both()}}
 	}
-	failed := make(chan error, len(servers))
+	failed := make(chan error, len(sides))
 	var running []*http.Server
-	for address, h := range servers {
-		l, err := net.Listen("tcp", address)
+	var at []any
+	for _, side := range sides {
+		l, err := net.Listen("tcp", side.address)
 		if err != nil {
-			return fmt.Errorf("-public, -private: cannot listen on %s: %w", address, err)
+			return fmt.Errorf("%s: cannot listen on %s: %w", side.name, side.address, err)
 		}
-		srv := newServer(h)
-		running = append(running, srv)
+		srv := newServer(side.handler)
+		running, at = append(running, srv), append(at, side.name, l.Addr().String())
 		go func() { failed <- srv.Serve(l) }()
 	}
+	slog.Info("listening", at...)
 	listening()
 	kept := make(chan struct{})
 	go func() {

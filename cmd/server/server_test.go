@@ -119,6 +119,39 @@ func TestSIGTERMLetsRequestsUnderWayFinish(t *testing.T) {
 	require.NoError(t, p.wait(), "a drained server exits with 0")
 }
 
+func TestAnEmptyAddressInTheEnvironmentIsNamed(t *testing.T) {
+	cmd := exec.Command(program("server"), "-demo")
+	cmd.Env = append(os.Environ(), "WETOKEN_PRIVATE=")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 2, exit.ExitCode())
+	require.Equal(t, "server: -private (or WETOKEN_PRIVATE): want an address to listen on such as 127.0.0.1:8080 or :8080, not \"\"\n", string(out))
+}
+
+func TestOneAddressIsBothSidesAndPort0IsNot(t *testing.T) {
+	both := freeAddress(t)
+	for address, health := range map[string][]int{both: {200}, "127.0.0.1:0": {404, 200}} { // of the public side, and the private one
+		cmd := exec.Command(program("server"), "-demo", "-public", address, "-private", address)
+		log := new(journal)
+		cmd.Stderr = log
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() {
+			cmd.Process.Kill()
+			cmd.Wait()
+		})
+		until(t, 10*time.Second, "the server listens", func() bool { return strings.Contains(log.String(), "msg=listening") })
+		found := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(log.String(), -1)
+		require.Len(t, found, len(health), log.String())
+		for i, want := range health {
+			resp, err := http.Get("http://" + found[i] + "/healthz")
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, want, resp.StatusCode, found[i])
+		}
+	}
+}
+
 func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -131,26 +164,31 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 		env    []string
 		says   string
 	}{
-		"nothing said":      {says: "-config"},
-		"no such file":      {args: []string{"-config", "/nonexistent.yaml"}, says: "/nonexistent.yaml"},
-		"no YAML":           {config: "apps: [", says: "wetoken.yaml"},
-		"unknown key":       {config: good + "    secrte: x\n", says: `unknown key "secrte"`},
-		"no keys":           {config: "apps: {}", says: "keys:"},
-		"missing secret":    {config: strings.ReplaceAll(good, "secret: ${SHOP_SECRET}", "name2: x"), says: "name2"},
-		"empty secret":      {config: good, env: []string{"SHOP_SECRET="}, says: "apps.shop.secret: must be set"},
-		"unset variable":    {config: strings.ReplaceAll(good, "SHOP_SECRET", "NOT_SET_ANYWHERE"), says: "${NOT_SET_ANYWHERE}"},
-		"bad endpoint":      {config: strings.ReplaceAll(good, "https://api", "api"), says: "endpoints.api"},
-		"bad address":       {config: good, args: []string{"-private", "nowhere"}, says: "nowhere"},
-		"address taken":     {config: good, args: []string{"-private", taken.Addr().String()}, says: taken.Addr().String()},
-		"odd store":         {config: good, args: []string{"-store", "mongodb://127.0.0.1"}, says: "mongodb"},
-		"odd flag":          {args: []string{"-cnofig"}, says: "-cnofig"},
-		"odd level":         {config: good, args: []string{"-log-level", "loud"}, says: "log-level"},
-		"odd level in env":  {config: good, env: []string{"WETOKEN_LOG_LEVEL=loud"}, says: "WETOKEN_LOG_LEVEL"},
-		"a word too many":   {config: good, args: []string{"serve"}, says: `"serve"`},
-		"text of digits":    {config: strings.ReplaceAll(good, "${SHOP_SECRET}", "0123"), says: "secret"},
-		"two of one key":    {config: good + "keys: []\n", says: "keys"},
-		"two documents":     {config: good + "---\nkeys: []\n", says: "wetoken.yaml"},
-		"an app_id too few": {config: strings.ReplaceAll(good, "app_id: wx0123456789abcdef", "kind: mini"), says: "apps.shop.app_id"},
+		"nothing said":       {says: "-config"},
+		"no such file":       {args: []string{"-config", "/nonexistent.yaml"}, says: "/nonexistent.yaml"},
+		"no YAML":            {config: "apps: [", says: "wetoken.yaml"},
+		"unknown key":        {config: good + "    secrte: x\n", says: `unknown key "secrte"`},
+		"no keys":            {config: "apps: {}", says: "keys:"},
+		"missing secret":     {config: strings.ReplaceAll(good, "secret: ${SHOP_SECRET}", "name2: x"), says: "name2"},
+		"empty secret":       {config: good, env: []string{"SHOP_SECRET="}, says: "apps.shop.secret: must be set"},
+		"unset variable":     {config: strings.ReplaceAll(good, "SHOP_SECRET", "NOT_SET_ANYWHERE"), says: "${NOT_SET_ANYWHERE}"},
+		"bad endpoint":       {config: strings.ReplaceAll(good, "https://api", "api"), says: "endpoints.api"},
+		"bad address":        {config: good, args: []string{"-private", "nowhere"}, says: `-private (or WETOKEN_PRIVATE): want an address to listen on such as 127.0.0.1:8080 or :8080, not "nowhere"`},
+		"empty address":      {config: good, args: []string{"-private", ""}, says: `-private (or WETOKEN_PRIVATE): want an address`},
+		"address of no port": {config: good, args: []string{"-public", "127.0.0.1:"}, says: `-public (or WETOKEN_PUBLIC): want an address`},
+		"port too high":      {config: good, args: []string{"-public", ":65536"}, says: `-public (or WETOKEN_PUBLIC): want an address`},
+		"demo and file":      {config: good, args: []string{"-demo"}, says: "choose one"},
+		"demo, file in env":  {args: []string{"-demo"}, env: []string{"WETOKEN_CONFIG=/etc/wetoken.yaml"}, says: "choose one"},
+		"address taken":      {config: good, args: []string{"-private", taken.Addr().String()}, says: taken.Addr().String()},
+		"odd store":          {config: good, args: []string{"-store", "mongodb://127.0.0.1"}, says: "mongodb"},
+		"odd flag":           {args: []string{"-cnofig"}, says: "-cnofig"},
+		"odd level":          {config: good, args: []string{"-log-level", "loud"}, says: "log-level"},
+		"odd level in env":   {config: good, env: []string{"WETOKEN_LOG_LEVEL=loud"}, says: "WETOKEN_LOG_LEVEL"},
+		"a word too many":    {config: good, args: []string{"serve"}, says: `"serve"`},
+		"text of digits":     {config: strings.ReplaceAll(good, "${SHOP_SECRET}", "0123"), says: "secret"},
+		"two of one key":     {config: good + "keys: []\n", says: "keys"},
+		"two documents":      {config: good + "---\nkeys: []\n", says: "wetoken.yaml"},
+		"an app_id too few":  {config: strings.ReplaceAll(good, "app_id: wx0123456789abcdef", "kind: mini"), says: "apps.shop.app_id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"-public", "127.0.0.1:0", "-private", "127.0.0.1:0"}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 )
@@ -55,6 +56,9 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if f.NArg() > 0 {
 		return s, fmt.Errorf("%q is no flag, and no command before the flags; commands are migrate and seal", f.Arg(0))
 	}
+	if s.demo && s.config != "" {
+		return s, errors.New("-demo and -config (or WETOKEN_DEMO and WETOKEN_CONFIG) are both set: choose one, as the demo has a configuration of its own")
+	}
 	if s.plaintext && s.command != "seal" {
 		return s, errors.New("-plaintext is for the command seal")
 	}
@@ -64,5 +68,27 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if s.command == "" && !s.demo && s.config == "" {
 		return s, errors.New("-config FILE is needed, with apps and keys in it; or try -demo")
 	}
+	for name, address := range map[string]string{"public": s.public, "private": s.private} {
+		if _, err := portOf(address); err != nil {
+			return s, fmt.Errorf("-%s (or WETOKEN_%s): want an address to listen on such as 127.0.0.1:8080 or :8080, not %q", name, strings.ToUpper(name), address)
+		}
+	}
 	return s, nil
+}
+
+// together tells whether both sides stand on one address. Port 0 is another port each time.
+func (s settings) together() bool {
+	port, err := portOf(s.public)
+	return err == nil && port != 0 && s.public == s.private
+}
+
+func portOf(address string) (int, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil && port == "" {
+		err = errors.New("no port")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return net.LookupPort("tcp", port)
 }
