@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,7 +114,7 @@ func New(o Options) (*Gateway, error) {
 // See token.Handler, ticket.Handler and oauth.Handler.
 func (g *Gateway) Private() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.private() }, http.HandlerFunc(g.nothing)))
+	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.private() }, nil, g.nothing))
 	mux.HandleFunc("/", g.nothing)
 	g.operations(mux)
 	return g.behindProxies(mux)
@@ -132,7 +133,7 @@ func (g *Gateway) Private() http.Handler {
 // See message.Receiver, oauth.Login, oauth.Mini, jssdk.Handler and oauth.VerifyFiles.
 func (g *Gateway) Public() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.public() }, wetoken.Handler(g.nobody, rest{notFound})))
+	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.public() }, g.nobody, notFound))
 	mux.Handle("/", wetoken.Handler(g.files, rest{notFound}))
 	return g.behindProxies(mux)
 }
@@ -140,7 +141,7 @@ func (g *Gateway) Public() http.Handler {
 // Both serves the private and the public side on one address.
 func (g *Gateway) Both() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.both() }, wetoken.Handler(g.nobody, rest{g.nothing})))
+	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.both() }, g.nobody, g.nothing))
 	mux.Handle("/", wetoken.Handler(g.files, rest{g.nothing}))
 	g.operations(mux)
 	return g.behindProxies(mux)
@@ -152,9 +153,19 @@ func (g *Gateway) operations(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", g.ready)
 }
 
-// door hands a request on to the side of the app that it names, or to missing.
-func (g *Gateway) door(side func(*rooms) http.Handler, missing http.Handler) http.HandlerFunc {
+// door hands a request on to the side of the app that it names, or else to those who answer for apps there are not: nobody
+// and nothing.
+func (g *Gateway) door(side func(*rooms) http.Handler, nobody wetoken.Part, nothing http.HandlerFunc) http.HandlerFunc {
+	parts := []wetoken.Part{rest{nothing}}
+	if nobody != nil {
+		parts = append(parts, nobody)
+	}
+	missing := wetoken.Handler(parts...)
 	return func(w http.ResponseWriter, r *http.Request) {
+		if !clean(r.URL.Path) {
+			nothing(w, r) // or a mux would redirect out of the app
+			return
+		}
 		h := missing
 		a, route := g.find(r)
 		if a != nil {
@@ -186,6 +197,13 @@ func (g *Gateway) find(r *http.Request) (a *app, route string) {
 		a = nil
 	}
 	return a, "/" + route
+}
+
+// clean tells whether a path holds no dots and no double slashes that lead elsewhere. Those that are not escaped never
+// come this far.
+func clean(p string) bool {
+	c := path.Clean(p)
+	return p == c || p == c+"/"
 }
 
 // below is h for a request whose path is route to it. It is http.StripPrefix for a prefix that was found already.

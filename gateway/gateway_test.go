@@ -154,6 +154,32 @@ func TestACallerMayDoWhatItsKeySays(t *testing.T) {
 	}
 }
 
+func TestNoEscapedPathLeadsOutOfAnApp(t *testing.T) {
+	d := open(t, nil)
+	g, err := gateway.New(gateway.Options{Config: config(), HTTP: d.wx.Client(), Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	both := httptest.NewServer(g.Both())
+	defer both.Close()
+	for _, method := range []string{"GET", "POST"} {
+		for _, path := range []string{
+			"/app/shop/ticket/..%2F..%2Fapp%2Fcorp%2Ftoken", "/app/shop/ticket/%2E%2E%2F%2E%2E%2Fapp%2Fcorp%2Ftoken", "/app/shop/%2e%2fmessage",
+			"/app/none/x%2F..%2Fmessage", "/app/shop/%2F%2Fevil.example.com%2F..%2F", "/app/shop/message%2F%2F", "/app/shop%2F..%2Fcorp/token",
+		} {
+			for _, base := range []string{d.public, d.private, both.URL} {
+				status, a := ask(t, method, base+path, allKey, `{"refused":"x"}`)
+				require.Equal(t, http.StatusNotFound, status, path)
+				require.Equal(t, "there is no such app or route", a.Msg)
+			}
+			status, _ := ask(t, method, d.private+path, "", "")
+			require.Equal(t, http.StatusUnauthorized, status, path)
+		}
+	}
+	status, a := ask(t, "GET", d.private+"/app/shop/ticket%2Fjsapi", allKey, "")
+	require.Equal(t, http.StatusOK, status, a.Msg)
+	require.Equal(t, 1, d.wx.Calls("/cgi-bin/stable_token"), "for the app that was named")
+	require.Zero(t, d.wx.Calls("/cgi-bin/gettoken"))
+}
+
 func TestAKeyMayComeInOtherWays(t *testing.T) {
 	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
 	basic := strings.Replace(base, "http://", "http://anybody:"+allKey+"@", 1)
