@@ -33,7 +33,10 @@ func digest(key string) (d [sha256.Size]byte, err error) {
 		if err != nil || len(b) != len(d) {
 			return d, errors.New("sha256: must be followed by 64 hex digits")
 		}
-		return [sha256.Size]byte(b), nil
+		if d = [sha256.Size]byte(b); d == sha256.Sum256(nil) {
+			return d, errors.New("sha256: is followed by the digest of the empty text, which is no key")
+		}
+		return d, nil
 	}
 	if len(key) < minKey {
 		return d, errors.New("must have at least 16 characters")
@@ -62,6 +65,9 @@ func (all callers) of(r *http.Request) *caller {
 		if _, key, ok = r.BasicAuth(); !ok && strings.Contains(r.URL.RawQuery, "wetoken_key=") {
 			key = r.URL.Query().Get("wetoken_key")
 		}
+	}
+	if len(key) < minKey {
+		return nil
 	}
 	d := sha256.Sum256([]byte(key))
 	for _, c := range all[[8]byte(d[:8])] {

@@ -199,6 +199,18 @@ func TestAKeyMayBeGivenAsItsDigest(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, status)
 }
 
+func TestAShortKeyIsNone(t *testing.T) {
+	c := config()
+	c.Keys[0].Key = "sha256:" + hexDigest("short")
+	base := private(t, gateway.Options{Config: c, HTTP: newWeChat().Client()})
+	for _, key := range []string{"", "short"} {
+		status, _ := ask(t, "GET", base+"/app/shop/token", key, "")
+		require.Equal(t, http.StatusUnauthorized, status, key)
+		status, _ = ask(t, "GET", base+"/app/shop/token?wetoken_key="+key, "", "")
+		require.Equal(t, http.StatusUnauthorized, status, key)
+	}
+}
+
 func TestARenewalIsAudited(t *testing.T) {
 	var log bytes.Buffer
 	wx := newWeChat()
