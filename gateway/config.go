@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,10 +125,16 @@ func (c Config) Check() error {
 	if len(c.Keys) == 0 {
 		return errors.New("gateway: config: keys: at least one caller key is needed, or nobody could use the private side")
 	}
+	seen := make(map[[sha256.Size]byte]int, len(c.Keys))
 	for i, k := range c.Keys {
 		if err := k.check(c.Apps); err != nil {
 			return fmt.Errorf("gateway: config: keys[%d].%w", i, err)
 		}
+		d, _ := digest(k.Key) // which check has found to be one
+		if j, ok := seen[d]; ok {
+			return fmt.Errorf("gateway: config: keys[%d].key: %q and %q (keys[%d]) have the same key: each caller needs its own", i, k.Name, c.Keys[j].Name, j)
+		}
+		seen[d] = i
 	}
 	for name, a := range c.Apps {
 		if err := checkAppName(name); err != nil {

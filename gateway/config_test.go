@@ -25,6 +25,7 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"short key":         {`{"keys":[{"name":"a","key":"short","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: must have at least 16 characters"},
 		"odd digest":        {`{"keys":[{"name":"a","key":"sha256:zz","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: must be followed by 64 hex digits"},
 		"digest of nothing": {`{"keys":[{"name":"a","key":"sha256:` + hexDigest("") + `","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: is followed by the digest of the empty text"},
+		"one key twice":     {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["token"]},{"name":"b","key":"sha256:` + hexDigest("0123456789abcdef") + `","apps":["*"],"scopes":["renew"]}]}`, `keys[1].key: "b" and "a" (keys[0]) have the same key`},
 		"nameless key":      {`{"keys":[{"key":"0123456789abcdef","apps":["*"],"scopes":["*"]}]}`, "keys[0].name"},
 		"key for no app":    {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["shop"],"scopes":["*"]}]}`, `there is no app "shop"`},
 		"odd scope":         {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["all"]}]}`, `there is no scope "all"`},
