@@ -106,6 +106,9 @@ func plain(err error) error {
 		return fmt.Errorf("expires_at: want a time such as 2027-01-01T00:00:00Z, not %s", at.Value)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		if key, value, ok := strings.Cut(name, ":"); ok && value != "" { // which may be a secret
+			return fmt.Errorf("unknown key %s…\": a blank must follow the colon", key+":")
+		}
 		return fmt.Errorf("unknown key %s", name)
 	}
 	return err

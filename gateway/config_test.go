@@ -19,6 +19,7 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 	for name, c := range map[string]struct{ json, says string }{
 		"unknown key":       {`{"kyes":[]}`, `unknown key "kyes"`},
 		"unknown deep key":  {`{"apps":{"shop":{"secrte":"x"}}}`, `unknown key "secrte"`},
+		"no blank":          {`{"apps":{"shop":{"secret:x":null}}}`, `unknown key "secret:…": a blank must follow the colon`},
 		"digits for text":   {`{"apps":{"shop":{"secret":123}}}`, "secret: want string"},
 		"more after it":     {`{} {}`, "more after the end"},
 		"no keys":           {`{"apps":{}}`, "keys:"},

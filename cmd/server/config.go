@@ -24,7 +24,7 @@ func readConfig(file string) (c gateway.Config, err error) {
 	var tree any
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	if err := d.Decode(&tree); err != nil {
-		return c, fmt.Errorf("%s: %s", file, strings.Join(strings.Fields(err.Error()), " "))
+		return c, fmt.Errorf("%s: %s", file, withoutValues(err))
 	}
 	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return c, fmt.Errorf("%s: there is a second document", file)
@@ -40,6 +40,15 @@ func readConfig(file string) (c gateway.Config, err error) {
 		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
+}
+
+// valued are the parts of the parser's messages that repeat what stands in the file.
+var valued = regexp.MustCompile(`(anchor\b|cannot decode\b|cannot unmarshal\b|invalid map key\b|mapping key "[^":]*:).*`)
+
+// withoutValues is what the parser says, less the values it says it of: any may be a secret.
+func withoutValues(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return valued.ReplaceAllString(text, "$1 (not shown, it may be a secret); a text that begins with * & ! or % needs quotes")
 }
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)

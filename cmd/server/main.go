@@ -75,15 +75,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // side is what stands on one address.
 type side struct {
-	name, address string
-	handler       http.Handler
+	name, flags, address string
+	handler              http.Handler
 }
 
 // serve listens until ctx ends, and then lets the requests under way finish.
 func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()) error {
-	sides := []side{{"public", s.public, g.Public()}, {"private", s.private, g.Private()}}
+	sides := []side{{"public", "-public", s.public, g.Public()}, {"private", "-private", s.private, g.Private()}}
 	if s.together() {
-		sides = []side{{"public and private", s.public, g.Both()}}
+		sides = []side{{"both", "-public, -private", s.public, g.Both()}}
 	}
 	failed := make(chan error, len(sides))
 	var running []*http.Server
@@ -91,7 +91,7 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 	for _, side := range sides {
 		l, err := net.Listen("tcp", side.address)
 		if err != nil {
-			return fmt.Errorf("%s: cannot listen on %s: %w", side.name, side.address, err)
+			return fmt.Errorf("%s: cannot listen on %s: %w", side.flags, side.address, err)
 		}
 		srv := newServer(side.handler)
 		running, at = append(running, srv), append(at, side.name, l.Addr().String())

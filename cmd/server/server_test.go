@@ -152,6 +152,29 @@ func TestOneAddressIsBothSidesAndPort0IsNot(t *testing.T) {
 	}
 }
 
+func TestNoValueOfAFileThatCannotBeReadIsShown(t *testing.T) {
+	for _, line := range []string{
+		"secret: *S3cret-0123456789", "secret: &S3cret-0123456789", "secret: !!int S3cret-0123456789", "secret: !!binary S3cret-0123456789",
+		"secret: %S3cret-0123456789", "secret: @S3cret-0123456789", `secret: "S3cret\q-0123456789"`, "secret: !S3cret-0123456789",
+		"{[S3cret-0123456789]: x}", "{&S3cret-0123456789 a: *S3cret-0123456789}", "{secret:S3cret-0123456789}", "{secret:S3cret-0: x, secret:S3cret-0: y}", "secret: 'S3cret-0123456789",
+	} {
+		out, err := exec.Command(program("server"), "-config", write(t, "apps:\n  shop:\n    "+line+"\n")).CombinedOutput()
+		require.Error(t, err, line)
+		t.Logf("%s: %s", line, out)
+		require.NotContains(t, string(out), "S3cret", line)
+		require.Equal(t, 1, strings.Count(string(out), "\n"), line)
+	}
+}
+
+func TestNoPasswordInAStoresURLIsShown(t *testing.T) {
+	for _, url := range []string{"S3cret:6379", "s3cret://127.0.0.1", "S3cret@127.0.0.1:6379", "redis//:S3cret@127.0.0.1:6379", ":S3cret@127.0.0.1:6379"} {
+		out, err := exec.Command(program("server"), "-config", write(t, "keys: []"), "-store", url).CombinedOutput()
+		require.Error(t, err, url)
+		require.NotContains(t, strings.ToLower(string(out)), "s3cret", url)
+		require.Contains(t, string(out), "redis", "what kinds there are")
+	}
+}
+
 func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -179,7 +202,7 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 		"port too high":      {config: good, args: []string{"-public", ":65536"}, says: `-public (or WETOKEN_PUBLIC): want an address`},
 		"demo and file":      {config: good, args: []string{"-demo"}, says: "choose one"},
 		"demo, file in env":  {args: []string{"-demo"}, env: []string{"WETOKEN_CONFIG=/etc/wetoken.yaml"}, says: "choose one"},
-		"address taken":      {config: good, args: []string{"-private", taken.Addr().String()}, says: taken.Addr().String()},
+		"address taken":      {config: good, args: []string{"-private", taken.Addr().String()}, says: "-private: cannot listen on " + taken.Addr().String()},
 		"odd store":          {config: good, args: []string{"-store", "mongodb://127.0.0.1"}, says: "mongodb"},
 		"odd flag":           {args: []string{"-cnofig"}, says: "-cnofig"},
 		"odd level":          {config: good, args: []string{"-log-level", "loud"}, says: "log-level"},

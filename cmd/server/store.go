@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 			o.raw, o.close, o.migrate, o.own = s, s.DB.Close, s.Migrate, scheme == "sqlite"
 		}
 	default:
-		return nil, fmt.Errorf("%s: there is no kind of store %q; there are memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres and oracle", name, scheme)
+		return nil, fmt.Errorf("%s: there is no such kind of store%s; there are memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres and oracle", name, shown(url))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -92,6 +93,17 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 		o.Store = o.sealed
 	}
 	return o, nil
+}
+
+var plainScheme = regexp.MustCompile(`^[a-z]{1,16}://`)
+
+// shown is the scheme of a URL in words, if it is one beyond doubt: what else may stand before a colon could be a user's
+// name, or a password.
+func shown(url string) string {
+	if s := plainScheme.FindString(url); s != "" {
+		return " as " + strings.TrimSuffix(s, "://")
+	}
+	return ""
 }
 
 // The mark is what stands in each store that a server has used. It tells a later one that its master keys fit.
