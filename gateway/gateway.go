@@ -75,6 +75,7 @@ func New(o Options) (*Gateway, error) {
 	if g.callers, err = newCallers(o.Config.Keys); err != nil {
 		return nil, fmt.Errorf("gateway: config: keys: %w", err)
 	}
+	g.config.Keys = nil // callers know their digests
 	if g.proxies, err = o.Config.proxies(); err != nil {
 		return nil, err
 	}

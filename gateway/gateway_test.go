@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -197,6 +198,12 @@ func TestAKeyMayBeGivenAsItsDigest(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	status, _ = ask(t, "GET", base+"/app/shop/token", hexDigest(allKey), "")
 	require.Equal(t, http.StatusUnauthorized, status)
+}
+
+func TestNoCallerKeyIsKept(t *testing.T) {
+	g, err := gateway.New(gateway.Options{Config: config(), HTTP: newWeChat().Client()})
+	require.NoError(t, err)
+	require.NotContains(t, fmt.Sprintf("%+v", g), allKey)
 }
 
 func TestAShortKeyIsNone(t *testing.T) {
