@@ -117,7 +117,7 @@ func (g *Gateway) Private() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.private() }, nil, g.nothing))
 	mux.HandleFunc("/", g.nothing)
-	g.operations(mux)
+	g.operations(mux, error.Error)
 	return g.behindProxies(mux)
 }
 
@@ -139,19 +139,20 @@ func (g *Gateway) Public() http.Handler {
 	return g.behindProxies(mux)
 }
 
-// Both serves the private and the public side on one address.
+// Both serves the private and the public side on one address. As strangers reach it, /readyz tells them no more than that
+// a store cannot be used: the log has the rest.
 func (g *Gateway) Both() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.both() }, g.nobody, g.nothing))
 	mux.Handle("/", wetoken.Handler(g.files, rest{g.nothing}))
-	g.operations(mux)
+	g.operations(mux, g.hush)
 	return g.behindProxies(mux)
 }
 
-// operations are what those ask who run the server.
-func (g *Gateway) operations(mux *http.ServeMux) {
+// operations are what those ask who run the server. They are told in words what keeps the stores from being used.
+func (g *Gateway) operations(mux *http.ServeMux, words func(error) string) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer.JSON(w, http.StatusOK, okBody) })
-	mux.HandleFunc("GET /readyz", g.ready)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { g.ready(w, r, words) })
 }
 
 // door hands a request on to the side of the app that it names, or else to those who answer for apps there are not: nobody
@@ -224,16 +225,22 @@ const storeMax = 2 * time.Second
 
 // ready answers 503 while a store cannot be used, or once Drain was called. The tokens that are held are served
 // even so.
-func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
+func (g *Gateway) ready(w http.ResponseWriter, r *http.Request, words func(error) string) {
 	if g.draining.Load() {
 		answer.Refuse(w, http.StatusServiceUnavailable, "going down")
 		return
 	}
 	if err := g.Ping(r.Context()); err != nil {
-		answer.Refuse(w, http.StatusServiceUnavailable, err.Error())
+		answer.Refuse(w, http.StatusServiceUnavailable, words(err))
 		return
 	}
 	answer.JSON(w, http.StatusOK, okBody)
+}
+
+// hush logs an error, and tells strangers nothing of where the stores are.
+func (g *Gateway) hush(err error) string {
+	g.log.Warn("not ready", "error", err)
+	return "gateway: a store cannot be used: the server's log has more"
 }
 
 // Ping tells whether the stores can be used. It reads the key "ready" of both.

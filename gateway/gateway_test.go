@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -125,36 +124,6 @@ func TestANameIsNeverTakenForAnotherAppsAppID(t *testing.T) {
 	}
 }
 
-func TestACallerMayDoWhatItsKeySays(t *testing.T) {
-	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
-	for _, c := range []struct {
-		name, method, path, key string
-		status                  int
-	}{
-		{"no key", "GET", "/app/shop/token", "", 401},
-		{"a wrong key", "GET", "/app/shop/token", allKey + "x", 401},
-		{"no key, no such app", "GET", "/app/none/token", "", 401},
-		{"no key, no such route", "GET", "/nothing", "", 401},
-		{"no such app", "GET", "/app/none/token", allKey, 404},
-		{"no such route", "GET", "/nothing", allKey, 404},
-		{"no such route of an app", "GET", "/app/shop/nothing", allKey, 404},
-		{"its app", "GET", "/app/shop/token", readKey, 200},
-		{"its app by appid", "GET", "/app/" + shopID + "/token", readKey, 200},
-		{"its app's ticket", "GET", "/app/shop/ticket/jsapi", readKey, 200},
-		{"a scope it lacks", "POST", "/app/shop/token", readKey, 403},
-		{"another's app", "GET", "/app/corp/token", readKey, 403},
-		{"a name in Chinese", "GET", "/app/" + url.PathEscape("新闻") + "/token", newsKey, 200},
-		{"an appid of two apps", "GET", "/app/wxaaaaaaaaaaaaaaaa/token", allKey, 404},
-		{"a route the app does not allow", "GET", "/app/too/token", allKey, 404},
-		{"an app whose registration ended", "GET", "/app/gone/token", allKey, 404},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			status, a := ask(t, c.method, base+c.path, c.key, `{"refused":"x"}`)
-			require.Equal(t, c.status, status, a.Msg)
-		})
-	}
-}
-
 func TestNoEscapedPathLeadsOutOfAnApp(t *testing.T) {
 	d := open(t, nil)
 	g, err := gateway.New(gateway.Options{Config: config(), HTTP: d.wx.Client(), Log: slog.New(slog.DiscardHandler)})
@@ -179,43 +148,6 @@ func TestNoEscapedPathLeadsOutOfAnApp(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, a.Msg)
 	require.Equal(t, 1, d.wx.Calls("/cgi-bin/stable_token"), "for the app that was named")
 	require.Zero(t, d.wx.Calls("/cgi-bin/gettoken"))
-}
-
-func TestAKeyMayComeInOtherWays(t *testing.T) {
-	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
-	basic := strings.Replace(base, "http://", "http://anybody:"+allKey+"@", 1)
-	status, _ := ask(t, "GET", basic+"/app/shop/token", "", "")
-	require.Equal(t, http.StatusOK, status)
-	status, _ = ask(t, "GET", base+"/app/shop/token?wetoken_key="+allKey, "", "")
-	require.Equal(t, http.StatusOK, status)
-}
-
-func TestAKeyMayBeGivenAsItsDigest(t *testing.T) {
-	c := config()
-	c.Keys[0].Key = "sha256:" + hexDigest(allKey)
-	base := private(t, gateway.Options{Config: c, HTTP: newWeChat().Client()})
-	status, _ := ask(t, "GET", base+"/app/shop/token", allKey, "")
-	require.Equal(t, http.StatusOK, status)
-	status, _ = ask(t, "GET", base+"/app/shop/token", hexDigest(allKey), "")
-	require.Equal(t, http.StatusUnauthorized, status)
-}
-
-func TestNoCallerKeyIsKept(t *testing.T) {
-	g, err := gateway.New(gateway.Options{Config: config(), HTTP: newWeChat().Client()})
-	require.NoError(t, err)
-	require.NotContains(t, fmt.Sprintf("%+v", g), allKey)
-}
-
-func TestAShortKeyIsNone(t *testing.T) {
-	c := config()
-	c.Keys[0].Key = "sha256:" + hexDigest("short")
-	base := private(t, gateway.Options{Config: c, HTTP: newWeChat().Client()})
-	for _, key := range []string{"", "short"} {
-		status, _ := ask(t, "GET", base+"/app/shop/token", key, "")
-		require.Equal(t, http.StatusUnauthorized, status, key)
-		status, _ = ask(t, "GET", base+"/app/shop/token?wetoken_key="+key, "", "")
-		require.Equal(t, http.StatusUnauthorized, status, key)
-	}
 }
 
 func TestARenewalIsAudited(t *testing.T) {
@@ -294,6 +226,18 @@ func TestHealthAndReadiness(t *testing.T) {
 	require.Contains(t, a.Msg, "store")
 	status, _ = ask(t, "GET", srv.URL+"/app/shop/token", allKey, "")
 	require.Equal(t, http.StatusOK, status, "a token is served without a store")
+
+	require.Contains(t, a.Msg, "connection refused")
+
+	var printed bytes.Buffer
+	g, err = gateway.New(gateway.Options{Config: config(), Store: broken{}, Log: slog.New(slog.NewTextHandler(&printed, nil))})
+	require.NoError(t, err)
+	both := httptest.NewServer(g.Both())
+	defer both.Close()
+	status, a = ask(t, "GET", both.URL+"/readyz", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "gateway: a store cannot be used: the server's log has more", a.Msg, "strangers ask here, too")
+	require.Contains(t, printed.String(), "connection refused")
 
 	g, err = gateway.New(gateway.Options{Config: config(), Log: log})
 	require.NoError(t, err)
