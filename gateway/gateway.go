@@ -256,7 +256,8 @@ func (g *Gateway) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Drain makes /readyz answer 503, so that a balancer sends no more requests.
+// Drain makes /readyz answer 503, which tells a balancer to send no more requests. It has to see that: http.Server's
+// Shutdown closes the listeners at once, so a program waits in between for as long as its balancer takes to ask again.
 func (g *Gateway) Drain() { g.draining.Store(true) }
 
 // Keep does the work that nobody asks for until ctx ends, whose cause it returns: it renews the tokens of apps with

@@ -79,7 +79,7 @@ type side struct {
 	handler              http.Handler
 }
 
-// serve listens until ctx ends, and then lets the requests under way finish.
+// serve listens until ctx ends, and then no more, and lets the requests under way finish.
 func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()) error {
 	sides := []side{{"public", "-public", s.public, g.Public()}, {"private", "-private", s.private, g.Private()}}
 	if s.together() {
@@ -109,7 +109,7 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 		return err
 	case <-ctx.Done():
 	}
-	g.Drain()
+	g.Drain() // for a /readyz under way alone: the addresses are closed at once, as balancers find out by themselves
 	return shutdown(running, kept)
 }
 
