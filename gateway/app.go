@@ -172,7 +172,7 @@ func (a *app) allows(route string) bool {
 	}
 	for _, allowed := range a.Allow {
 		allowed = strings.Trim(allowed, "/")
-		if route == allowed || strings.HasPrefix(route, allowed+"/") {
+		if allowed == "" || route == allowed || strings.HasPrefix(route, allowed+"/") {
 			return true
 		}
 	}

@@ -52,11 +52,11 @@ type App struct {
 	AppID     string    `json:"app_id"` // the corp id of WeCom
 	Secret    string    `json:"secret"`
 	Kind      Kind      `json:"kind"`       // default official
-	AgentID   int       `json:"agent_id"`   // WeCom, where the secret is an application's
+	AgentID   int       `json:"agent_id"`   // WeCom, where the secret is an application's; hosts need it
 	TokenMode string    `json:"token_mode"` // stable (default) or classic
 	Keep      bool      `json:"keep"`       // renew ahead on a timer, read or not
 	ExpiresAt time.Time `json:"expires_at"` // the registration ends; default never
-	Allow     []string  `json:"allow"`      // routes this app may be used through, such as /token; default all
+	Allow     []string  `json:"allow"`      // routes this app may be used through, such as /token; / is all of them, as is the default
 
 	Hosts           []string          `json:"hosts"`        // where logins may return to, whose pages may be signed, where requests may point
 	VerifyFiles     map[string]string `json:"verify_files"` // served at the root of the public side: MP_verify_….txt, WW_verify_….txt
@@ -164,6 +164,9 @@ func (c Config) proxies() (list []netip.Prefix, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("gateway: config: trusted_proxies: %q is no range of addresses such as 10.0.0.0/8", s)
 		}
+		if p.Addr().Is4In6() { // which no address of a client ever is
+			return nil, fmt.Errorf("gateway: config: trusted_proxies: %q is IPv4 written as IPv6: write it such as 10.0.0.0/8", s)
+		}
 		list = append(list, p.Masked())
 	}
 	return list, nil
@@ -251,6 +254,8 @@ func (a App) check() error {
 		return errors.New("token_mode: WeCom has one mode only")
 	case a.Kind == Website && (a.TokenMode != "" || a.Keep):
 		return errors.New("kind: a website application has no token: leave out token_mode and keep")
+	case a.Kind == Work && a.AgentID == 0 && len(a.Hosts) > 0:
+		return errors.New("agent_id: must be set, or nobody could log in for hosts by WeCom's QR code")
 	case a.SignKey == "" && a.PreviousSignKey != "":
 		return errors.New("previous_sign_key: needs sign_key beside it")
 	}

@@ -46,6 +46,8 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"token of a site":   {keyed(`"web":{"app_id":"wx1","secret":"x","kind":"website","keep":true}`), "apps.web.kind: a website application has no token"},
 		"odd time":          {keyed(`"shop":{"app_id":"wx1","secret":"x","expires_at":"tomorrow"}`), `expires_at: want a time such as`},
 		"odd proxies":       {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["10.0.0.1"]}`, `trusted_proxies: "10.0.0.1" is no range`},
+		"IPv4 in IPv6":      {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["::ffff:10.0.0.0/104"]}`, `trusted_proxies: "::ffff:10.0.0.0/104" is IPv4 written as IPv6`},
+		"WeCom, no agent":   {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","hosts":["a.example.com"]}`), "apps.corp.agent_id: must be set"},
 		"no message token":  {messaged(`{}`), "apps.shop.message: token is empty"},
 		"short aes_key":     {messaged(`{"token":"t","aes_key":"short"}`), "apps.shop.message: aes_key is not an EncodingAESKey"},
 		"odd message mode":  {messaged(`{"token":"t","mode":"open"}`), `apps.shop.message: mode is "open"`},

@@ -124,6 +124,16 @@ func TestANameIsNeverTakenForAnotherAppsAppID(t *testing.T) {
 	}
 }
 
+func TestAllowingTheRootAllowsAll(t *testing.T) {
+	c := config()
+	set(&c, "shop", func(a *gateway.App) { a.Allow = []string{"/"} })
+	base := private(t, gateway.Options{Config: c, HTTP: newWeChat().Client()})
+	for _, path := range []string{"/app/shop/token", "/app/shop/ticket/jsapi"} {
+		status, a := ask(t, "GET", base+path, allKey, "")
+		require.Equal(t, http.StatusOK, status, a.Msg)
+	}
+}
+
 func TestNoEscapedPathLeadsOutOfAnApp(t *testing.T) {
 	d := open(t, nil)
 	g, err := gateway.New(gateway.Options{Config: config(), HTTP: d.wx.Client(), Log: slog.New(slog.DiscardHandler)})

@@ -38,7 +38,7 @@
 //	    app_id: wx0123456789abcdef              # the corp id of WeCom
 //	    secret: ${SHOP_SECRET}
 //	    kind: official                          # official (default), mini, website or work
-//	    agent_id: 0                             # of WeCom: the application
+//	    agent_id: 0                             # of WeCom: the application; needed with hosts
 //	    token_mode: stable                      # stable (default) or classic
 //	    keep: true                              # renew the token before its end, read or not
 //	    expires_at: 2099-01-01T00:00:00Z        # the registration ends
