@@ -1,12 +1,9 @@
 package gateway
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -80,39 +77,6 @@ var kinds = []Kind{Official, Mini, Website, Work}
 
 // Scopes are what a caller may be allowed to do.
 var scopes = []string{"token", "renew", "ticket", "api", "login", "pay", "refund", "message", "metrics", "admin"}
-
-// ParseConfig reads a configuration from JSON. A key that is not one of Config's is an error, as is a second document.
-func ParseConfig(data []byte) (Config, error) {
-	var c Config
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return c, fmt.Errorf("gateway: config: %w", plain(err))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return c, errors.New("gateway: config: there is more after the end")
-	}
-	return c, nil
-}
-
-// plain says what encoding/json found in the words of someone who wrote YAML.
-func plain(err error) error {
-	var t *json.UnmarshalTypeError
-	if errors.As(err, &t) {
-		return fmt.Errorf("%s: want %s, not a %s (text of digits needs quotes)", t.Field, t.Type, t.Value)
-	}
-	var at *time.ParseError
-	if errors.As(err, &at) {
-		return fmt.Errorf("expires_at: want a time such as 2027-01-01T00:00:00Z, not %s", at.Value)
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		if key, value, ok := strings.Cut(name, ":"); ok && value != "" { // which may be a secret
-			return fmt.Errorf("unknown key %s…\": a blank must follow the colon", key+":")
-		}
-		return fmt.Errorf("unknown key %s", name)
-	}
-	return err
-}
 
 // Check finds what keeps c from being served, and names its key.
 func (c Config) Check() error {

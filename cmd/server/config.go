@@ -21,9 +21,15 @@ func readConfig(file string) (c gateway.Config, err error) {
 	if err != nil {
 		return c, fmt.Errorf("-config: %w", err)
 	}
+	var document yaml.Node
 	var tree any
 	d := yaml.NewDecoder(bytes.NewReader(data))
-	if err := d.Decode(&tree); err != nil {
+	err = d.Decode(&document)
+	if err == nil {
+		textKeys(&document)
+		err = document.Decode(&tree)
+	}
+	if err != nil {
 		return c, fmt.Errorf("%s: %s", file, withoutValues(err))
 	}
 	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
@@ -32,6 +38,7 @@ func readConfig(file string) (c gateway.Config, err error) {
 	if tree, err = expand(tree); err != nil {
 		return c, fmt.Errorf("%s: %w", file, err)
 	}
+	numbers(tree)
 	asJSON, err := json.Marshal(tree)
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", file, err)
@@ -40,6 +47,30 @@ func readConfig(file string) (c gateway.Config, err error) {
 		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
+}
+
+// textKeys makes all keys text, as they are written: an app may be named 1001.
+func textKeys(n *yaml.Node) {
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.ScalarNode && child.Tag != "!!merge" {
+			child.Tag = "!!str"
+		}
+		textKeys(child)
+	}
+}
+
+var digits = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})$`)
+
+// numbers makes each agent_id a number that is text of digits, as it is when it comes from the environment.
+func numbers(tree any) {
+	root, _ := tree.(map[string]any)
+	apps, _ := root["apps"].(map[string]any)
+	for _, app := range apps {
+		a, _ := app.(map[string]any)
+		if text, ok := a["agent_id"].(string); ok && digits.MatchString(text) {
+			a["agent_id"] = json.Number(text)
+		}
+	}
 }
 
 // valued are the parts of the parser's messages that repeat what stands in the file.

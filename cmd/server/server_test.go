@@ -152,6 +152,31 @@ func TestOneAddressIsBothSidesAndPort0IsNot(t *testing.T) {
 	}
 }
 
+func TestNamesAndAgentsMayBeDigits(t *testing.T) {
+	wx := new(wechattest.Server)
+	for _, id := range []string{"wx0123456789abcdef", "wx1111111111111111"} {
+		wx.AddApp(id, "a-secret-of-this-test")
+	}
+	wx.Add(wechattest.App{ID: "ww0123456789abcdef", Secret: "a-secret-of-this-test", Kind: wechattest.Work, AgentID: 7})
+	srv := httptest.NewServer(wx)
+	t.Cleanup(srv.Close)
+	env := []string{"WECHAT=" + srv.URL, "AGENT_ID=7", "SHOP_KEY=" + shopKey, "SHOP_SECRET=a-secret-of-this-test"}
+	file := write(t, `
+endpoints: {api: "${WECHAT}", work: "${WECHAT}"}
+keys:
+  - {name: all, key: "${SHOP_KEY}", apps: ["*"], scopes: [token, ticket]}
+apps:
+  1001: {app_id: wx0123456789abcdef, secret: "${SHOP_SECRET}"}
+  007: {app_id: wx1111111111111111, secret: "${SHOP_SECRET}"}
+  corp: &corp {app_id: ww0123456789abcdef, secret: "${SHOP_SECRET}", kind: work, agent_id: "${AGENT_ID}"}
+  again: {<<: *corp, name: the same}
+`)
+	p := start(t, env, "-config", file)
+	for _, path := range []string{"/app/1001/token", "/app/007/token", "/app/corp/ticket/agent_config", "/app/again/token"} {
+		require.Equal(t, http.StatusOK, p.status(path+"?wetoken_key="+shopKey), path)
+	}
+}
+
 func TestNoValueOfAFileThatCannotBeReadIsShown(t *testing.T) {
 	for _, line := range []string{
 		"secret: *S3cret-0123456789", "secret: &S3cret-0123456789", "secret: !!int S3cret-0123456789", "secret: !!binary S3cret-0123456789",
@@ -210,6 +235,8 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 		"a word too many":    {config: good, args: []string{"serve"}, says: `"serve"`},
 		"text of digits":     {config: strings.ReplaceAll(good, "${SHOP_SECRET}", "0123"), says: "secret"},
 		"two of one key":     {config: good + "keys: []\n", says: "keys"},
+		"agent of letters":   {config: good + "    agent_id: ${SHOP_KEY}\n", says: "apps.shop.agent_id: want int, not string"},
+		"empty agent":        {config: good + "    agent_id: ${NONE}\n", env: []string{"NONE="}, says: "apps.shop.agent_id: want int, not string"},
 		"two documents":      {config: good + "---\nkeys: []\n", says: "wetoken.yaml"},
 		"an app_id too few":  {config: strings.ReplaceAll(good, "app_id: wx0123456789abcdef", "kind: mini"), says: "apps.shop.app_id"},
 	} {
