@@ -32,7 +32,7 @@ type Kind string
 const (
 	Official Kind = "official" // official account (公众号): pages inside WeChat
 	Website  Kind = "website"  // website application of the open platform (网站应用): a QR code on a computer
-	Work     Kind = "work"     // WeCom application (企业微信): pages inside WeCom, and a QR code elsewhere
+	Work     Kind = "work"     // WeCom application (企业微信): pages inside WeCom and WeChat, and a QR code elsewhere
 )
 
 // Login logs visitors of web pages in (网页授权). Its methods are safe for concurrent use, and its fields are not to be

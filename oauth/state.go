@@ -26,7 +26,7 @@ type state struct {
 	Lang   string `json:"lang,omitempty"`
 	Nonce  string `json:"nonce,omitempty"`
 	Cookie string `json:"cookie,omitempty"` // hash of the cookie that the same browser must show
-	Inner  bool   `json:"inner,omitempty"`  // begun inside WeCom, where it must end
+	Inner  bool   `json:"inner,omitempty"`  // begun inside WeCom or WeChat, where it must end
 	Stay   bool   `json:"stay,omitempty"`   // begun by Require: ends in a session of ours
 	Used   bool   `json:"used,omitempty"`   // its code was taken to WeChat, or the user declined
 }
@@ -138,9 +138,11 @@ func (l *Login) cookie(name string) string {
 
 func (l *Login) secure() bool { return len(l.URL) > 8 && strings.EqualFold(l.URL[:8], "https://") }
 
-// insideWeCom goes by what WeCom's browser calls itself.
+// insideWeCom tells whether a page is open in WeCom, or in WeChat, where members use WeCom by its plug-in (微信插件): neither
+// could scan a QR code on its own screen. It goes by what their browsers call themselves.
 func insideWeCom(r *http.Request) bool {
-	return strings.Contains(strings.ToLower(r.UserAgent()), "wxwork")
+	agent := strings.ToLower(r.UserAgent())
+	return strings.Contains(agent, "wxwork") || strings.Contains(agent, "micromessenger")
 }
 
 // hash is what the store sees of a value that opens something.

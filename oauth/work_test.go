@@ -30,6 +30,19 @@ func TestAMemberLogsInInsideWeCom(t *testing.T) {
 	require.Equal(t, oauth.User{UserID: "ming", To: "https://shop.example.com"}, u)
 }
 
+func TestAMemberLogsInInsideWeChat(t *testing.T) {
+	const inWeChat = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 MicroMessenger/8.0.42 NetType/WIFI"
+	s := newStage(wecom)
+	b := s.browser(t, "User-Agent", inWeChat) // by WeCom's plug-in
+	at, err := url.Parse(b.stop("https://open.weixin.qq.com/", loginURL(shop)))
+	require.NoError(t, err)
+	require.Equal(t, "/connect/oauth2/authorize", at.Path)
+	u, err := s.login.Redeem(t.Context(), b.open(loginURL(shop)).url.Query().Get("login_code"))
+	require.NoError(t, err)
+	require.Equal(t, "ming", u.UserID)
+	refused(t, s.browser(t), b.stop(back, loginURL(shop)), 403, "请在原浏览器中登录")
+}
+
 func TestAMemberScansTheCodeElsewhere(t *testing.T) {
 	s := newStage(wecom, allowing)
 	b := s.browser(t, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Chrome/130.0")
