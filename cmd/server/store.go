@@ -82,7 +82,7 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 			o.raw, o.close, o.migrate, o.own = s, s.DB.Close, s.Migrate, scheme == "sqlite"
 		}
 	default:
-		return nil, fmt.Errorf("%s: there is no such kind of store%s; there are memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres and oracle", name, shown(url))
+		return nil, fmt.Errorf("%s: there is no %s; there are memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres and oracle", name, kind(url))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -97,13 +97,13 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 
 var plainScheme = regexp.MustCompile(`^[a-z]{1,16}://`)
 
-// shown is the scheme of a URL in words, if it is one beyond doubt: what else may stand before a colon could be a user's
-// name, or a password.
-func shown(url string) string {
+// kind names the kind of store that a URL asks for, if its scheme is one beyond doubt: what else may stand before a colon
+// could be a user's name, or a password.
+func kind(url string) string {
 	if s := plainScheme.FindString(url); s != "" {
-		return " as " + strings.TrimSuffix(s, "://")
+		return fmt.Sprintf("kind of store %q", strings.TrimSuffix(s, "://"))
 	}
-	return ""
+	return "such kind of store"
 }
 
 // The mark is what stands in each store that a server has used. It tells a later one that its master keys fit.
