@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -68,12 +69,17 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if s.command == "" && !s.demo && s.config == "" {
 		return s, errors.New("-config FILE is needed, with apps and keys in it; or try -demo")
 	}
-	for name, address := range map[string]string{"public": s.public, "private": s.private} {
-		if _, err := portOf(address); err != nil {
-			return s, fmt.Errorf("-%s (or WETOKEN_%s): want an address to listen on such as 127.0.0.1:8080 or :8080, not %q", name, strings.ToUpper(name), address)
-		}
+	if s.command == "" {
+		return s, cmp.Or(checkAddress("public", s.public), checkAddress("private", s.private))
 	}
 	return s, nil
+}
+
+func checkAddress(flag, address string) error {
+	if _, err := portOf(address); err != nil {
+		return fmt.Errorf("-%s (or WETOKEN_%s): want an address to listen on such as 127.0.0.1:8080 or :8080, not %q", flag, strings.ToUpper(flag), address)
+	}
+	return nil
 }
 
 // together tells whether both sides stand on one address. Port 0 is another port each time.
