@@ -19,8 +19,8 @@ var ErrLoginCode = errors.New("login_code is unknown, expired or redeemed alread
 
 // Redeem returns the user behind a login_code, once. Only the holder of a code learns who it is, so a code must go to
 // the site's own server and no further. Where several sites log in with the app, each must compare To with its own
-// address, or else who runs another one can use the codes of its visitors here. In WeCom a User without a UserID is no member of the company: anybody with WeChat
-// can log in, and has an openid.
+// address, or else who runs another one can use the codes of its visitors here. In WeCom a User without a UserID is no
+// member of the company: anybody with WeChat can log in, and has an openid.
 func (l *Login) Redeem(ctx context.Context, loginCode string) (User, error) {
 	return redeem(ctx, l.store(), l.app(), loginCode)
 }

@@ -44,8 +44,8 @@ const (
 // For pages inside WeChat nothing ties the end of a login to the browser that began it, as WeChat's web view may lose
 // cookies in between; website logins and WeCom's QR code demand a cookie of ours. An address with a login_code can be
 // handed to another browser in any case. A site that must know puts a random nonce into a cookie of its own, passes it to
-// /login, and compares the two when the login comes back: one that began elsewhere is refused. The nonce is known to
-// whoever made the link to /login, so it says nothing of who has logged in: that is for the login_code alone.
+// /login, and compares the cookie with the nonce that comes with the User: a login that began elsewhere has another one.
+// A nonce is known to whoever made the link to /login, so it says nothing of who has logged in: the login_code alone does.
 //
 // See https://developers.weixin.qq.com/doc/service/guide/h5/auth.html (网页授权),
 // https://developers.weixin.qq.com/doc/oplatform/Website_App/WeChat_Login/Wechat_Login.html (网站应用微信登录) and
