@@ -122,6 +122,8 @@ func TestSIGTERMLetsRequestsUnderWayFinish(t *testing.T) {
 func TestAnEmptyAddressInTheEnvironmentIsNamed(t *testing.T) {
 	line := refused(t, []string{"WETOKEN_PRIVATE="}, "-demo")
 	require.Equal(t, `server: -private (or WETOKEN_PRIVATE): want an address to listen on such as 127.0.0.1:8080 or :8080, not ""`, line)
+	_, stderr, code := execute(t, []string{"WETOKEN_PRIVATE="}, "migrate", "-store", "memory:")
+	require.Zero(t, code, "a command has no address: %s", stderr)
 }
 
 func TestOneAddressIsBothSidesAndPort0IsNot(t *testing.T) {
