@@ -51,7 +51,7 @@ func (a *app) build() *rooms {
 			&token.Handler{Source: r.tokens, Guard: a.guard("token")},
 			&ticket.Handler{Source: tickets, Guard: a.guard("ticket")})
 		if a.Kind != Mini {
-			signer := &jssdk.Signer{AppID: a.AppID, Tickets: named{tickets}, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
+			signer := &jssdk.Signer{AppID: a.AppID, Tickets: tickets, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
 			public = append(public, &jssdk.Handler{Signer: signer})
 		}
 	}
@@ -114,14 +114,7 @@ func (a *app) wire() *wechat.Client {
 }
 
 func (a *app) report(ctx context.Context, err error) {
-	a.gateway.log.WarnContext(ctx, "served all the same", "app", a.name, "error", err)
-}
-
-// named hands out tickets by WeChat's name of their kind.
-type named struct{ *ticket.Manager }
-
-func (n named) Ticket(ctx context.Context, typ string) (wechat.Credential, error) {
-	return n.Manager.Ticket(ctx, ticket.Type(typ))
+	a.gateway.log.WarnContext(ctx, "a token or ticket could not be renewed", "app", a.name, "error", err)
 }
 
 // mux serves parts, and the rest where none of them does. It is made when it is first used.

@@ -66,7 +66,7 @@ type Manager struct {
 	Mode   Mode                         // default Stable
 	Store  store.Store                  // shared by all processes that use the app; default one of this Manager alone
 	Client *wechat.Client               // the way to WeChat: its BaseURL and HTTP; default WeChat's own
-	Report func(context.Context, error) // told of failures behind a read that was served all the same; default slog.Default
+	Report func(context.Context, error) // told of each failure to get or renew, of one that goes on once a minute; default slog.Default
 
 	copy atomic.Pointer[renew.Copy]
 }

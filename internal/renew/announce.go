@@ -17,6 +17,9 @@ import (
 // errChanged is an announcement that is needless, as another process has done what it was for.
 var errChanged = errors.New("write store: the value changed under the lease")
 
+// noneLife is for how long the store keeps it that nothing is current: for as long as anything of the fetch is under way.
+const noneLife = time.Minute
+
 // announceTries is how often a store is written that changes at the same time, as when a record lapses.
 const announceTries = 3
 
@@ -66,11 +69,11 @@ func (l *load) announce(ctx context.Context, current *record) error {
 // store anyway, unless that is more than WeChat then leaves it for sure.
 func (l *load) announcement(current *record) (r *record, life time.Duration) {
 	now := time.Now()
-	r = &record{Gen: l.nextGen(now), Asked: true}
+	none := &record{Gen: l.nextGen(now), Asked: true}
 	if current == nil || l.Supersedes && current.Asked && current.Value == l.refused {
-		return r, time.Minute // for as long as anything of this fetch may be under way
+		return none, noneLife
 	}
-	r.Value, r.Expires, r.Life = current.Value, current.Expires, current.Life
+	r = &record{Value: current.Value, Expires: current.Expires, Life: current.Life, Gen: none.Gen, Asked: true}
 	uncut, cut := r.overlap(), r.overlap()*4/5
 	if !l.ours() {
 		uncut, cut = uncut-r.skew(l.Ahead), cut-r.skew(l.Ahead)
@@ -81,9 +84,11 @@ func (l *load) announcement(current *record) (r *record, life time.Duration) {
 		return r, cut
 	case l.stored != nil:
 		return r, keepLife
-	default:
-		return r, r.kept(now, l.ours(), l.Ahead).life(l.Ahead)
 	}
+	if life = r.kept(now, l.ours(), l.Ahead).life(l.Ahead); life < fetchMax { // it would lapse before there is another
+		return none, noneLife
+	}
+	return r, life
 }
 
 // withdraw takes an announcement back where it is known that WeChat has made no other value.
