@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -96,6 +97,9 @@ func (g *Gateway) guard(app, scope string) func(http.Handler) http.Handler {
 			if !c.may(app, scope) {
 				answer.Refuse(w, http.StatusForbidden, "this key does not have scope "+scope+" for this app")
 				return
+			}
+			if g.log.Enabled(r.Context(), slog.LevelDebug) {
+				g.log.DebugContext(r.Context(), "let in", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
 			}
 			if scope == "renew" {
 				g.log.InfoContext(r.Context(), "change", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)

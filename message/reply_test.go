@@ -124,12 +124,14 @@ func TestAReplyThatLacksItsContentIsAnError(t *testing.T) {
 
 func TestWeComHasNeitherMusicNorCustomerService(t *testing.T) {
 	for _, r := range []message.Reply{message.Music{Title: "t"}, message.TransferCustomerService{}} {
-		in := official().inbox(t)
-		in.Handle(message.Any, func(context.Context, *message.Message) (message.Reply, error) { return r, nil })
-		c := callback(in)
-		c.Kind = wechattest.Work
-		p := push(t, c, wechattest.Push{Content: "hi"})
-		require.Equal(t, 500, p.Tries[0].Status, "a reply that WeCom cannot read is not sent")
+		synctest.Test(t, func(t *testing.T) {
+			in := official().inbox(t)
+			in.Handle(message.Any, func(context.Context, *message.Message) (message.Reply, error) { return r, nil })
+			c := callback(in)
+			c.Kind = wechattest.Work
+			p := push(t, c, wechattest.Push{Content: "hi"})
+			require.Equal(t, 500, p.Tries[0].Status, "a reply that WeCom cannot read is not sent")
+		})
 	}
 }
 

@@ -24,7 +24,9 @@ func readConfig(file string) (c gateway.Config, err error) {
 	var document yaml.Node
 	var tree any
 	d := yaml.NewDecoder(bytes.NewReader(data))
-	err = d.Decode(&document)
+	if err = d.Decode(&document); errors.Is(err, io.EOF) { // the file is empty
+		return c, nil
+	}
 	if err == nil {
 		textKeys(&document)
 		err = document.Decode(&tree)

@@ -9,17 +9,16 @@
 // Each flag may stand in the environment instead, as WETOKEN_CONFIG, WETOKEN_STORE and so on; flags win over the
 // environment, and both over the file. A configuration that cannot be served, a store that cannot be used and master
 // keys that do not fit are one line on standard error and exit code 2. The two sides have addresses of their own, -public
-// and -private; where they are one and the same, both sides stand on it. SIGTERM closes the
-// addresses at once, and lets the requests under way finish: take a server out of its balancer before, if that must not
-// send it requests in vain.
+// and -private; where they are one and the same, both sides stand on it. SIGTERM closes the addresses at once, and lets
+// the requests under way finish: take a server out of its balancer before, if that must not send it requests in vain.
 //
 // # Configuration
 //
-// The file is YAML, with ${NAME} in its values taken from the environment, and a key that is unknown is refused. This one
+// The file is YAML, with ${NAME} in its texts taken from the environment, and a key that is unknown is refused. This one
 // has every key; most may be left out.
 //
 //	public_url: https://wx.example.com          # what WeChat and browsers see; logins need it
-//	store: redis://127.0.0.1:6379/0             # shared and disposable; default memory:
+//	store: redis://127.0.0.1:6379/0             # shared and disposable; default memory
 //	records: postgres://127.0.0.1/wetoken       # durable: copies of messages, refresh tokens; default the store
 //	trusted_proxies: [10.0.0.0/8]               # whose X-Forwarded-For is believed; default none
 //	endpoints:                                  # WeChat's base URLs; default its own
@@ -72,7 +71,7 @@
 // The configuration names two, by URL: store, which all servers share and which may be lost, and records, which must
 // not be; records is the store where it is not named.
 //
-//	memory:                                       this process alone, until it ends; the default
+//	memory                                        this process alone, until it ends; the default
 //	sqlite:FILE                                   the servers of one machine; the file and its table are made
 //	redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]    also redis-sentinel://HOST,HOST/MASTER[/DB] and redis-cluster://HOST,HOST;
 //	                                              rediss, rediss-sentinel and rediss-cluster speak TLS

@@ -84,7 +84,7 @@ func (p *process) token(ctx context.Context) (*http.Response, error) {
 func TestAFileIsServedAndSecretsStayOutOfTheLog(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx0123456789abcdef", "a-secret-of-this-test")
-	p := serveConfig(t, wx, "-log-level", "debug")
+	p := serveConfig(t, wx, "-log-level", "debug", "-store", "memory")
 	resp, err := p.token(t.Context())
 	require.NoError(t, err)
 	defer resp.Body.Close()
@@ -93,6 +93,7 @@ func TestAFileIsServedAndSecretsStayOutOfTheLog(t *testing.T) {
 	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", body)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, p.wait())
+	require.Contains(t, p.log.String(), `level=DEBUG msg="let in" caller=shop-backend app=shop scope=token`)
 	for _, hidden := range []string{shopKey, "a-secret-of-this-test", wx.Tokens("wx0123456789abcdef")[0].Value} {
 		require.NotContains(t, p.log.String(), hidden)
 	}
@@ -206,6 +207,7 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 		says   string
 	}{
 		"nothing said":       {says: "-config"},
+		"empty file":         {config: "# nothing\n", says: "keys: "},
 		"no such file":       {args: []string{"-config", "/nonexistent.yaml"}, says: "/nonexistent.yaml"},
 		"no YAML":            {config: "apps: [", says: "wetoken.yaml"},
 		"unknown key":        {config: good + "    secrte: x\n", says: `unknown key "secrte"`},
