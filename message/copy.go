@@ -46,7 +46,8 @@ func (in *Receiver) deliver(ctx context.Context, item outbox.Item) error {
 // Keep delivers the copies that Config.Forward asks for, those of earlier processes too, until ctx ends, whose cause it
 // returns. A copy is delivered at least once: it waits for a target that is down, with tries from one second up to ten
 // minutes apart, and is given up, with a warning in the log, when it is a day old and its target still fails. Copies
-// arrive in any order. One Keep runs in each process; without a Target for copies, and none waiting from before, it does nothing.
+// arrive in any order. One Keep runs in each process; without a Target for copies, and none waiting from before, it does
+// nothing.
 func (in *Receiver) Keep(ctx context.Context) error {
 	copies := slices.ContainsFunc(in.targets, func(t target) bool { return !t.Answer })
 	if copies || in.outbox.Store != nil && in.outbox.Waiting(ctx) {

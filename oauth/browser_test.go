@@ -1,7 +1,6 @@
 package oauth_test
 
 import (
-	"context"
 	"html/template"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +58,7 @@ func newTown(t *testing.T, kind oauth.Kind) *town {
 	}
 	tokens := &token.Manager{AppID: appID, Secret: secret, Store: w.login.Store, Client: way}
 	tickets := &ticket.Manager{AppID: appID, Tokens: tokens, Store: w.login.Store, Client: way}
-	signer := &jssdk.Signer{AppID: appID, Tickets: byName{tickets}, Hosts: w.login.Hosts}
+	signer := &jssdk.Signer{AppID: appID, Tickets: tickets, Hosts: w.login.Hosts}
 	wetoken.Bind(door, "/wx", w.login, &jssdk.Handler{Signer: signer})
 	door.Handle("/my/", w.login.Require(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		u, _ := oauth.FromContext(r.Context())
@@ -80,13 +79,6 @@ func newTown(t *testing.T, kind oauth.Kind) *town {
 	})
 	shop.HandleFunc("GET /goods/", func(rw http.ResponseWriter, r *http.Request) { render(rw, sharingPage, w) })
 	return w
-}
-
-// byName is a ticket.Source for the jssdk.
-type byName struct{ *ticket.Manager }
-
-func (b byName) Ticket(ctx context.Context, typ string) (wechat.Credential, error) {
-	return b.Manager.Ticket(ctx, ticket.Type(typ))
 }
 
 func (w *town) WeChat() string { return w.wechat }

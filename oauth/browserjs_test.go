@@ -111,7 +111,7 @@ func TestARealBrowserIsConfiguredInWeCom(t *testing.T) {
 	way := &wechat.Client{BaseURL: w.wechat}
 	tokens := &token.Manager{AppID: corpID, Secret: secret, Mode: token.Work, Client: way}
 	tickets := &ticket.Manager{AppID: corpID, Work: true, AgentID: 7, Tokens: tokens, Client: way}
-	signer := &jssdk.Signer{AppID: corpID, Work: true, AgentID: 7, Tickets: byName{tickets}, Hosts: w.login.Hosts}
+	signer := &jssdk.Signer{AppID: corpID, Work: true, AgentID: 7, Tickets: tickets, Hosts: w.login.Hosts}
 	door := http.NewServeMux()
 	wetoken.Bind(door, "/corp", &jssdk.Handler{Signer: signer})
 	s := httptest.NewServer(door)

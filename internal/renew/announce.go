@@ -30,10 +30,11 @@ func (l *load) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.announce(ctx, l.stored)
+	return l.announce(ctx, nil)
 }
 
-// announce writes that WeChat is asked for another value than that of current, or than none if that is nil.
+// announce writes that WeChat is asked for another value than the one that stands in the store, or else current, or else
+// what this process holds.
 func (l *load) announce(ctx context.Context, current *record) error {
 	for range announceTries {
 		if l.stored != nil && l.stored.Value != "" {
