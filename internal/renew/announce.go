@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/wetoken/wetoken/wechat"
 )
 
 // A fetch that ends the current value must not leave it behind as a live one, should its outcome never be known. So it
@@ -30,7 +28,13 @@ func (l *load) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.announce(ctx, nil)
+	if err := l.noteCall(ctx); err != nil {
+		return err
+	}
+	if err := l.announce(ctx, nil); err != nil {
+		return joinErrors(err, l.clearCall(ctx))
+	}
+	return nil
 }
 
 // announce writes that WeChat is asked for another value than the one that stands in the store, or else current, or else
@@ -52,7 +56,7 @@ func (l *load) announce(ctx context.Context, current *record) error {
 			if r.Value == "" {
 				l.current = nil
 			} else {
-				l.current = r.kept(time.Now(), l.ours(), l.Ahead)
+				l.current = r.kept(time.Now(), l.ours(), l.Keeper)
 			}
 			return nil
 		}
@@ -86,7 +90,7 @@ func (l *load) announcement(current *record) (r *record, life time.Duration) {
 	case l.stored != nil:
 		return r, keepLife
 	}
-	if life = r.kept(now, l.ours(), l.Ahead).life(l.Ahead); life < fetchMax { // it would lapse before there is another
+	if life = r.kept(now, l.ours(), l.Keeper).life(l.Ahead); life < fetchMax { // it would lapse before there is another
 		return none, noneLife
 	}
 	return r, life
@@ -94,13 +98,12 @@ func (l *load) announcement(current *record) (r *record, life time.Duration) {
 
 // withdraw takes an announcement back where it is known that WeChat has made no other value.
 func (l *load) withdraw(ctx context.Context, cause error) error {
-	var refusal *wechat.Error
-	if l.announced == nil || l.base == nil || !errors.As(cause, &refusal) && !errors.Is(cause, ErrStillRefused) {
+	if l.announced == nil || l.base == nil || !isOutcome(cause) {
 		return nil
 	}
 	r := *l.base
 	r.Gen = l.announced.Gen + 1
-	back, life := r.kept(time.Now(), l.ours(), l.Ahead), keepLife
+	back, life := r.kept(time.Now(), l.ours(), l.Keeper), keepLife
 	if r.Expires != l.announced.Expires {
 		life = back.life(l.Ahead)
 	}

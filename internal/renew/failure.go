@@ -18,14 +18,14 @@ type backoff struct {
 
 // fail notes a failed fetch. One that only a person can mend is left alone for a minute, doubling to ten; any other
 // for two seconds, doubling to twenty.
-func (b *backoff) fail(err error, now time.Time) {
+func (b *backoff) fail(err error, now time.Time, shorten func(time.Duration) time.Duration) {
 	first, most := 2*time.Second, 20*time.Second
 	if lasting(err) {
 		first, most = time.Minute, 10*time.Minute
 	}
 	b.err = err
 	b.wait = min(max(2*b.wait, first), most)
-	b.until = now.Add(jitter(b.wait))
+	b.until = now.Add(shorten(b.wait))
 }
 
 // remembered is the failure that still stands, or nil.

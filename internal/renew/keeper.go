@@ -35,10 +35,12 @@ type Keeper struct {
 	Ahead      bool                                                 // WeChat hands out the next value before this one ends
 	Supersedes bool                                                 // each Fetch makes a new value and ends the one before
 	Report     func(context.Context, error)                         // as Copy.Report
+	Jitter     func() float64                                       // in [0, 1), so that processes do not act in step; default random
 
 	backoff backoff   // of WeChat; touched by loads alone, which run one at a time
 	denied  backoff   // of renewals of the value that was refused
 	seen    time.Time // when the store held a record last, or this process did without
+	written generation
 }
 
 // Copy makes the copy of the credential that this process reads. It starts nothing.
@@ -54,6 +56,7 @@ type load struct {
 	trouble error     // what went wrong and changed nothing
 
 	base, announced *record // what announce found to be current, and wrote
+	call            *unanswered
 }
 
 func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
@@ -69,11 +72,11 @@ func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, e
 			err = ErrStillRefused
 		}
 	}
-	return l.current, both(err, l.trouble)
+	return l.current, joinErrors(err, l.trouble)
 }
 
-// both is two errors on one line.
-func both(a, b error) error {
+// joinErrors returns two errors on one line.
+func joinErrors(a, b error) error {
 	if a == nil || b == nil {
 		return cmp.Or(a, b)
 	}
@@ -84,11 +87,19 @@ func (l *load) run(ctx context.Context) error {
 	if err := l.look(ctx); err != nil {
 		return l.alone(ctx, err)
 	}
-	if err := l.restore(ctx); err != nil || l.fresh() || l.pending() {
-		return err
+	if err := l.restore(ctx); err != nil {
+		return l.alone(ctx, err)
+	}
+	if l.fresh() || l.pending() {
+		return nil
 	}
 	if err := l.remembered(); err != nil {
 		return err
+	}
+	if wait := l.settling(); wait > 0 {
+		if err := sleep(ctx, wait); err != nil {
+			return fmt.Errorf("wait for other processes to hear of the last value: %w", err)
+		}
 	}
 	return l.renew(ctx)
 }
@@ -127,7 +138,7 @@ func (l *load) renew(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMax)
 		defer cancel()
 		if err := lease.Release(ctx); err != nil {
-			l.trouble = both(l.trouble, err)
+			l.trouble = joinErrors(l.trouble, err)
 		}
 	}()
 	if err := l.look(ctx); err != nil {
@@ -150,7 +161,7 @@ func (l *load) lease(ctx context.Context) (*store.Lease, error) {
 		if l.good() {
 			return nil, nil
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := l.sleep(ctx, wait); err != nil {
 			return nil, fmt.Errorf("wait for the process that asks WeChat: %w", err)
 		}
 		if err := l.look(ctx); err != nil {
@@ -177,6 +188,11 @@ func (l *load) fetch(ctx context.Context) error {
 		switch err := l.prepare(leased); {
 		case errors.Is(err, errChanged):
 			return nil
+		case errors.Is(err, errUnanswered):
+			if err := l.alone(leased, nil); err != nil {
+				return err
+			}
+			return l.publish(ctx, l.current)
 		case errors.Is(err, ErrRationed), leased.Err() != nil: // another process may ask by now
 			return err
 		case err != nil:
@@ -184,12 +200,14 @@ func (l *load) fetch(ctx context.Context) error {
 		}
 	}
 	next, err := l.ask(leased)
+	if l.Supersedes && isOutcome(err) {
+		l.trouble = joinErrors(l.trouble, l.clearCall(ctx))
+	}
 	if err != nil {
-		return both(err, l.withdraw(ctx, err))
+		return joinErrors(err, l.withdraw(ctx, err))
 	}
 	early := l.Ahead && l.current != nil && next.Value == l.current.Value
-	l.current = next
-	err = l.publish(ctx)
+	err = l.publish(ctx, next)
 	if soon := time.Now().Add(next.record.overlap() / 10); early && l.current != nil && l.current.Due.Before(soon) {
 		l.current.Due = soon
 	}
@@ -204,14 +222,14 @@ func (l *load) ask(ctx context.Context) (*Kept, error) {
 	start := time.Now()
 	c, err := l.Fetch(ctx)
 	if err != nil {
-		l.backoff.fail(err, time.Now())
+		l.backoff.fail(err, time.Now(), l.shorten)
 		return nil, err
 	}
 	l.backoff = backoff{}
 	if l.refused != "" && c.Value == l.refused {
 		if start, c, err = l.insist(ctx, newRecord(c, start, l.nextGen(start))); err != nil {
 			l.denied.refused = l.refused
-			l.denied.fail(err, time.Now())
+			l.denied.fail(err, time.Now(), l.shorten)
 			return nil, err
 		}
 	}
@@ -220,7 +238,11 @@ func (l *load) ask(ctx context.Context) (*Kept, error) {
 	if l.announced != nil {
 		gen = l.announced.Gen + 1
 	}
-	return newRecord(c, start, gen).kept(start, true, l.Ahead), nil
+	r := newRecord(c, start, gen)
+	if l.call != nil && l.call.Before != 0 {
+		r = r.shortened()
+	}
+	return r.kept(start, true, l.Keeper), nil
 }
 
 // insist forces a new value, within the ration, where WeChat answers the refused one as current.
@@ -244,11 +266,14 @@ func (l *load) insist(ctx context.Context, current *record) (start time.Time, c 
 
 // alone keeps this process going while the store is down, because of cause.
 func (l *load) alone(ctx context.Context, cause error) error {
-	if l.fresh() || ctx.Err() != nil {
+	if l.fresh() {
 		return cause
 	}
+	if ctx.Err() != nil {
+		return joinErrors(cause, context.Cause(ctx))
+	}
 	if err := l.remembered(); err != nil {
-		return both(err, cause)
+		return joinErrors(err, cause)
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchMax)
 	defer cancel()
@@ -259,25 +284,27 @@ func (l *load) alone(ctx context.Context, cause error) error {
 	start := time.Now()
 	c, err := fetch(ctx)
 	if err != nil {
-		l.backoff.fail(err, time.Now())
-		return both(err, cause)
+		l.backoff.fail(err, time.Now(), l.shorten)
+		return joinErrors(err, cause)
 	}
 	l.backoff = backoff{}
 	if l.refused != "" && c.Value == l.refused {
 		l.denied.refused = l.refused
-		l.denied.fail(ErrStillRefused, time.Now())
-		return both(ErrStillRefused, cause)
+		l.denied.fail(ErrStillRefused, time.Now(), l.shorten)
+		return joinErrors(ErrStillRefused, cause)
 	}
-	l.current, l.seen = newRecord(c, start, l.nextGen(start)).kept(start, true, l.Ahead), start
+	l.current, l.seen = newRecord(c, start, l.nextGen(start)).kept(start, true, l.Keeper), start
 	return cause
 }
 
 // sleep waits for about d.
+func (k *Keeper) sleep(ctx context.Context, d time.Duration) error { return sleep(ctx, k.shorten(d)) }
+
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(jitter(d)):
+	case <-time.After(d):
 		return nil
 	}
 }

@@ -3,8 +3,8 @@ package renew
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/wetoken/wetoken/wechat"
@@ -23,6 +23,10 @@ type record struct {
 	// Asked says that a fetch which ends this value began, and its outcome is not known: see announce.
 	Asked bool `json:"asked,omitempty"`
 
+	// Brief says that an earlier fetch may yet end this value, so that Expires and Life are those of the time in which
+	// WeChat takes it all the same: see unanswered.
+	Brief bool `json:"brief,omitempty"`
+
 	raw []byte // as it stands in the store, for Swap
 }
 
@@ -36,14 +40,46 @@ func (r *record) after(o *record) bool {
 	return r.Gen > o.Gen || r.Gen == o.Gen && (r.Value != o.Value || r.Asked != o.Asked)
 }
 
-// parse reads what the store holds. A record that cannot be read holds nothing, and can be replaced.
-func parse(raw []byte) (*record, error) {
+// Bounds of a record, which anybody who can write to the store may have made. MaxLife is the longest life of a
+// credential that is believed, WeChat's own answers included.
+const (
+	MaxLife   = 31 * 24 * time.Hour
+	maxRecord = 16 << 10  // bytes
+	genAhead  = time.Hour // how far a generation, which is a time, may be ahead of the clock here
+)
+
+// parse reads a stored record. One that is invalid holds nothing, and can be replaced.
+func parse(raw []byte, now time.Time) (*record, error) {
 	r := new(record)
-	if err := json.Unmarshal(raw, r); err != nil {
-		return &record{raw: raw}, fmt.Errorf("the stored record is not one of ours: %w", err)
+	err := errors.New("it is too long")
+	if len(raw) <= maxRecord {
+		err = json.Unmarshal(raw, r)
+	}
+	if err == nil {
+		err = r.validate(now)
+	}
+	if err != nil {
+		return &record{raw: raw}, fmt.Errorf("invalid stored record: %w", err)
 	}
 	r.raw = raw
 	return r, nil
+}
+
+// validate checks that no field of r is beyond those of a record that was written here.
+func (r *record) validate(now time.Time) error {
+	switch most := MaxLife.Milliseconds(); {
+	case r.Gen < 0 || r.Gen > now.Add(genAhead).UnixMilli():
+		return errors.New("its gen is out of range")
+	case r.Value == "" && r.Asked:
+		return nil
+	case r.Value == "":
+		return errors.New("it has no value")
+	case r.Life <= 0 || r.Life > most:
+		return errors.New("its life is out of range")
+	case r.Expires < 0 || r.Expires > now.Add(genAhead).UnixMilli()+r.Life:
+		return errors.New("its expiry is out of range")
+	}
+	return nil
 }
 
 func (r *record) encode() ([]byte, error) {
@@ -87,6 +123,21 @@ func (r *record) slack(ahead bool) time.Duration {
 	return r.skew(ahead) / 15
 }
 
+// fetched returns when the value of r was fetched, by the clock of the process that did.
+func (r *record) fetched() time.Time { return time.UnixMilli(r.Expires - r.Life) }
+
+// shortened returns r with no more life than it has for certain should an earlier fetch end it after all: WeChat then
+// takes it for the overlap.
+func (r *record) shortened() *record {
+	trust := r.overlap() * 4 / 5
+	if r.Brief || trust.Milliseconds() >= r.Life {
+		return r
+	}
+	b := *r
+	b.Expires, b.Life, b.Brief = r.fetched().Add(trust).UnixMilli(), trust.Milliseconds(), true
+	return &b
+}
+
 // brief is k with no more life than it has for sure when others may have WeChat end it.
 func (k *Kept) brief() *Kept {
 	b := *k
@@ -99,11 +150,15 @@ func (k *Kept) brief() *Kept {
 // kept is the record as this process holds it, measured from now. One that another process wrote is due a little after
 // it is there, and late a little before its end, as clocks differ. Where the next value is not to be had before that
 // end, it is the store's clock alone that counts near it: whether the record still stands.
-func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
+func (r *record) kept(now time.Time, ours bool, by *Keeper) *Kept {
+	ahead := by.Ahead
 	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
 	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Late: end.Add(-r.slack(ahead)), End: end, record: r, ours: ours}
 	if !ours || r.Asked {
 		k.Late = end.Add(-r.skew(ahead))
+	}
+	if !ours { // by the fastest clock
+		k.Expires = end.Add(-r.skew(ahead))
 	}
 	if r.Asked || !ours && !ahead {
 		k.End = end.Add(r.skew(ahead))
@@ -112,7 +167,7 @@ func (r *record) kept(now time.Time, ours, ahead bool) *Kept {
 	if r.Asked {
 		k.Due = now
 	} else if ahead {
-		lead := 0.8 + 0.15*rand.Float64()
+		lead := 0.8 + 0.15*by.jitter()
 		if !ours {
 			lead -= 0.15
 		}

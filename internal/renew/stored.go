@@ -11,8 +11,8 @@ import (
 // publishTries is how often a value that WeChat has just made is offered to a store that fails.
 const publishTries = 4
 
-// look reads the store, and takes what stands there for the current value if it is of a later generation, or of the
-// same one with less life left.
+// look reads the store. The record there becomes the current one if it is of a later generation, or of the same one with
+// less life left. Clocks differ, so that beside a current one that is at its end any other record is a later one.
 func (l *load) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeMax)
 	defer cancel()
@@ -24,15 +24,16 @@ func (l *load) look(ctx context.Context) error {
 		return nil
 	}
 	l.seen = time.Now()
-	if l.stored, err = parse(raw); err != nil {
+	if l.stored, err = parse(raw, l.seen); err != nil {
 		l.trouble = err // a record that says nothing is replaced
 	}
+	l.noteGeneration(l.stored.Gen)
 	switch {
-	case l.current != nil && !l.stored.after(l.current.record):
+	case l.current != nil && before(l.seen, l.current.Late) && !l.stored.after(l.current.record):
 	case l.stored.Value == "":
 		l.current = nil
 	default:
-		l.current = l.stored.kept(time.Now(), false, l.Ahead)
+		l.current = l.stored.kept(time.Now(), false, l.Keeper)
 	}
 	return nil
 }
@@ -61,32 +62,54 @@ func (l *load) restore(ctx context.Context) error {
 	if !l.good() || l.stored != nil && l.stored.Gen >= l.current.record.Gen {
 		return nil
 	}
-	if l.Supersedes && l.stored == nil && time.Since(l.seen) > l.current.record.overlap()*3/5 {
-		l.current = nil
-		return nil
+	if l.Supersedes && l.stored == nil {
+		if time.Since(l.seen) > l.current.record.overlap()*3/5 {
+			l.current = nil
+			return nil
+		}
+		// The store lost the lease, too, and a fetch may be under way under it.
+		if _, _, err := l.take(ctx); err != nil {
+			return err
+		}
 	}
-	return l.publish(ctx)
+	_, err := l.offer(ctx)
+	return err
 }
 
-// publish writes the current value to the store, unless a later one stands there, which then is the current one.
-func (l *load) publish(ctx context.Context) error {
+// offer writes the current value to the store once. It reports whether the store then holds it, or a later one, which
+// becomes the current one.
+func (l *load) offer(ctx context.Context) (settled bool, err error) {
 	r := l.current.record
+	swapped, err := l.write(ctx, r, l.current.life(l.Ahead))
+	if err == nil && !swapped {
+		err = l.look(ctx)
+	}
+	if err != nil || l.stored == nil || l.stored.Gen < r.Gen {
+		return false, err
+	}
+	if l.current != nil && l.current.record == r {
+		l.current = r.kept(time.Now(), l.current.ours, l.Keeper)
+	}
+	return true, nil
+}
+
+// publish writes a value that was just fetched to the store, unless a later one stands there, which then is the current
+// one.
+func (l *load) publish(ctx context.Context, fetched *Kept) error {
+	l.current = fetched
 	var failed error
 	for try, wait := 0, watchFirst; try < publishTries; try, wait = try+1, 4*wait {
-		swapped, err := l.write(ctx, r, l.current.life(l.Ahead))
-		if err == nil && !swapped {
-			err = l.look(ctx)
+		settled, err := l.offer(ctx)
+		if err == nil && l.Supersedes && l.crossed(fetched.record) {
+			l.current, settled = l.reconcile(fetched), false
 		}
-		if err == nil && l.stored != nil && l.stored.Gen >= r.Gen {
-			if l.current != nil && l.current.record == r {
-				l.current = r.kept(time.Now(), l.current.ours, l.Ahead)
-			}
+		if settled {
 			return nil
 		}
 		if failed = err; err == nil {
 			failed = errors.New("write store: others keep changing the value")
 		}
-		if sleep(ctx, wait) != nil {
+		if l.sleep(ctx, wait) != nil {
 			break
 		}
 	}
@@ -94,6 +117,24 @@ func (l *load) publish(ctx context.Context) error {
 		l.current = l.current.brief() // others cannot see it, and may end it
 	}
 	return failed
+}
+
+// crossed reports whether another process fetched, or began to, while r was fetched: the store then holds another
+// record than what was announced, and of no earlier generation. Nobody knows which of the two values is the later one.
+func (l *load) crossed(r *record) bool {
+	return l.announced != nil && l.stored != nil && l.stored.Value != r.Value && l.stored.Gen >= l.announced.Gen && !l.stored.Brief
+}
+
+// reconcile returns the value to keep after two fetches crossed: the one that stands in the store, or else the one
+// fetched here. Either is trusted only for the time in which WeChat takes both.
+func (l *load) reconcile(fetched *Kept) *Kept {
+	r, ours := l.stored, false
+	if r.Asked {
+		r, ours = fetched.record, true
+	}
+	b := *r.shortened()
+	b.Gen, b.Brief = l.stored.Gen+1, true
+	return b.kept(time.Now(), ours, l.Keeper)
 }
 
 // write swaps what was read for r.
@@ -115,10 +156,21 @@ func (l *load) write(ctx context.Context, r *record, life time.Duration) (bool, 
 	if swapped {
 		stored := *r
 		stored.raw = next
+		l.noteGeneration(r.Gen)
 		l.stored, l.seen = &stored, time.Now()
 	}
 	return swapped, nil
 }
 
-// jitter is between three quarters and all of d, so that processes do not act in step.
-func jitter(d time.Duration) time.Duration { return d - time.Duration(rand.Int64N(int64(d)/4+1)) }
+// jitter returns the next number in [0, 1).
+func (k *Keeper) jitter() float64 {
+	if k.Jitter != nil {
+		return k.Jitter()
+	}
+	return rand.Float64()
+}
+
+// shorten returns between three quarters and all of d.
+func (k *Keeper) shorten(d time.Duration) time.Duration {
+	return d - time.Duration(k.jitter()*float64(d)/4)
+}

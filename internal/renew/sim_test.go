@@ -1,0 +1,408 @@
+package renew_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/internal/renew"
+	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+var (
+	simSeeds  = flag.Int("sim.seeds", 2000, "how many seeds TestSimulation runs")
+	simFaults = flag.Int("sim.faults", 10, "after how many faulty seeds TestSimulation ends")
+	simFirst  = flag.Uint64("sim.first", 1, "the first seed of TestSimulation; with -sim.seeds=1 -v its whole story is printed")
+)
+
+// TestSimulation runs clusters of three processes, with clocks up to 30 s apart, through the troubles of a WeChat and of
+// a store, drawn from a seed: see [simulation.draw].
+func TestSimulation(t *testing.T) {
+	const shards = 4
+	var failed atomic.Int64
+	for shard := range shards {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			for n := shard; n < *simSeeds && failed.Load() < int64(*simFaults); n += shards {
+				seed := *simFirst + uint64(n)
+				var s *simulation
+				var faults []string
+				synctest.Test(t, func(t *testing.T) {
+					s = newSimulation(t, seed)
+					s.run()
+					faults = s.verify()
+				})
+				if len(faults) > 0 {
+					failed.Add(1)
+					t.Errorf("seed %d, %s: %s", seed, s.wx.mode, strings.Join(faults, "\n"))
+				}
+				if *simSeeds == 1 {
+					t.Log(strings.Join(s.story, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// simulation is a cluster, what befalls it, and what it did.
+type simulation struct {
+	t       *testing.T
+	ctx     context.Context
+	rng     *rand.Rand
+	start   time.Time
+	end     time.Time
+	wx      *upstream
+	disk    *store.Memory
+	all     [3]*process
+	events  []time.Time // something happens there: readers are dense around it
+	outages []outage
+	done    sync.WaitGroup
+
+	mu      sync.Mutex
+	faults  []string
+	found   map[string]bool // kinds of faults
+	story   []string
+	told    map[string]time.Time // when a refused value was first replaced
+	renewed int
+	flushes []time.Time
+	spoiled int
+	kills   []time.Time
+}
+
+// process is one process of the cluster. A killed one is followed by another in its place.
+type process struct {
+	name string
+	copy *renew.Copy
+	skew time.Duration
+	rng  *rand.Rand
+	gone atomic.Bool
+}
+
+func (p *process) killed() bool { return p.gone.Load() }
+
+var rngMu sync.Mutex
+
+// spread draws from a source that several goroutines of one process share.
+func (p *process) spread(rng *rand.Rand, d time.Duration) time.Duration {
+	rngMu.Lock()
+	defer rngMu.Unlock()
+	return time.Duration(rng.Int64N(int64(d)))
+}
+
+func newSimulation(t *testing.T, seed uint64) *simulation {
+	s := &simulation{t: t, rng: rand.New(rand.NewPCG(seed, 1)), start: time.Now(), disk: new(store.Memory), told: map[string]time.Time{}, found: map[string]bool{}}
+	mode := []string{classicMode, classicMode, stableMode, workMode}[s.rng.IntN(4)]
+	life := 20*time.Minute + time.Duration(s.rng.Int64N(int64(20*time.Minute)))
+	s.wx = &upstream{mode: mode, life: life, made: map[string]*issued{}, calls: map[string]int{}, rng: rand.New(rand.NewPCG(seed, 2)), log: s.tell}
+	s.end = s.start.Add(life + life/2)
+	s.draw()
+	for i := range s.all {
+		s.all[i] = s.boot(fmt.Sprintf("P%d", i+1), time.Duration(s.rng.Int64N(int64(30*time.Second)))-15*time.Second, seed, uint64(3+i))
+	}
+	return s
+}
+
+// boot starts a process.
+func (s *simulation) boot(name string, skew time.Duration, seed, stream uint64) *process {
+	p := &process{name: name, skew: skew, rng: rand.New(rand.NewPCG(seed, stream))}
+	k := &renew.Keeper{
+		Store:  &disk{Store: s.disk, p: p, outages: s.outages, skew: skew, rng: rand.New(rand.NewPCG(seed, stream+100))},
+		Key:    "token/app",
+		Report: func(_ context.Context, err error) { s.tell("%s: reports %v", name, err) },
+	}
+	jitter := rand.New(rand.NewPCG(seed, stream+200))
+	k.Jitter = func() float64 { return float64(p.spread(jitter, 1<<30)) / (1 << 30) }
+	call := func(endpoint string) func(context.Context) (wechat.Credential, error) {
+		return func(ctx context.Context) (wechat.Credential, error) {
+			if p.killed() {
+				return wechat.Credential{}, errDead
+			}
+			c, err := s.wx.call(ctx, name, endpoint)
+			if p.killed() {
+				return wechat.Credential{}, errDead
+			}
+			return c, err
+		}
+	}
+	switch s.wx.mode {
+	case classicMode:
+		k.Fetch, k.Alone, k.Ahead, k.Supersedes = call("token"), call("stable_token"), true, true
+	case stableMode:
+		k.Fetch, k.Force, k.Ahead = call("stable_token"), call("force"), true
+	case workMode:
+		k.Fetch = call("gettoken")
+	}
+	p.copy = k.Copy()
+	return p
+}
+
+// draw draws the troubles: none, or some of them, around the cold start, the renewal, or anywhere.
+func (s *simulation) draw() {
+	renewal := s.start.Add(s.wx.life - overlap)
+	if s.wx.mode == workMode {
+		renewal = s.start.Add(s.wx.life)
+	}
+	for range s.rng.IntN(4) {
+		var at time.Time
+		switch s.rng.IntN(3) {
+		case 0:
+			at = s.start.Add(s.spread(20 * time.Second))
+		case 1:
+			at = renewal.Add(s.spread(80 * time.Second))
+		default:
+			at = s.start.Add(s.spread(s.wx.life + s.wx.life/4))
+		}
+		long := time.Second + s.spread([]time.Duration{10 * time.Second, 2 * time.Minute, 6 * time.Minute}[s.rng.IntN(3)])
+		what := []string{"late", "late", "slow", "busy", "lost", "reply lost", "hang", "down", "store down", "store slow", "store full", "store full", "flush", "kill", "kill", "spoil", "spoil", "refuse", "refuse"}[s.rng.IntN(19)]
+		s.events = append(s.events, at)
+		switch what {
+		case "late", "slow", "busy", "lost", "reply lost", "hang", "down":
+			s.wx.troubles = append(s.wx.troubles, trouble{at, at.Add(long), []float64{0.3, 0.6, 1}[s.rng.IntN(3)], what})
+			s.events = append(s.events, at.Add(long))
+		case "store down", "store slow", "store full":
+			s.outages = append(s.outages, outage{at, at.Add(long), strings.TrimPrefix(what, "store ")})
+			s.events = append(s.events, at.Add(long))
+		case "flush":
+			s.after(at, func() {
+				s.tell("store: flushed")
+				s.mu.Lock()
+				s.flushes = append(s.flushes, time.Now())
+				s.mu.Unlock()
+				flush(s.ctx, s.disk)
+			})
+		case "kill":
+			i, seed, stream, down := s.rng.IntN(3), s.rng.Uint64(), s.rng.Uint64N(1000), s.spread(20*time.Second)
+			s.after(at, func() { s.kill(i) })
+			s.after(at.Add(down), func() { s.revive(i, seed, stream) })
+		case "spoil":
+			s.after(at, func() {
+				s.mu.Lock()
+				s.spoiled++
+				s.mu.Unlock()
+				s.wx.spoil()
+			})
+		case "refuse": // somebody says that a good value was refused, and soon again
+			i := s.rng.IntN(3)
+			for n := range 1 + s.rng.IntN(3) {
+				s.after(at.Add(time.Duration(n)*s.spread(4*time.Second)), func() { s.mistake(i) })
+			}
+		}
+		s.tell("drawn: %s at %s for %s", what, at.Sub(s.start), long)
+	}
+}
+
+func (s *simulation) spread(d time.Duration) time.Duration {
+	return time.Duration(s.rng.Int64N(int64(d)))
+}
+
+// after does something at an instant of the run.
+func (s *simulation) after(at time.Time, do func()) {
+	s.done.Go(func() {
+		select {
+		case <-time.After(time.Until(at)):
+			do()
+		case <-s.t.Context().Done():
+		}
+	})
+}
+
+func (s *simulation) process(i int) *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[i]
+}
+
+func (s *simulation) kill(i int) {
+	p := s.process(i)
+	s.tell("%s: killed", p.name)
+	p.gone.Store(true)
+	s.mu.Lock()
+	s.kills = append(s.kills, time.Now())
+	s.mu.Unlock()
+}
+
+func (s *simulation) revive(i int, seed, stream uint64) {
+	old := s.process(i)
+	p := s.boot(old.name+"'", old.skew, seed, stream)
+	s.tell("%s: booted", p.name)
+	s.mu.Lock()
+	s.all[i] = p
+	s.mu.Unlock()
+}
+
+func (s *simulation) run() {
+	s.ctx = context.Background()
+	for i := range s.all {
+		s.done.Go(func() { s.read(i, rand.New(rand.NewPCG(s.rng.Uint64(), 9))) })
+	}
+	s.done.Wait()
+	time.Sleep(3 * time.Minute) // late calls land
+}
+
+// read reads one process until the end, densely around events.
+func (s *simulation) read(i int, rng *rand.Rand) {
+	for time.Now().Before(s.end) {
+		if p := s.process(i); !p.killed() {
+			s.readOnce(p)
+		}
+		pause := 500*time.Millisecond + time.Duration(rng.Int64N(int64(20*time.Second)))
+		if s.eventful(time.Now(), pause) {
+			pause = time.Duration(rng.Int64N(int64(800 * time.Millisecond)))
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (s *simulation) eventful(now time.Time, soon time.Duration) bool {
+	for _, e := range s.events {
+		if since := now.Sub(e); since > -soon && since < 25*time.Second {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *simulation) readOnce(p *process) {
+	asked := time.Now()
+	c, err := p.copy.Get(s.ctx)
+	switch {
+	case p.killed():
+	case err != nil:
+		s.judgeError(p, "Get", asked, err)
+	case s.wx.find(c.Value).dead(time.Now()):
+		s.judgeDead(p, c)
+		s.renew(p, c.Value)
+	case c.Expires.After(s.wx.find(c.Value).expires.Add(1100 * time.Millisecond)): // its end is no later than WeChat's
+		s.fault("%s: %s is said to live %s longer than it does", p.name, c.Value, c.Expires.Sub(s.wx.find(c.Value).expires))
+	}
+}
+
+// renew tells a process that a value was refused.
+func (s *simulation) renew(p *process, value string) {
+	asked := time.Now()
+	c, err := p.copy.Renew(s.ctx, value)
+	if p.killed() {
+		return
+	}
+	s.tell("%s: Renew(%s) is %s, %v", p.name, value, c.Value, err)
+	s.mu.Lock()
+	s.renewed++
+	if err == nil && s.told[value].IsZero() {
+		s.told[value] = time.Now()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.judgeError(p, "Renew", asked, err)
+	}
+}
+
+// mistake reports the value that a process holds as refused.
+func (s *simulation) mistake(i int) {
+	p := s.process(i)
+	if p.killed() {
+		return
+	}
+	if c, err := p.copy.Get(s.ctx); err == nil && !p.killed() {
+		s.tell("%s: a caller says that %s was refused", p.name, c.Value)
+		s.renew(p, c.Value)
+	}
+}
+
+// judgeError notes a failure that has no cause outside.
+func (s *simulation) judgeError(p *process, op string, asked time.Time, err error) {
+	s.tell("%s: %s fails after %s: %v", p.name, op, time.Since(asked), err)
+	if s.wx.troubled(asked.Add(-25*time.Second), time.Now()) {
+		return
+	}
+	if op == "Renew" && (errors.Is(err, renew.ErrRationed) || errors.Is(err, renew.ErrStillRefused)) {
+		return
+	}
+	s.fault("%s: %s fails although WeChat answers: %v", p.name, op, err)
+}
+
+// judgeDead notes a dead value that the process could have known to be dead.
+func (s *simulation) judgeDead(p *process, c wechat.Credential) {
+	i, now := s.wx.find(c.Value), time.Now()
+	why := fmt.Sprintf("%s: hands out %s, which is dead since %s (expires %s)", p.name, c.Value, now.Sub(i.ended), now.Sub(i.expires))
+	s.tell("%s", why)
+	for _, o := range s.outages {
+		if now.After(o.from) && now.Before(o.to.Add(5*time.Second)) {
+			return // it could not be told
+		}
+	}
+	s.mu.Lock()
+	told := s.told[c.Value]
+	s.mu.Unlock()
+	if s.wx.mode == workMode && now.Sub(i.expires) < 1100*time.Millisecond {
+		return // lives are told in whole seconds
+	}
+	if s.forced(i) && (told.IsZero() || now.Sub(told) < 3500*time.Millisecond) {
+		return
+	}
+	s.fault("dead: %s", why)
+}
+
+// forced reports whether a value was ended by something that other processes hear of only in time: a whim of WeChat's, or
+// a forced refresh.
+func (s *simulation) forced(i issued) bool {
+	return i.spoiled || s.wx.mode == stableMode && !i.ended.IsZero() && time.Now().Before(i.expires)
+}
+
+func (s *simulation) fault(format string, args ...any) {
+	s.tell("FAULT: "+format, args...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.found[format] { // one of a kind tells enough
+		s.found[format] = true
+		s.faults = append(s.faults, fmt.Sprintf("%s: ", time.Since(s.start).Round(time.Millisecond))+fmt.Sprintf(format, args...))
+	}
+}
+
+func (s *simulation) tell(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.story = append(s.story, fmt.Sprintf("%12s ", time.Since(s.start).Round(time.Millisecond))+fmt.Sprintf(format, args...))
+}
+
+// verify checks what holds over the whole run.
+func (s *simulation) verify() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, at := range s.wx.forced {
+		if i > 0 && at.Sub(s.wx.forced[i-1]) < forceGap && len(s.flushes) == 0 {
+			s.faults = append(s.faults, fmt.Sprintf("a refresh is forced %s after another", at.Sub(s.wx.forced[i-1])))
+		}
+	}
+	if len(s.wx.forced) > forcesDay {
+		s.faults = append(s.faults, fmt.Sprintf("%d refreshes are forced", len(s.wx.forced)))
+	}
+	calls := s.wx.calls["token"] + s.wx.calls["stable_token"] + s.wx.calls["gettoken"]
+	causes := 2 + 2*s.wx.unknown + s.renewed + 4*len(s.outages) + 2*len(s.flushes) + len(s.kills)
+	if calls > causes {
+		s.faults = append(s.faults, fmt.Sprintf("%d calls where there were %d causes", calls, causes))
+	}
+	return s.faults
+}
+
+func TestJitterReplays(t *testing.T) {
+	var stories [2][]string
+	for n := range stories {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSimulation(t, 1)
+			s.run()
+			stories[n] = s.story
+		})
+	}
+	require.Equal(t, stories[0], stories[1])
+}
