@@ -27,6 +27,7 @@ type App struct {
 	AgentID      int            `json:"agent_id"`      // Work: the application; 0: a secret without one, such as contacts
 	Life         time.Duration  `json:"-"`             // of new tokens and tickets, in whole seconds; default 2h
 	IPs          []string       `json:"ips"`           // whitelist of addresses and CIDRs for token calls; empty: any
+	IPsForAll    bool           `json:"ips_for_all"`   // IPs is for all calls with the app's secret or access_token, for Mini for those with its secret
 	SecretFrozen bool           `json:"secret_frozen"` // token calls answer 40243, for Work 50003
 	TokenQuota   int            `json:"token_quota"`   // calls of /cgi-bin/token a day; default 2000, negative: no limit
 	ForceQuota   int            `json:"force_quota"`   // forced refreshes of the stable token a day; default 20, negative: no limit
@@ -159,6 +160,20 @@ func (a *app) allows(ip string) bool {
 		one, err := netip.ParseAddr(entry)
 		return err == nil && one.Unmap() == addr
 	})
+}
+
+// allowsCall reports whether the whitelist lets an address make a call other than for a token. A mini program has the
+// calls checked that carry its secret.
+func (a *app) allowsCall(ip string, secret bool) bool {
+	return !a.IPsForAll || a.Kind == Mini && !secret || a.allows(ip)
+}
+
+// notAllowed is the errcode for an address that is not on the whitelist.
+func (a *app) notAllowed() int {
+	if a.Kind == Work {
+		return 60020
+	}
+	return 40164
 }
 
 // sorted lists the applications by agent, then secret.

@@ -158,6 +158,8 @@ func (s *Server) caller(c *call) (a *app, code int) {
 		return nil, 41004
 	case a == nil:
 		return nil, 40013
+	case !a.allowsCall(c.ip, true):
+		return nil, a.notAllowed()
 	case !a.secretIs(c.query.Get("secret")):
 		return nil, 40125
 	}

@@ -102,6 +102,8 @@ func (s *Server) clearQuotaBySecret(c *call) reply {
 		return c.refuse(41004)
 	case a == nil:
 		return c.refuse(40013)
+	case !a.allowsCall(c.ip, true):
+		return c.refuse(a.notAllowed())
 	case !a.secretIs(secret):
 		return c.refuse(40125)
 	}
