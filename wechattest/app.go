@@ -34,6 +34,8 @@ type App struct {
 	Quotas       map[string]int `json:"quotas"`        // calls a day by path; default 500000, getticket 10000; negative: no limit
 	Pages        []string       `json:"pages"`         // Mini: the published pages; empty: any
 
+	CountryCodeNumber bool `json:"country_code_number"` // Mini: countryCode of a phone number is a number; default text
+
 	RedirectDomain string   `json:"redirect_domain"` // host that logins may return to, with a port where it has one; empty: any
 	JSDomains      []string `json:"js_domains"`      // JS safe domains, with those below them; empty: any
 	Owner          string   `json:"owner"`           // open platform account that the app is bound to; empty: users have no unionid
@@ -51,7 +53,9 @@ type app struct {
 	day, minute, hour, month, force tally
 
 	tickets map[string]*ticket
-	menu    []byte
+	menu    []byte // the buttons, as menu/get lists them
+
+	limitCodes int // permanent QR codes
 }
 
 // corp is a WeCom corporation: its applications, and what they share.
@@ -60,6 +64,8 @@ type corp struct {
 	agents map[int]*app    // by agent, for those that have one
 	ticket *ticket
 	hour   tally
+
+	departments map[int]Department // without the root, unless it was added
 }
 
 // AddApp adds an official account with everything at its default: short for Add(App{ID: id, Secret: secret}).
@@ -95,15 +101,21 @@ func (s *Server) Add(settings App) {
 	a.App = settings
 }
 
-func (s *Server) addWork(settings App) {
+// corp finds a corporation, or adds it.
+func (s *Server) corp(id string) *corp {
 	if s.corps == nil {
 		s.corps = make(map[string]*corp)
 	}
-	co := s.corps[settings.ID]
+	co := s.corps[id]
 	if co == nil {
-		co = &corp{apps: make(map[string]*app), agents: make(map[int]*app)}
-		s.corps[settings.ID] = co
+		co = &corp{apps: make(map[string]*app), agents: make(map[int]*app), departments: make(map[int]Department)}
+		s.corps[id] = co
 	}
+	return co
+}
+
+func (s *Server) addWork(settings App) {
+	co := s.corp(settings.ID)
 	a := co.apps[settings.Secret]
 	if other := co.agents[settings.AgentID]; other != nil && other != a {
 		delete(co.apps, other.Secret) // the application's secret was changed

@@ -55,7 +55,7 @@ func (a *app) quota(path string) int {
 	switch path {
 	case "/cgi-bin/token":
 		return orDefault(a.TokenQuota, 2000)
-	case "/cgi-bin/ticket/getticket":
+	case "/cgi-bin/ticket/getticket", "/wxa/getwxacode":
 		return 10_000
 	}
 	return 500_000

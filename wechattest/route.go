@@ -1,6 +1,7 @@
 package wechattest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -20,11 +21,7 @@ const (
 
 // hostOf tells which of WeChat's hosts a request is for; named is false for any other name.
 func hostOf(r *http.Request) (on host, named bool) {
-	name := r.Host
-	if name == "" {
-		name = r.URL.Host
-	}
-	name, _, _ = strings.Cut(strings.ToLower(name), ":")
+	name, _, _ := strings.Cut(strings.ToLower(requestHost(r)), ":")
 	switch name {
 	case "api.weixin.qq.com", "api2.weixin.qq.com", "sh.api.weixin.qq.com", "sz.api.weixin.qq.com", "hk.api.weixin.qq.com":
 		return apiHost, true
@@ -32,6 +29,11 @@ func hostOf(r *http.Request) (on host, named bool) {
 		return workHost, true
 	}
 	return 0, strings.HasSuffix(name, ".weixin.qq.com")
+}
+
+// requestHost is the host, with its port, that a request is for; the in-memory client's has it in its URL alone.
+func requestHost(r *http.Request) string {
+	return cmp.Or(r.Host, r.URL.Host)
 }
 
 type bodyKind uint8
@@ -73,7 +75,7 @@ func (s *Server) routes() map[string][]*route {
 		for _, rt := range slices.Concat(
 			tokenRoutes(), ticketRoutes(), quotaRoutes(), addressRoutes(),
 			messageRoutes(), menuRoutes(), mediaRoutes(), userRoutes(), wxacodeRoutes(),
-			oauthRoutes(), miniRoutes(),
+			oauthRoutes(), miniRoutes(), memberRoutes(), materialRoutes(), qrcodeRoutes(),
 		) {
 			s.paths[rt.path] = append(s.paths[rt.path], &rt)
 		}

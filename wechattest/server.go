@@ -15,6 +15,10 @@ import (
 type Server struct {
 	ClientIP string // the address that calls over Client come from, set before use; default 127.0.0.1
 
+	// ControlHosts are the names, without port, under which the driving calls are served beside loopback names and
+	// addresses, set before use. Such a call of a page of another origin is refused under any name.
+	ControlHosts []string
+
 	once  sync.Once
 	paths map[string][]*route
 
@@ -29,6 +33,10 @@ type Server struct {
 	sent   []Message
 	media  mediaShelf
 	serial int64 // the last msgid given
+
+	qrcodes    map[string]*qrcode // by ticket
+	qrcodesDue int                // how many of them have the expired ones dropped
+
 	people people
 }
 
