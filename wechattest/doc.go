@@ -44,7 +44,7 @@
 // to its end 42001, one the Server never gave 40014.
 //
 // Where WeChat says nothing the Server chooses: more forced refreshes than [App.ForceQuota] a day answer 45009, days are
-// Beijing's, a body above 1 MiB answers 45002 and an upload above 10 MiB 45001, a ticket stays the same until the window
+// Beijing's, a body above 1 MiB answers 45002 and an upload above 10 MiB (in WeCom 20) 45001, a ticket stays the same until the window
 // is reached, a WeCom secret that is frozen answers 50003, and a QR code with more than 30 days to live answers 40053.
 //
 // # Messages and events
