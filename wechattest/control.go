@@ -16,8 +16,8 @@ import (
 // controlPrefix is where a test in another language drives the Server. No WeChat host serves it.
 const controlPrefix = "/_wechattest/"
 
-// mayControl is an error for a driving call that a page of a browser may have been made to do: by a name that somebody
-// else lets lead here, or by a page of another origin.
+// mayControl returns an error for a driving call that a web page may have caused: one under a host name of somebody else
+// (DNS rebinding), or a POST from another origin.
 func (s *Server) mayControl(r *http.Request) error {
 	name := strings.ToLower(strings.Trim(bare(requestHost(r)), "[]"))
 	ip, err := netip.ParseAddr(name)

@@ -71,8 +71,7 @@
 // # Driving it over HTTP
 //
 // These calls take and answer JSON with the field names of the Go types; durations are seconds. They are served under
-// loopback names and addresses and those of [Server.ControlHosts], and refused to pages of other origins, so that no page
-// in a browser can make them.
+// loopback names and addresses and those of [Server.ControlHosts]. A POST of a page of another origin is refused.
 //
 //	POST /_wechattest/apps     {"id","secret","kind","agent_id","life","ips",…}          adds or changes an app
 //	POST /_wechattest/people   {"name","nickname","headimgurl","phone","userid",…}       adds or changes a Person

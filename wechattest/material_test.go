@@ -23,7 +23,7 @@ func TestUploadsAreCheckedByWeCom(t *testing.T) {
 	}{
 		{"&type=image", "media", "a.PNG", 100, 0},
 		{"&type=voice", "media", "a.amr", 2 << 20, 0},
-		{"&type=video", "media", "a.mp4", 10 << 20, 0},
+		{"&type=video", "media", "a.mp4", 100, 0},
 		{"&type=file", "media", "a", 20 << 20, 0},
 		{"", "media", "a.png", 100, 40005},
 		{"&type=thumb", "media", "a.png", 100, 40005},

@@ -156,9 +156,9 @@ func (s *Server) workSend(c *call) reply {
 type number int
 
 func (n *number) UnmarshalJSON(raw []byte) error {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		raw = []byte(text)
+	var text *string
+	if json.Unmarshal(raw, &text) == nil && text != nil {
+		raw = []byte(*text)
 	}
 	return json.Unmarshal(raw, (*int)(n))
 }

@@ -14,7 +14,7 @@ func oauthRoutes() []route {
 		{path: "/sns/userinfo", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webUser},
 		{path: "/sns/auth", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webAuth},
 		{path: "/cgi-bin/auth/getuserinfo", on: workHost, method: get, serve: (*Server).workWhoIs},
-		{path: "/cgi-bin/user/getuserinfo", on: workHost, method: get, serve: (*Server).workWhoWas},
+		{path: "/cgi-bin/user/getuserinfo", on: workHost, method: get, serve: (*Server).workUserInfo},
 		{path: "/cgi-bin/auth/getuserdetail", on: workHost, method: post, body: jsonBody, serve: (*Server).workDetail},
 	}
 }
@@ -167,7 +167,7 @@ func (s *Server) caller(c *call) (a *app, code int) {
 	return a, 0
 }
 
-// workWhoIs answers the person behind a code.
+// workWhoIs answers the person behind a code with the names of the newer path.
 func (s *Server) workWhoIs(c *call) reply {
 	got, ticket, errcode := s.workCode(c)
 	if errcode != 0 {
@@ -183,8 +183,8 @@ func (s *Server) workWhoIs(c *call) reply {
 	return c.done(body)
 }
 
-// workWhoWas does the same under the older path, with its older names.
-func (s *Server) workWhoWas(c *call) reply {
+// workUserInfo answers the person behind a code with the names of the older path.
+func (s *Server) workUserInfo(c *call) reply {
 	got, ticket, errcode := s.workCode(c)
 	if errcode != 0 {
 		return c.refuse(errcode)

@@ -166,7 +166,7 @@ func (s *Server) scan(c *Callback, ticket, name string) (Push, error) {
 	return p, nil
 }
 
-// showQRCode is the picture of a ticket. It differs by ticket but is not a code that a phone could read.
+// showQRCode answers the picture of a ticket. It differs by ticket but is not a code that a phone could read.
 func (s *Server) showQRCode(r *http.Request) reply {
 	ticket := r.URL.Query().Get("ticket")
 	q := s.qrcodes[ticket]

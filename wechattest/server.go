@@ -16,7 +16,7 @@ type Server struct {
 	ClientIP string // the address that calls over Client come from, set before use; default 127.0.0.1
 
 	// ControlHosts are the names, without port, under which the driving calls are served beside loopback names and
-	// addresses, set before use. Such a call of a page of another origin is refused under any name.
+	// addresses, set before use. A POST of a page of another origin is refused under any name.
 	ControlHosts []string
 
 	once  sync.Once

@@ -101,9 +101,13 @@ func here(address string) string {
 func printDemo(w io.Writer, s settings, c gateway.Config) {
 	private, public := "http://"+here(s.private)+"/app/demo", c.PublicURL+"/app/demo"
 	key := c.Keys[0].Key
+	known := "Its appid, secret and key are new, and others at the next start."
+	if key == demoKey {
+		known = "Its appid, secret and key are the same at each start, and known to everybody; -fresh makes new ones."
+	}
 	auth := "-H 'Authorization: Bearer " + key + "'"
-	fmt.Fprintf(w, `The demo serves the app "demo" of a WeChat that is played in this process. Its appid, secret and
-key are the same at each start, and known to everybody; -fresh makes new ones.
+	fmt.Fprintf(w, `The demo serves the app "demo" of a WeChat that is played in this process.
+%[6]s
 
 A token:
 
@@ -118,5 +122,5 @@ A site that people log in to, and a page that calls WeChat's JavaScript, from a 
   go run ./examples/login -public %[3]s -private %[2]s -key %[4]s
   go run ./examples/jssdk -public %[3]s -script %[5]s
 
-`, auth, private, public, key, c.Endpoints.Open)
+`, auth, private, public, key, c.Endpoints.Open, known)
 }
