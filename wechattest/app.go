@@ -27,11 +27,14 @@ type App struct {
 	AgentID      int            `json:"agent_id"`      // Work: the application; 0: a secret without one, such as contacts
 	Life         time.Duration  `json:"-"`             // of new tokens and tickets, in whole seconds; default 2h
 	IPs          []string       `json:"ips"`           // whitelist of addresses and CIDRs for token calls; empty: any
+	IPsForAll    bool           `json:"ips_for_all"`   // IPs is for all calls with the app's secret or access_token, for Mini for those with its secret
 	SecretFrozen bool           `json:"secret_frozen"` // token calls answer 40243, for Work 50003
 	TokenQuota   int            `json:"token_quota"`   // calls of /cgi-bin/token a day; default 2000, negative: no limit
 	ForceQuota   int            `json:"force_quota"`   // forced refreshes of the stable token a day; default 20, negative: no limit
 	Quotas       map[string]int `json:"quotas"`        // calls a day by path; default 500000, getticket 10000; negative: no limit
 	Pages        []string       `json:"pages"`         // Mini: the published pages; empty: any
+
+	CountryCodeNumber bool `json:"country_code_number"` // Mini: countryCode of a phone number is a number; default text
 
 	RedirectDomain string   `json:"redirect_domain"` // host that logins may return to, with a port where it has one; empty: any
 	JSDomains      []string `json:"js_domains"`      // JS safe domains, with those below them; empty: any
@@ -50,7 +53,9 @@ type app struct {
 	day, minute, hour, month, force tally
 
 	tickets map[string]*ticket
-	menu    []byte
+	menu    []byte // the buttons, as menu/get lists them
+
+	limitCodes int // permanent QR codes
 }
 
 // corp is a WeCom corporation: its applications, and what they share.
@@ -59,6 +64,8 @@ type corp struct {
 	agents map[int]*app    // by agent, for those that have one
 	ticket *ticket
 	hour   tally
+
+	departments map[int]Department // without the root, unless it was added
 }
 
 // AddApp adds an official account with everything at its default: short for Add(App{ID: id, Secret: secret}).
@@ -94,15 +101,21 @@ func (s *Server) Add(settings App) {
 	a.App = settings
 }
 
-func (s *Server) addWork(settings App) {
+// corp finds a corporation, or adds it.
+func (s *Server) corp(id string) *corp {
 	if s.corps == nil {
 		s.corps = make(map[string]*corp)
 	}
-	co := s.corps[settings.ID]
+	co := s.corps[id]
 	if co == nil {
-		co = &corp{apps: make(map[string]*app), agents: make(map[int]*app)}
-		s.corps[settings.ID] = co
+		co = &corp{apps: make(map[string]*app), agents: make(map[int]*app), departments: make(map[int]Department)}
+		s.corps[id] = co
 	}
+	return co
+}
+
+func (s *Server) addWork(settings App) {
+	co := s.corp(settings.ID)
 	a := co.apps[settings.Secret]
 	if other := co.agents[settings.AgentID]; other != nil && other != a {
 		delete(co.apps, other.Secret) // the application's secret was changed
@@ -159,6 +172,20 @@ func (a *app) allows(ip string) bool {
 		one, err := netip.ParseAddr(entry)
 		return err == nil && one.Unmap() == addr
 	})
+}
+
+// allowsCall reports whether the whitelist lets an address make a call other than for a token. A mini program has the
+// calls checked that carry its secret.
+func (a *app) allowsCall(ip string, secret bool) bool {
+	return !a.IPsForAll || a.Kind == Mini && !secret || a.allows(ip)
+}
+
+// notAllowed is the errcode for an address that is not on the whitelist.
+func (a *app) notAllowed() int {
+	if a.Kind == Work {
+		return 60020
+	}
+	return 40164
 }
 
 // sorted lists the applications by agent, then secret.

@@ -3,7 +3,7 @@ package wechattest_test
 import (
 	"bytes"
 	"fmt"
-	"image/png"
+	"image/jpeg"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -53,14 +53,30 @@ func TestChecksOfACallComeInWeChatsOrder(t *testing.T) {
 	})
 }
 
-func TestMenuIsGivenBackToTheByte(t *testing.T) {
+func TestMenuValuesAreGivenBackToTheByteWithSubButtons(t *testing.T) {
 	wx, official, _, _ := trio(t)
 	token := "?access_token=" + official
 	require.Equal(t, 46003, get(t, wx, api+"/cgi-bin/menu/get"+token).Code)
-	const menu = `{"button": [{"type":"view","name":"\u003c中文>","url":"https://example.com/?a=1\u0026b=2&c"}]}`
+	const view = `{"type":"view","name":"\u003c中文>","url":"https://example.com/?a=1\u0026b=2&c"`
+	const menu = `{"button": [` + view + `}, {"name":"more","sub_button":[` + view + `}]}]}`
 	require.Equal(t, 0, post(t, wx, api+"/cgi-bin/menu/create"+token, menu+"\n").Code)
 	a := get(t, wx, api+"/cgi-bin/menu/get"+token)
-	require.Equal(t, `{"menu":`+menu+`}`, a.Raw)
+	const listed = `{"button":[` + view + `,"sub_button":[]},{"name":"more","sub_button":[` + view + `,"sub_button":[]}]}]}`
+	require.Equal(t, `{"menu":`+listed+`}`, a.Raw)
+	require.Equal(t, 0, post(t, wx, api+"/cgi-bin/menu/create"+token, listed).Code, "what was listed may be sent again")
+	require.Equal(t, a.Raw, get(t, wx, api+"/cgi-bin/menu/get"+token).Raw)
+	for body, want := range map[string]int{
+		`{"button":[]}`:                                     40016,
+		`{"button":[1]}`:                                    47001,
+		`{"button":[{"sub_button":{}}]}`:                    47001,
+		`{"button":[{"sub_button":[1]}]}`:                   47001,
+		`{"button":[{"sub_button":[{},{},{},{},{},{}]}]}`:   40023,
+		`{"button":[{"sub_button":[{"sub_button":[{}]}]}]}`: 40022,
+		`{"button":[` + strings.Repeat(`{"sub_button":[`, 4000) + strings.Repeat(`]}`, 4000) + `]}`: 40022,
+		`{"button":[{"a":` + strings.Repeat("[", 4000) + `1` + strings.Repeat("]", 4000) + `}]}`:    0,
+	} {
+		require.Equal(t, want, post(t, wx, api+"/cgi-bin/menu/create"+token, body).Code, "%.60s", body)
+	}
 	require.Equal(t, "text/plain", a.Type)
 	require.Equal(t, 0, get(t, wx, api+"/cgi-bin/menu/delete"+token).Code)
 	require.Equal(t, 46003, get(t, wx, api+"/cgi-bin/menu/get"+token).Code)
@@ -221,11 +237,26 @@ func TestWxacodeIsAPictureOrJSON(t *testing.T) {
 	wx, official, mini, _ := trio(t)
 	target := api + "/wxa/getwxacodeunlimit?access_token="
 	a := post(t, wx, target+mini, `{"scene":"id=1","page":"pages/index"}`)
-	require.Equal(t, "image/png", a.Type)
-	_, err := png.Decode(strings.NewReader(a.Raw))
+	require.Equal(t, "image/jpeg", a.Type)
+	_, err := jpeg.Decode(strings.NewReader(a.Raw))
 	require.NoError(t, err)
 	require.NotEqual(t, a.Raw, post(t, wx, target+mini, `{"scene":"id=2"}`).Raw)
-	require.Equal(t, "image/png", post(t, wx, target+mini, `{"scene":"a","page":"pages/new","check_path":false}`).Type)
+	require.Equal(t, "image/jpeg", post(t, wx, target+mini, `{"scene":"a","page":"pages/new","check_path":false}`).Type)
+	require.Equal(t, "image/jpeg", post(t, wx, target+mini, `{"scene":"aZ9!#$&'()*+,/:;=?@-._~","width":280,"env_version":"trial"}`).Type)
+	for body, want := range map[string]int{
+		`{"scene":"编号"}`:                                  40129,
+		`{"scene":"100%"}`:                                40129,
+		`{"scene":"a b"}`:                                 40129,
+		`{"scene":"a\u0000"}`:                             40129,
+		`{"scene":"` + strings.Repeat("a", 33) + `"}`:     40169,
+		`{"scene":"a","page":"pages/index?x=1"}`:          41030,
+		`{"scene":"a","page":"p?x=1","check_path":false}`: 41030,
+		`{"scene":"a","width":279}`:                       40189,
+		`{"scene":"a","width":"430"}`:                     40189,
+		`{"scene":"a","env_version":"beta"}`:              40097,
+	} {
+		require.Equal(t, want, post(t, wx, target+mini, body).Code, body)
+	}
 
 	require.Equal(t, 41030, post(t, wx, target+mini, `{"scene":"a","page":"pages/none"}`).Code)
 	require.Equal(t, 41030, post(t, wx, target+mini, `{"scene":"a","page":"/pages/index"}`).Code)

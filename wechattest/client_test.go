@@ -87,9 +87,11 @@ func TestHostsSeeTheirOwnPathsOnly(t *testing.T) {
 	wx.Add(wechattest.App{ID: "ww1", Secret: "s1", Kind: wechattest.Work})
 	for target, want := range map[string][2]int{
 		strings.Replace(classicURL("wx1", "s1"), "api.", "api2.", 1):           {200, 0},
-		strings.Replace(classicURL("wx1", "s1"), "api.", "qyapi.", 1):          {404, 40066},
-		strings.Replace(workURL("ww1", "s1"), "qyapi.", "api.", 1):             {404, 40066},
-		strings.Replace(workURL("ww1", "s1"), "qyapi.", "mp.", 1):              {404, 40066},
+		strings.Replace(classicURL("wx1", "s1"), "api.", "qyapi.", 1):          {200, 40066},
+		strings.Replace(workURL("ww1", "s1"), "qyapi.", "api.", 1):             {200, 40066},
+		strings.Replace(workURL("ww1", "s1"), "qyapi.", "mp.", 1):              {200, 40066},
+		"http://127.0.0.1:1/cgi-bin/nowhere":                                   {200, 40066},
+		"https://shop.example.com/cgi-bin/nowhere":                             {200, 40066},
 		api + "/cgi-bin/nowhere":                                               {200, 40066},
 		work + "/cgi-bin/nowhere":                                              {200, 40066},
 		api + "/_wechattest/calls":                                             {200, 40066},

@@ -4,16 +4,38 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
 // controlPrefix is where a test in another language drives the Server. No WeChat host serves it.
 const controlPrefix = "/_wechattest/"
 
+// mayControl returns an error for a driving call that a web page may have caused: one under a host name of somebody else
+// (DNS rebinding), or a POST from another origin.
+func (s *Server) mayControl(r *http.Request) error {
+	name := strings.ToLower(strings.Trim(bare(requestHost(r)), "[]"))
+	ip, err := netip.ParseAddr(name)
+	loopback := name == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	if !loopback && !slices.ContainsFunc(s.ControlHosts, func(host string) bool { return strings.EqualFold(host, name) }) {
+		return errors.New("wechattest: control calls are served under loopback names and those of ControlHosts alone")
+	}
+	if err := new(http.CrossOriginProtection).Check(r); err != nil {
+		return fmt.Errorf("wechattest: control calls of pages of other origins are refused: %w", err)
+	}
+	return nil
+}
+
 // control answers one of the driving calls; each is a method of Server under the same name.
 func (s *Server) control(r *http.Request, name string) reply {
+	if err := s.mayControl(r); err != nil {
+		return jsonReply(controlType, fields{"error": err.Error()}).as(http.StatusForbidden)
+	}
 	q := r.URL.Query()
 	var answer any = fields{}
 	var err error
@@ -46,6 +68,12 @@ func (s *Server) control(r *http.Request, name string) reply {
 		answer, err = controlPush(r)
 	case "POST push/verify":
 		err = controlVerify(r)
+	case "POST scan":
+		answer, err = s.controlScan(r)
+	case "POST departments":
+		err = s.controlDepartment(r)
+	case "POST follow":
+		err = s.controlFollow(r)
 	default:
 		if people, known, failed := s.controlPeople(r, name); known {
 			answer, err = people, failed
@@ -94,6 +122,9 @@ func (s *Server) controlFail(r *http.Request) error {
 	}
 	if in.Status != 0 && (in.Status < 200 || in.Status > 999) {
 		return errors.New("wechattest: status is no final HTTP status")
+	}
+	if in.Numbers != "" && in.Numbers != "text" && in.Numbers != "float" {
+		return errors.New("wechattest: numbers is text or float")
 	}
 	if in.Times < 0 || in.Seconds < 0 {
 		return errors.New("wechattest: times or delay is negative")

@@ -2,7 +2,9 @@ package wechattest_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,4 +87,54 @@ func TestControlRefusesWhatMakesNoSense(t *testing.T) {
 		require.Equal(t, c.want, a.Status, "%s %s", c.call, c.body)
 		require.Contains(t, a.Raw, `{"error":"`)
 	}
+}
+
+func TestControlIsForLoopbackAndConfiguredHosts(t *testing.T) {
+	wx := &wechattest.Server{ControlHosts: []string{"wechat", "Fake.Example"}}
+	web := httptest.NewServer(wx)
+	defer web.Close()
+	status := func(method, host string, header ...string) int {
+		r, err := http.NewRequestWithContext(t.Context(), method, web.URL+"/_wechattest/heal", strings.NewReader("{}"))
+		require.NoError(t, err)
+		if method == http.MethodGet {
+			r.URL.Path = "/_wechattest/calls"
+		}
+		if host != "" {
+			r.Host = host
+		}
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		res, err := web.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return res.StatusCode
+	}
+	for _, host := range []string{"", "localhost", "LOCALHOST:80", "127.0.0.1", "127.9.9.9:8099", "[::1]", "[::1]:8099", "wechat:8099", "fake.example"} {
+		require.Equal(t, 200, status("POST", host), host)
+		require.Equal(t, 200, status("GET", host), host)
+	}
+	for _, host := range []string{"evil.example", "evil.example:8099", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.5", "0.0.0.0", "[::2]", "wechat.evil.example", "127.0.0.1@evil.example"} {
+		require.Contains(t, []int{400, 403}, status("POST", host), host)
+		require.Contains(t, []int{400, 403}, status("GET", host), host)
+	}
+	own := strings.TrimPrefix(web.URL, "http://")
+	require.Equal(t, 200, status("POST", "", "Origin", web.URL))
+	require.Equal(t, 200, status("POST", "", "Sec-Fetch-Site", "same-origin", "Origin", web.URL))
+	require.Equal(t, 200, status("POST", "", "Sec-Fetch-Site", "none"))
+	for _, site := range []string{"cross-site", "same-site"} {
+		require.Equal(t, 403, status("POST", own, "Sec-Fetch-Site", site), site)
+	}
+	require.Equal(t, 403, status("POST", "", "Origin", "https://evil.example"))
+	require.Equal(t, 403, status("POST", "", "Origin", "null"))
+	require.Equal(t, 403, status("POST", "wechat:8099", "Origin", "http://localhost:3000"))
+
+	require.Equal(t, 40066, get(t, wx, api+"/_wechattest/heal").Code, "no host of WeChat has them")
+	r, err := http.NewRequestWithContext(t.Context(), "GET", web.URL+"/cgi-bin/token", nil)
+	require.NoError(t, err)
+	r.Host = "evil.example"
+	res, err := web.Client().Do(r)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 200, res.StatusCode, "WeChat's own calls are served under any name")
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // Fault is something that goes wrong. Which of its fields say what: Code answers an errcode, Status and Body anything
-// else, Cut and Hang nothing; Delay alone makes the call slow and then serves it.
+// else, Cut and Hang nothing; Delay alone makes the call slow and then serves it, and so do BOM, RawControls and Numbers
+// with an answer that is written another way.
 type Fault struct {
 	Path  string `json:"path"`  // the path it happens to; empty: any
 	App   string `json:"app"`   // only to calls of this appid or corpid; empty: to all
@@ -20,6 +21,11 @@ type Fault struct {
 	Cut    bool          `json:"cut"`    // break the connection without an answer
 	Hang   bool          `json:"hang"`   // never answer; the call ends when the caller goes away
 	Delay  time.Duration `json:"-"`      // wait before anything is answered
+
+	// The answer, or the errcode, is served as JSON in a way that WeChat writes it in at times.
+	BOM         bool   `json:"bom"`          // a byte order mark before it
+	RawControls bool   `json:"raw_controls"` // control characters of a string, such as a nickname's, as they are
+	Numbers     string `json:"numbers"`      // numbers other than errcode as text ("7200"), or as float (7200.0)
 
 	// AfterWork lets the call take effect first: a token is issued, a message sent, and then the fault befalls the
 	// answer. With Delay alone the true answer arrives late. Otherwise the call has no effect.
@@ -60,6 +66,10 @@ func (s *Server) due(path, id string) *Fault {
 
 // play lets the fault befall a call.
 func (f *Fault) play(ctx context.Context, c *call, work func(*call) reply) reply {
+	return f.rewrite(f.befall(ctx, c, work))
+}
+
+func (f *Fault) befall(ctx context.Context, c *call, work func(*call) reply) reply {
 	var rep reply
 	if f.AfterWork {
 		rep = work(c)

@@ -119,7 +119,7 @@ func (s *Server) workSend(c *call) reply {
 		ToParty string `json:"toparty"`
 		ToTag   string `json:"totag"`
 		MsgType string `json:"msgtype"`
-		AgentID int    `json:"agentid"`
+		AgentID number `json:"agentid"`
 		Text    struct {
 			Content string `json:"content"`
 		} `json:"text"`
@@ -130,7 +130,7 @@ func (s *Server) workSend(c *call) reply {
 	switch {
 	case c.app.AgentID == 0:
 		return c.refuse(48002)
-	case in.AgentID != c.app.AgentID:
+	case int(in.AgentID) != c.app.AgentID:
 		return c.refuse(40056)
 	case in.ToUser == "" && in.ToParty == "" && in.ToTag == "":
 		return c.refuse(81013)
@@ -150,6 +150,17 @@ func (s *Server) workSend(c *call) reply {
 	id := mark("msgid", 64)
 	s.keep(c, id)
 	return c.done(fields{"invaliduser": "", "invalidparty": "", "invalidtag": "", "unlicenseduser": "", "msgid": id})
+}
+
+// number is an integer of JSON that may be text, too.
+type number int
+
+func (n *number) UnmarshalJSON(raw []byte) error {
+	var text *string
+	if json.Unmarshal(raw, &text) == nil && text != nil {
+		raw = []byte(*text)
+	}
+	return json.Unmarshal(raw, (*int)(n))
 }
 
 // data checks the values of a template: {"data":{"name":{"value":"…"}}}. bad names the first that is none.

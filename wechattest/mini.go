@@ -141,7 +141,7 @@ func (s *Server) proven(c *call) (got *session, errcode int) {
 	return got, 0
 }
 
-// miniPhone answers the country code as a number, which WeChat's manual shows though it says string.
+// miniPhone answers the phone number of the person who pressed the button.
 func (s *Server) miniPhone(c *call) reply {
 	if raw, ok := c.fields["code"]; ok && json.Unmarshal(raw, new(string)) != nil {
 		return c.refuse(47001)
@@ -157,12 +157,17 @@ func (s *Server) miniPhone(c *call) reply {
 	if openID := c.text("openid"); openID != "" && openID != s.openID(got) {
 		return c.refuse(40003)
 	}
-	return c.done(fields{"phone_info": phoneOf(got.person, c.app.ID, c.now)})
+	return c.done(fields{"phone_info": phoneOf(got.person, c.app, c.now)})
 }
 
-func phoneOf(p Person, appID string, now time.Time) fields {
+// phoneOf has the country code as text, as WeChat's manual says, or as a number, as its example shows.
+func phoneOf(p Person, a *app, now time.Time) fields {
+	var country any = "86"
+	if a.CountryCodeNumber {
+		country = 86
+	}
 	return fields{
-		"phoneNumber": p.Phone, "purePhoneNumber": p.Phone, "countryCode": 86,
-		"watermark": fields{"timestamp": now.Unix(), "appid": appID},
+		"phoneNumber": p.Phone, "purePhoneNumber": p.Phone, "countryCode": country,
+		"watermark": fields{"timestamp": now.Unix(), "appid": a.ID},
 	}
 }

@@ -38,7 +38,7 @@ func (s *Server) UserData(appID, name string) (data OpenData, ok bool) {
 // PhoneData is the encrypted phone number that older mini programs are given. It has no signature.
 func (s *Server) PhoneData(appID, name string) (data OpenData, ok bool) {
 	return s.openData(appID, name, func(got *session, now time.Time) (open, whole fields) {
-		return nil, phoneOf(got.person, appID, now)
+		return nil, phoneOf(got.person, got.app, now)
 	})
 }
 

@@ -14,6 +14,7 @@ func oauthRoutes() []route {
 		{path: "/sns/userinfo", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webUser},
 		{path: "/sns/auth", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webAuth},
 		{path: "/cgi-bin/auth/getuserinfo", on: workHost, method: get, serve: (*Server).workWhoIs},
+		{path: "/cgi-bin/user/getuserinfo", on: workHost, method: get, serve: (*Server).workUserInfo},
 		{path: "/cgi-bin/auth/getuserdetail", on: workHost, method: post, body: jsonBody, serve: (*Server).workDetail},
 	}
 }
@@ -158,18 +159,17 @@ func (s *Server) caller(c *call) (a *app, code int) {
 		return nil, 41004
 	case a == nil:
 		return nil, 40013
+	case !a.allowsCall(c.ip, true):
+		return nil, a.notAllowed()
 	case !a.secretIs(c.query.Get("secret")):
 		return nil, 40125
 	}
 	return a, 0
 }
 
-// workWhoIs tells a corp's application who came back with a code. WeCom has one errcode for codes that are of no use.
+// workWhoIs answers the person behind a code with the names of the newer path.
 func (s *Server) workWhoIs(c *call) reply {
-	got, errcode := s.takeCode(c.query.Get("code"), "work", func(of *app) bool { return of.corp == c.app.corp }, c.now)
-	if errcode == 40163 || errcode == 42003 {
-		errcode = 40029
-	}
+	got, ticket, errcode := s.workCode(c)
 	if errcode != 0 {
 		return c.refuse(errcode)
 	}
@@ -177,17 +177,53 @@ func (s *Server) workWhoIs(c *call) reply {
 		return c.done(fields{"openid": s.OpenID(c.app.ID, got.person.Name)})
 	}
 	body := fields{"userid": got.person.UserID}
-	if got.scope == "snsapi_privateinfo" {
-		if s.people.details == nil {
-			s.people.details = make(map[string]*code)
-		}
-		ticket := mark("user_ticket", 86)
-		detail := *got
-		detail.expires = c.now.Add(30 * time.Minute)
-		s.people.details[ticket] = &detail
+	if ticket != "" {
 		body["user_ticket"] = ticket
 	}
 	return c.done(body)
+}
+
+// workUserInfo answers the person behind a code with the names of the older path.
+func (s *Server) workUserInfo(c *call) reply {
+	got, ticket, errcode := s.workCode(c)
+	if errcode != 0 {
+		return c.refuse(errcode)
+	}
+	body := fields{"DeviceId": derive("device", c.app.ID, got.person.Name)}
+	if got.person.Visitor {
+		body["OpenId"] = s.OpenID(c.app.ID, got.person.Name)
+		return c.done(body)
+	}
+	body["UserId"] = got.person.UserID
+	if ticket != "" {
+		body["user_ticket"], body["expires_in"] = ticket, int(ticketLife/time.Second)
+	}
+	return c.done(body)
+}
+
+const ticketLife = 30 * time.Minute // of a user_ticket
+
+// workCode uses up the code of a call; ticket is a user_ticket where the scope gives one. WeCom has one errcode for
+// codes that are of no use.
+func (s *Server) workCode(c *call) (got *code, ticket string, errcode int) {
+	got, errcode = s.takeCode(c.query.Get("code"), "work", func(of *app) bool { return of.corp == c.app.corp }, c.now)
+	if errcode == 40163 || errcode == 42003 {
+		errcode = 40029
+	}
+	if errcode != 0 {
+		return nil, "", errcode
+	}
+	if got.scope != "snsapi_privateinfo" || got.person.Visitor {
+		return got, "", 0
+	}
+	if s.people.details == nil {
+		s.people.details = make(map[string]*code)
+	}
+	ticket = mark("user_ticket", 86)
+	detail := *got
+	detail.expires = c.now.Add(ticketLife)
+	s.people.details[ticket] = &detail
+	return got, ticket, 0
 }
 
 // workDetail tells what a member has agreed to tell.

@@ -18,6 +18,8 @@ var pageHosts = map[string]string{
 	"/connect/qrconnect":        "open.weixin.qq.com",
 	"/connect/answer":           "open.weixin.qq.com",
 	"/wwlogin/sso/login":        "login.work.weixin.qq.com",
+	"/wwopen/sso/qrConnect":     "open.work.weixin.qq.com",
+	showqrcodePath:              "mp.weixin.qq.com",
 	jweixinPath:                 "res.wx.qq.com",
 	"/open/js/verify":           "res.wx.qq.com",
 }
@@ -25,11 +27,7 @@ var pageHosts = map[string]string{
 // page answers a browser; ok is false where the request is for something else.
 func (s *Server) page(r *http.Request) (rep reply, ok bool) {
 	home, known := pageHosts[r.URL.Path]
-	name := r.Host
-	if name == "" {
-		name = r.URL.Host
-	}
-	name = strings.ToLower(bare(name))
+	name := strings.ToLower(bare(requestHost(r)))
 	if !known || (name != home && (strings.HasSuffix(name, ".weixin.qq.com") || name == "res.wx.qq.com")) {
 		return reply{}, false
 	}
@@ -42,7 +40,11 @@ func (s *Server) page(r *http.Request) (rep reply, ok bool) {
 	case "/connect/qrconnect":
 		return s.authorize(r, true), true
 	case "/wwlogin/sso/login":
-		return s.workQR(r), true
+		return s.workQR(r, true), true
+	case "/wwopen/sso/qrConnect":
+		return s.workQR(r, false), true
+	case showqrcodePath:
+		return s.showQRCode(r), true
 	case "/connect/answer":
 		return s.answerVisit(r), true
 	case jweixinPath:
@@ -65,7 +67,7 @@ type visit struct {
 func (s *Server) authorize(r *http.Request, qr bool) reply {
 	q := r.URL.Query()
 	if !inOrder(r.URL.RawQuery) {
-		return mistake(0, "参数错误", "The parameters must be appid, redirect_uri, response_type, scope, state, in this order.")
+		return mistake(0, "参数错误", "The parameters must be appid, redirect_uri, response_type, scope, state, in this order, and each once.")
 	}
 	v := &visit{scope: q.Get("scope"), state: q.Get("state"), what: "web"}
 	switch scopes := strings.Split(v.scope, ","); {
@@ -75,8 +77,6 @@ func (s *Server) authorize(r *http.Request, qr bool) reply {
 		return mistake(10013, "redirect_uri 为空", "redirect_uri is empty.")
 	case v.scope == "":
 		return mistake(10012, "scope 为空", "scope is empty.")
-	case v.state == "":
-		return mistake(10015, "state 为空", "state is empty.")
 	case len(v.state) > 128 || strings.Trim(v.state, letters) != "":
 		return mistake(10011, "state 过长", "state is longer than 128 letters and digits.")
 	case q.Get("response_type") != "code":
@@ -109,17 +109,26 @@ var webScopes = []string{"snsapi_base", "snsapi_userinfo", "snsapi_privateinfo"}
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-// inOrder tells whether the parameters stand as WeChat's manual has them.
+// inOrder reports whether the parameters stand as WeChat's manual has them, each once at most. WeCom's agentid
+// stands before state or after it, and the optional ones follow in any order.
 func inOrder(raw string) bool {
-	order := []string{"appid", "redirect_uri", "response_type", "scope", "state", "agentid", "lang", "forcePopup", "forceSnapShot", "component_appid"}
+	order := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
+	after := []string{"lang", "forcePopup", "forceSnapShot", "component_appid", "connect_redirect"}
+	seen := make(map[string]bool)
 	last := -1
 	for _, pair := range strings.Split(raw, "&") {
 		name, _, _ := strings.Cut(pair, "=")
 		at := slices.Index(order, name)
-		if at <= last {
+		switch {
+		case name == "agentid":
+			at = max(last, len(order)-1)
+		case slices.Contains(after, name):
+			at = len(order)
+		}
+		if at < 0 || at < last || seen[name] {
 			return false
 		}
-		last = at
+		last, seen[name] = at, true
 	}
 	return true
 }
@@ -134,12 +143,15 @@ func (s *Server) workAuthorize(r *http.Request, co *corp, v *visit) reply {
 	return s.workVisit(co, v, q.Get("agentid"), q.Get("redirect_uri"), false)
 }
 
-// workQR is WeCom's page with a QR code.
-func (s *Server) workQR(r *http.Request) reply {
+// workQR is WeCom's page with a QR code; the older one has no login_type.
+func (s *Server) workQR(r *http.Request, typed bool) reply {
 	q := r.URL.Query()
 	co := s.corps[q.Get("appid")]
-	if q.Get("login_type") != "CorpApp" || co == nil || q.Get("agentid") == "" {
-		return mistake(0, "参数错误", "login_type must be CorpApp, appid a corp's, and agentid one of its applications.")
+	if typed && q.Get("login_type") != "CorpApp" {
+		return mistake(0, "参数错误", "login_type must be CorpApp.")
+	}
+	if co == nil || q.Get("agentid") == "" {
+		return mistake(0, "参数错误", "appid must be a corp's, and agentid one of its applications.")
 	}
 	v := &visit{what: "work", scope: "snsapi_base", state: q.Get("state")}
 	return s.workVisit(co, v, q.Get("agentid"), q.Get("redirect_uri"), true)

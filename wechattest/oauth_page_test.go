@@ -58,7 +58,10 @@ func TestALinkThatIsWrongLeadsNowhere(t *testing.T) {
 		"10012":         authorizeURL(inside, "wx1", backTo, ""),
 		"10013":         authorizeURL(inside, "wx1", "", "snsapi_base"),
 		"10014":         authorizeURL(inside, "", backTo, "snsapi_base"),
-		"10015":         strings.Replace(good, "state=s1", "state=", 1),
+		"each once":     strings.Replace(good, "state=s1", "state=s1&state=s2", 1),
+		"this order":    strings.Replace(good, "&scope=", "&connect_redirect=1&scope=", 1),
+		"in this":       strings.Replace(good, "&scope=", "&agentid=7&scope=", 1),
+		"order, and":    strings.Replace(good, "&state=", "&lang=cn&state=", 1),
 		"参数错误":          strings.Replace(good, "response_type=code", "response_type=token", 1),
 		"in this order": openHost + inside + "?appid=wx1&scope=snsapi_base&redirect_uri=" + url.QueryEscape(backTo) + "&response_type=code&state=s1",
 		"40013":         authorizeURL(inside, "wx9", backTo, "snsapi_base"),
@@ -75,6 +78,52 @@ func TestALinkThatIsWrongLeadsNowhere(t *testing.T) {
 	status, _, _ := look(t, wx, good)
 	require.Equal(t, 302, status)
 	require.Equal(t, 40066, get(t, wx, strings.Replace(good, openHost, "https://qyapi.weixin.qq.com", 1)).Code, "pages are on WeChat's hosts for pages")
+}
+
+func TestALinkMayHaveNoStateAndFurtherParameters(t *testing.T) {
+	wx := webServer()
+	wx.Add(wechattest.App{ID: "ww1", Secret: "s1", Kind: wechattest.Work, AgentID: 7})
+	good := authorizeURL(inside, "wx1", backTo, "snsapi_base")
+	corp := authorizeURL(inside, "ww1", backTo, "snsapi_privateinfo")
+	for _, c := range []struct{ address, state string }{
+		{strings.Replace(good, "#", "&connect_redirect=1#", 1), "s1"},
+		{strings.Replace(good, "#", "&connect_redirect=1&forcePopup=true#", 1), "s1"},
+		{strings.Replace(good, "#", "&forcePopup=true&connect_redirect=1#", 1), "s1"},
+		{strings.Replace(good, "&state=s1", "", 1), ""},
+		{strings.Replace(good, "state=s1", "state=", 1), ""},
+		{strings.Replace(good, "&state=s1", "&connect_redirect=1", 1), ""},
+		{strings.Replace(authorizeURL(qrCode, "site", backTo, "snsapi_login"), "&state=s1", "", 1), ""},
+		{strings.Replace(corp, "&state=s1", "&agentid=7&state=s1", 1), "s1"},
+		{strings.Replace(corp, "&state=s1", "&state=s1&agentid=7", 1), "s1"},
+		{strings.Replace(corp, "&state=s1", "&agentid=7", 1), ""},
+	} {
+		status, to, body := look(t, wx, c.address)
+		require.Equal(t, 302, status, "%s %s", c.address, body)
+		require.NotEmpty(t, to.Query().Get("code"), c.address)
+		require.Equal(t, []string{c.state}, to.Query()["state"], c.address)
+	}
+}
+
+func TestWeComsOlderPageWithAQRCodeLogsIn(t *testing.T) {
+	wx := new(wechattest.Server)
+	wx.Add(wechattest.App{ID: "ww1", Secret: "s1", Kind: wechattest.Work, AgentID: 7, RedirectDomain: "wx.example.com"})
+	wx.Browse("", wechattest.Allow)
+	page := "https://open.work.weixin.qq.com/wwopen/sso/qrConnect?appid=ww1&agentid=7&redirect_uri=" + url.QueryEscape(backTo)
+	for _, address := range []string{page, page + "&state=web_login%40gyoss9&lang=en"} {
+		status, to, body := look(t, wx, address)
+		require.Equal(t, 302, status, body)
+		require.NotEmpty(t, to.Query().Get("code"))
+	}
+	for _, address := range []string{
+		strings.Replace(page, "agentid=7", "agentid=8", 1),
+		strings.Replace(page, "agentid=7&", "", 1),
+		strings.Replace(page, "ww1", "ww9", 1),
+		strings.Replace(page, "wx.example.com", "evil.example.com", 1),
+	} {
+		status, to, _ := look(t, wx, address)
+		require.Equal(t, 200, status)
+		require.Empty(t, to.String())
+	}
 }
 
 func TestPersonsAreDrivenOverHTTP(t *testing.T) {

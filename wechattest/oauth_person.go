@@ -1,6 +1,7 @@
 package wechattest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -13,13 +14,15 @@ const Website Kind = "website"
 
 // Person is somebody with a WeChat account.
 type Person struct {
-	Name       string `json:"name"`       // tells persons apart; openids and unionids are made of it
-	Nickname   string `json:"nickname"`   // default Name
-	HeadImgURL string `json:"headimgurl"` // default none
-	Phone      string `json:"phone"`      // without country code; default 13800138000
-	UserID     string `json:"userid"`     // WeCom: the member's id; default Name
-	Visitor    bool   `json:"visitor"`    // WeCom: no member of any corp
-	Blocked    bool   `json:"blocked"`    // mini programs: a high risk, 40226
+	Name        string `json:"name"`        // tells persons apart; openids and unionids are made of it
+	Nickname    string `json:"nickname"`    // default Name
+	HeadImgURL  string `json:"headimgurl"`  // default none
+	Phone       string `json:"phone"`       // without country code; default 13800138000
+	UserID      string `json:"userid"`      // WeCom: the member's id; default Name
+	Visitor     bool   `json:"visitor"`     // WeCom: no member of any corp
+	Departments []int  `json:"departments"` // WeCom: of the member, the main one first; default 1, the root
+	LeaderOf    []int  `json:"leader_of"`   // WeCom: the departments that the member leads
+	Blocked     bool   `json:"blocked"`     // mini programs: a high risk, 40226
 }
 
 // Consent is how the person who browses answers when WeChat asks.
@@ -45,6 +48,7 @@ type people struct {
 	details  map[string]*code  // WeCom's user_ticket
 	sessions map[string]*session
 	minute   map[string]*tally // jscode2session, by session
+	away     map[string]bool   // who does not follow, by openid
 	signed   map[string]bool   // card signatures that were used
 }
 
@@ -54,6 +58,7 @@ var nobodyElse = Person{Name: "ming", Nickname: "小明"}
 // AddPerson adds somebody, or changes the one of that name. The first one browses. A Server to which nobody was added
 // has one person, ming.
 func (s *Server) AddPerson(p Person) {
+	p.Departments, p.LeaderOf = slices.Clone(p.Departments), slices.Clone(p.LeaderOf)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.IndexFunc(s.people.list, func(q Person) bool { return q.Name == p.Name }); i >= 0 {
@@ -85,25 +90,27 @@ func derive(what, of, name string) string {
 
 // person finds somebody by name, with defaults filled in.
 func (s *Server) person(name string) (Person, bool) {
-	list := s.people.list
-	if len(list) == 0 {
-		list = []Person{nobodyElse}
-	}
-	for _, p := range list {
+	for _, p := range s.persons() {
 		if p.Name == name || name == "" {
-			if p.Nickname == "" {
-				p.Nickname = p.Name
-			}
-			if p.Phone == "" {
-				p.Phone = "13800138000"
-			}
-			if p.UserID == "" {
-				p.UserID = p.Name
-			}
-			return p, true
+			return p.filled(), true
 		}
 	}
 	return Person{}, false
+}
+
+// persons lists those who were added, without defaults.
+func (s *Server) persons() []Person {
+	if len(s.people.list) == 0 {
+		return []Person{nobodyElse}
+	}
+	return s.people.list
+}
+
+func (p Person) filled() Person {
+	p.Nickname = cmp.Or(p.Nickname, p.Name)
+	p.Phone = cmp.Or(p.Phone, "13800138000")
+	p.UserID = cmp.Or(p.UserID, p.Name)
+	return p
 }
 
 // code is a right to learn something once.

@@ -58,12 +58,15 @@ type Pushed struct {
 	Tries    []Try  `json:"tries"`    // each request, in the order of their ends
 	Type     string `json:"type"`     // MsgType of the reply; empty where there was none
 	Reply    string `json:"reply"`    // the reply, decrypted
-	Shown    string `json:"shown"`    // what the user reads: a text reply's Content, nothing, or Unavailable
-	Fault    string `json:"fault"`    // why it is Unavailable
+	Shown    string `json:"shown"`    // what the user reads: a text reply's Content, nothing, Unavailable or Faulty
+	Fault    string `json:"fault"`    // why it is Unavailable or Faulty
 }
 
 // Unavailable is what a user reads where an app did not answer, or not as WeChat wants it.
 const Unavailable = "该公众号暂时无法提供服务，请稍后再试"
+
+// Faulty is what a user reads where an app answered a text that is longer than 2048 bytes.
+const Faulty = "该公众号提供的服务出现故障，请稍后再试"
 
 // Try is one request.
 type Try struct {

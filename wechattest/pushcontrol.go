@@ -27,3 +27,18 @@ func controlVerify(r *http.Request) error {
 	in.Timeout = inSeconds(in.Seconds)
 	return in.Verify(r.Context())
 }
+
+// controlScan makes a person scan a QR code, and answers what became of the push.
+func (s *Server) controlScan(r *http.Request) (Pushed, error) {
+	var in struct {
+		Callback
+		Seconds float64 `json:"timeout"`
+		Ticket  string  `json:"ticket"`
+		Person  string  `json:"person"`
+	}
+	if err := controlBody(r, &in); err != nil {
+		return Pushed{}, err
+	}
+	in.Timeout = inSeconds(in.Seconds)
+	return s.Scan(r.Context(), &in.Callback, in.Ticket, in.Person)
+}

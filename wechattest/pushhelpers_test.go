@@ -62,6 +62,13 @@ func plainCallback(h http.HandlerFunc) *wechattest.Callback {
 	return &wechattest.Callback{AppID: "wx1", Token: "tok", Handler: h}
 }
 
+// answering is an app that answers everything with body.
+func answering(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(body)) // the test sees what arrives
+	}
+}
+
 func textReply(content string) string {
 	return "<xml><ToUserName>oUser</ToUserName><FromUserName>gh_wechattest</FromUserName><CreateTime>1</CreateTime>" +
 		"<MsgType>text</MsgType><Content>" + content + "</Content></xml>"

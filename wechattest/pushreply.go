@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // show reads an answer of status 200, and says what the user is shown.
@@ -23,7 +24,23 @@ func (c *Callback) show(out *Pushed, p Push, body string) {
 	}
 	if err != nil {
 		out.Type, out.Shown, out.Fault = "", Unavailable, err.Error()
+		if errors.Is(err, errTooLong) {
+			out.Shown = Faulty
+		}
 	}
+}
+
+var errTooLong = errors.New("its Content is longer than 2048 bytes")
+
+// cut shortens a text to n bytes at most, between characters.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
 }
 
 // open takes a reply out of its envelope.
@@ -118,6 +135,10 @@ func (c *Callback) judge(doc string, p Push) (msgType, shown string, err error) 
 	case "text":
 		needs = [][]string{{"Content"}}
 		shown, _ = n.at("Content")
+		if len(shown) > maxText && c.Kind != Work {
+			return "", "", errTooLong
+		}
+		shown = cut(shown, maxText) // WeCom's rule
 	case "image":
 		needs = [][]string{{"Image", "MediaId"}}
 	case "voice":

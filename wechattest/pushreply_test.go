@@ -73,3 +73,29 @@ func TestNewsShowsOneArticleToAMessageAndAllToAnEvent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "one\ntwo", p.Shown)
 }
+
+func TestATextOver2048BytesShowsTheFaultPage(t *testing.T) {
+	for text, want := range map[string]string{
+		strings.Repeat("a", 2048):       strings.Repeat("a", 2048),
+		strings.Repeat("字", 682) + "aa": strings.Repeat("字", 682) + "aa",
+		strings.Repeat("a", 2049):       wechattest.Faulty,
+		strings.Repeat("字", 683):        wechattest.Faulty,
+	} {
+		p, err := plainCallback(answering(textReply(text))).Push(t.Context(), wechattest.Push{Content: "x"})
+		require.NoError(t, err)
+		require.Equal(t, want, p.Shown)
+		require.Equal(t, want == wechattest.Faulty, strings.Contains(p.Fault, "2048 bytes"))
+	}
+}
+
+func TestWeComCutsATextOver2048Bytes(t *testing.T) {
+	c := &wechattest.Callback{AppID: "ww1", Token: "tok", EncodingAESKey: pushKey, Kind: wechattest.Work, AgentID: 7}
+	c.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		sealed, signature := sealReply(t, strings.Replace(textReply(strings.Repeat("字", 700)), "gh_wechattest", "ww1", 1), "ww1")
+		fmt.Fprintf(w, "<xml><Encrypt>%s</Encrypt><MsgSignature>%s</MsgSignature><TimeStamp>1700000000</TimeStamp><Nonce>nonce</Nonce></xml>", sealed, signature)
+	})
+	p, err := c.Push(t.Context(), wechattest.Push{Content: "x"})
+	require.NoError(t, err)
+	require.Empty(t, p.Fault)
+	require.Equal(t, strings.Repeat("字", 682), p.Shown)
+}

@@ -55,7 +55,7 @@ func (a *app) quota(path string) int {
 	switch path {
 	case "/cgi-bin/token":
 		return orDefault(a.TokenQuota, 2000)
-	case "/cgi-bin/ticket/getticket":
+	case "/cgi-bin/ticket/getticket", "/wxa/getwxacode":
 		return 10_000
 	}
 	return 500_000
@@ -102,6 +102,8 @@ func (s *Server) clearQuotaBySecret(c *call) reply {
 		return c.refuse(41004)
 	case a == nil:
 		return c.refuse(40013)
+	case !a.allowsCall(c.ip, true):
+		return c.refuse(a.notAllowed())
 	case !a.secretIs(secret):
 		return c.refuse(40125)
 	}

@@ -54,10 +54,16 @@ func (c *call) refuse(code int) reply {
 // refuseAs answers an errcode with wording of one's own, to which WeChat adds something fresh every time: nobody can
 // compare an errmsg for equality.
 func (c *call) refuseAs(code int, text string) reply {
+	return c.refuseWith(code, text, fields{})
+}
+
+// refuseWith answers an errcode with further members, as some of WeCom's calls do.
+func (c *call) refuseWith(code int, text string, body fields) reply {
 	if c.on == workHost {
 		text = strings.TrimSuffix(text, ",") // the trail begins with one
 	}
-	return c.ok(fields{"errcode": code, "errmsg": text + c.trail(code)})
+	body["errcode"], body["errmsg"] = code, text+c.trail(code)
+	return c.ok(body)
 }
 
 func (c *call) trail(code int) string {

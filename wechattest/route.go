@@ -1,6 +1,7 @@
 package wechattest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -20,11 +21,7 @@ const (
 
 // hostOf tells which of WeChat's hosts a request is for; named is false for any other name.
 func hostOf(r *http.Request) (on host, named bool) {
-	name := r.Host
-	if name == "" {
-		name = r.URL.Host
-	}
-	name, _, _ = strings.Cut(strings.ToLower(name), ":")
+	name, _, _ := strings.Cut(strings.ToLower(requestHost(r)), ":")
 	switch name {
 	case "api.weixin.qq.com", "api2.weixin.qq.com", "sh.api.weixin.qq.com", "sz.api.weixin.qq.com", "hk.api.weixin.qq.com":
 		return apiHost, true
@@ -32,6 +29,11 @@ func hostOf(r *http.Request) (on host, named bool) {
 		return workHost, true
 	}
 	return 0, strings.HasSuffix(name, ".weixin.qq.com")
+}
+
+// requestHost is the host, with its port, that a request is for; the in-memory client's has it in its URL alone.
+func requestHost(r *http.Request) string {
+	return cmp.Or(r.Host, r.URL.Host)
 }
 
 type bodyKind uint8
@@ -55,6 +57,17 @@ type route struct {
 	serve  func(*Server, *call) reply
 }
 
+// limit is the size that the body of a call may have.
+func (rt *route) limit() int64 {
+	switch {
+	case rt.body != formBody:
+		return maxBody
+	case rt.on == workHost:
+		return maxFile + maxForm
+	}
+	return maxMedia
+}
+
 // routes is the routing table. A part of WeChat that is added in a file of its own joins it here.
 func (s *Server) routes() map[string][]*route {
 	s.once.Do(func() {
@@ -62,7 +75,7 @@ func (s *Server) routes() map[string][]*route {
 		for _, rt := range slices.Concat(
 			tokenRoutes(), ticketRoutes(), quotaRoutes(), addressRoutes(),
 			messageRoutes(), menuRoutes(), mediaRoutes(), userRoutes(), wxacodeRoutes(),
-			oauthRoutes(), miniRoutes(),
+			oauthRoutes(), miniRoutes(), memberRoutes(), materialRoutes(), qrcodeRoutes(),
 		) {
 			s.paths[rt.path] = append(s.paths[rt.path], &rt)
 		}
@@ -70,9 +83,9 @@ func (s *Server) routes() map[string][]*route {
 	return s.paths
 }
 
-// pick finds the route meant. Where two hosts share a path and the request names neither, the token's owner decides.
-// elsewhere tells that only another host than the one named has the path.
-func (s *Server) pick(c *call, candidates []*route, on host, named bool) (rt *route, elsewhere bool) {
+// pick finds the route of a call, or nil. Where two hosts share a path and the request names neither, the owner of the
+// token decides.
+func (s *Server) pick(c *call, candidates []*route, on host, named bool) *route {
 	if !named {
 		on = apiHost
 		if t := s.tokens[c.query.Get("access_token")]; t != nil && t.app.Kind == Work {
@@ -82,31 +95,30 @@ func (s *Server) pick(c *call, candidates []*route, on host, named bool) (rt *ro
 	c.on = on
 	for _, rt := range candidates {
 		if rt.on&on != 0 {
-			return rt, false
+			return rt
 		}
 	}
 	if !named && len(candidates) > 0 {
 		c.on = candidates[0].on
-		return candidates[0], false
+		return candidates[0]
 	}
-	return nil, len(candidates) > 0
+	return nil
 }
 
 // call is one request, read and ready.
 type call struct {
-	method    string
-	path      string
-	query     url.Values
-	kind      string // Content-Type
-	ip        string
-	body      []byte
-	over      bool // the body was longer than it may be
-	fields    map[string]json.RawMessage
-	route     *route
-	elsewhere bool // the path is known on another host
-	on        host
-	now       time.Time
-	app       *app // whose token it is; nil on an open route
+	method string
+	path   string
+	query  url.Values
+	kind   string // Content-Type
+	ip     string
+	body   []byte
+	over   bool // the body was longer than it may be
+	fields map[string]json.RawMessage
+	route  *route
+	on     host
+	now    time.Time
+	app    *app // whose token it is; nil on an open route
 }
 
 // parse reads a JSON body's members. Names are compared to the letter, as WeChat compares them.
@@ -160,6 +172,9 @@ func (s *Server) check(c *call) (reply, bool) {
 		return c.refuse(code), false
 	}
 	c.app = t.app
+	if !c.app.allowsCall(c.ip, false) {
+		return c.refuse(c.app.notAllowed()), false
+	}
 	if !rt.free && !c.app.day.take(c.path, dayOf(c.now), c.app.quota(c.path)) {
 		return c.refuse(45009), false
 	}

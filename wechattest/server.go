@@ -15,6 +15,10 @@ import (
 type Server struct {
 	ClientIP string // the address that calls over Client come from, set before use; default 127.0.0.1
 
+	// ControlHosts are the names, without port, under which the driving calls are served beside loopback names and
+	// addresses, set before use. A POST of a page of another origin is refused under any name.
+	ControlHosts []string
+
 	once  sync.Once
 	paths map[string][]*route
 
@@ -29,6 +33,10 @@ type Server struct {
 	sent   []Message
 	media  mediaShelf
 	serial int64 // the last msgid given
+
+	qrcodes    map[string]*qrcode // by ticket
+	qrcodesDue int                // how many of them have the expired ones dropped
+
 	people people
 }
 
@@ -36,6 +44,8 @@ const (
 	maxBody  = 1 << 20  // of a call
 	maxMedia = 10 << 20 // of a call that uploads
 	maxPaths = 10_000   // unknown paths counted, so that a scanner cannot fill the memory
+	maxFile  = 20 << 20 // of a file that is uploaded to WeCom
+	maxForm  = 64 << 10 // of the parts and headers around it
 )
 
 // ServeHTTP answers as WeChat would. A request whose Host is one of WeChat's sees that host alone; under any other
@@ -67,8 +77,8 @@ func (s *Server) do(r *http.Request) reply {
 		return slices.ContainsFunc(candidates, func(rt *route) bool { return rt.body == kind })
 	}
 	limit := int64(maxBody)
-	if takes(formBody) {
-		limit = maxMedia
+	for _, rt := range candidates {
+		limit = max(limit, rt.limit())
 	}
 	var err error
 	if c.body, c.over, err = readBody(r, limit); err != nil {
@@ -79,7 +89,8 @@ func (s *Server) do(r *http.Request) reply {
 	}
 
 	s.mu.Lock()
-	c.route, c.elsewhere = s.pick(c, candidates, on, named)
+	c.route = s.pick(c, candidates, on, named)
+	c.over = c.over || c.route != nil && int64(len(c.body)) > c.route.limit()
 	id := s.idOf(c)
 	s.count(c.path, id)
 	fault := s.due(c.path, id)
@@ -97,11 +108,7 @@ func (s *Server) serve(c *call) reply {
 	defer s.mu.Unlock()
 	c.now = time.Now()
 	if c.route == nil {
-		rep := c.refuse(40066)
-		if c.elsewhere {
-			rep.status = http.StatusNotFound
-		}
-		return rep
+		return c.refuse(40066)
 	}
 	if rep, ok := s.check(c); !ok {
 		return rep

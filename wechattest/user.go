@@ -1,17 +1,45 @@
 package wechattest
 
-import "net/http"
+import (
+	"encoding/json"
+	"net/http"
+)
 
 func userRoutes() []route {
+	only := []Kind{Official}
 	return []route{
-		{path: "/cgi-bin/user/info", on: apiHost, method: http.MethodGet, kinds: []Kind{Official}, serve: (*Server).userInfo},
-		{path: "/cgi-bin/user/get", on: workHost, method: http.MethodGet, serve: (*Server).workUser},
+		{path: "/cgi-bin/user/info", on: apiHost, method: http.MethodGet, kinds: only, serve: (*Server).userInfo},
+		{path: "/cgi-bin/user/info/batchget", on: apiHost, method: http.MethodPost, body: jsonBody, kinds: only, serve: (*Server).userInfos},
+		{path: "/cgi-bin/user/get", on: apiHost, method: http.MethodGet, kinds: only, serve: (*Server).userList},
 	}
 }
 
-const maxUserID = 64
+// Limits of calls about followers.
+const (
+	maxFollowers = 10_000 // that one call lists
+	maxUserInfos = 100    // that one call asks for
+)
 
-// userInfo knows every openid as a follower.
+// Follow makes a person follow an official account, or not. Without it everybody follows. Scanning a QR code makes a
+// person follow its account, too.
+func (s *Server) Follow(appID, name string, follows bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.follow(s.OpenID(appID, name), follows)
+}
+
+func (s *Server) follow(openID string, follows bool) {
+	if s.people.away == nil {
+		s.people.away = make(map[string]bool)
+	}
+	if follows {
+		delete(s.people.away, openID)
+	} else {
+		s.people.away[openID] = true
+	}
+}
+
+// userInfo knows every openid as a follower, except those who do not follow.
 func (s *Server) userInfo(c *call) reply {
 	id := c.query.Get("openid")
 	switch {
@@ -20,17 +48,72 @@ func (s *Server) userInfo(c *call) reply {
 	case !validOpenID(id):
 		return c.refuse(40003)
 	}
-	return c.ok(fields{
-		"subscribe": 1, "openid": id, "language": "zh_CN", "subscribe_time": c.now.Unix(), "remark": "", "groupid": 0,
-		"tagid_list": []int{}, "subscribe_scene": "ADD_SCENE_QR_CODE", "qr_scene": 0, "qr_scene_str": "",
-	})
+	return c.ok(s.follower(c, id))
 }
 
-// workUser knows every userid as a member.
-func (s *Server) workUser(c *call) reply {
-	id := c.query.Get("userid")
-	if id == "" || len(id) > maxUserID {
-		return c.refuseAs(40003, "invalid userid")
+func (s *Server) follower(c *call, id string) fields {
+	if s.people.away[id] {
+		return fields{"subscribe": 0, "openid": id, "tagid_list": []int{}}
 	}
-	return c.done(fields{"userid": id, "name": id, "department": []int{1}, "status": 1})
+	body := fields{
+		"subscribe": 1, "openid": id, "language": "zh_CN", "subscribe_time": c.now.Unix(), "remark": "", "groupid": 0,
+		"tagid_list": []int{}, "subscribe_scene": "ADD_SCENE_QR_CODE", "qr_scene": 0, "qr_scene_str": "",
+	}
+	if c.app.Owner == "" {
+		return body
+	}
+	for _, p := range s.persons() {
+		if s.OpenID(c.app.ID, p.Name) == id {
+			body["unionid"] = s.UnionID(c.app.Owner, p.Name)
+		}
+	}
+	return body
+}
+
+// userInfos answers up to 100 followers at once.
+func (s *Server) userInfos(c *call) reply {
+	var list []struct {
+		OpenID string `json:"openid"`
+	}
+	if raw, ok := c.fields["user_list"]; ok && json.Unmarshal(raw, &list) != nil {
+		return c.refuse(47001)
+	}
+	if len(list) == 0 || len(list) > maxUserInfos {
+		return c.refuse(40032)
+	}
+	infos := []fields{}
+	for _, one := range list {
+		if !validOpenID(one.OpenID) {
+			return c.refuse(40003)
+		}
+		infos = append(infos, s.follower(c, one.OpenID))
+	}
+	return c.ok(fields{"user_info_list": infos})
+}
+
+// userList lists the persons who follow, after the one that next_openid names. Its own next_openid is the last one
+// listed, on the last page too.
+func (s *Server) userList(c *call) reply {
+	after := c.query.Get("next_openid")
+	total, found := 0, after == ""
+	ids := []string{}
+	for _, p := range s.persons() {
+		id := s.OpenID(c.app.ID, p.Name)
+		if s.people.away[id] {
+			continue
+		}
+		total++
+		if found && len(ids) < maxFollowers {
+			ids = append(ids, id)
+		}
+		found = found || id == after
+	}
+	if !found {
+		return c.refuse(40003)
+	}
+	body := fields{"total": total, "count": len(ids), "next_openid": ""}
+	if len(ids) > 0 {
+		body["data"], body["next_openid"] = fields{"openid": ids}, ids[len(ids)-1]
+	}
+	return c.ok(body)
 }

@@ -2,10 +2,11 @@ package wechattest
 
 import (
 	"bytes"
+	"encoding/json"
 	"hash/fnv"
 	"image"
 	"image/color"
-	"image/png"
+	"image/jpeg"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,26 +14,59 @@ import (
 )
 
 func wxacodeRoutes() []route {
+	only := []Kind{Mini}
 	return []route{
-		{path: "/wxa/getwxacodeunlimit", on: apiHost, method: http.MethodPost, body: jsonBody, kinds: []Kind{Mini}, serve: (*Server).wxacode},
+		{path: "/wxa/getwxacodeunlimit", on: apiHost, method: http.MethodPost, body: jsonBody, kinds: only, serve: (*Server).wxacode},
+		{path: "/wxa/getwxacode", on: apiHost, method: http.MethodPost, body: jsonBody, kinds: only, serve: (*Server).wxacodeOfPath},
 	}
 }
 
-// wxacode answers a picture on success and JSON on failure, like the real one. The picture differs by scene and page but
-// is not a code that a phone could read.
+const (
+	maxScene = 32   // characters
+	maxPath  = 1024 // bytes
+
+	// sceneMarks may stand in a scene beside letters and digits.
+	sceneMarks = "!#$&'()*+,/:;=?@-._~"
+)
+
+// wxacode answers a picture on success and JSON on failure, like the real one.
 func (s *Server) wxacode(c *call) reply {
 	scene, page := c.text("scene"), c.text("page")
-	if scene == "" || utf8.RuneCountInString(scene) > 32 {
+	if scene == "" || utf8.RuneCountInString(scene) > maxScene {
 		return c.refuse(40169)
 	}
-	if page != "" && string(c.fields["check_path"]) != "false" && !c.app.published(page) {
+	if strings.Trim(scene, letters+sceneMarks) != "" {
+		return c.refuse(40129)
+	}
+	if strings.ContainsAny(page, "?") || page != "" && string(c.fields["check_path"]) != "false" && !c.app.published(page) {
 		return c.refuse(41030)
 	}
-	picture, err := pattern(scene + "\n" + page)
+	return c.picture(scene + "\n" + page)
+}
+
+// wxacodeOfPath does not look whether there is such a page.
+func (s *Server) wxacodeOfPath(c *call) reply {
+	path := c.text("path")
+	if path == "" || len(path) > maxPath {
+		return c.refuse(40159)
+	}
+	return c.picture(path)
+}
+
+// picture answers a picture that differs by text but is not a code that a phone could read.
+func (c *call) picture(text string) reply {
+	var width float64
+	if raw, ok := c.fields["width"]; ok && (json.Unmarshal(raw, &width) != nil || width < 280 || width > 1280) {
+		return c.refuse(40189)
+	}
+	if _, ok := c.fields["env_version"]; ok && !slices.Contains([]string{"release", "trial", "develop"}, c.text("env_version")) {
+		return c.refuse(40097)
+	}
+	picture, err := pattern(text)
 	if err != nil {
 		return c.refuse(-1)
 	}
-	return reply{header: http.Header{"Content-Type": {"image/png"}}, body: picture}
+	return reply{header: http.Header{"Content-Type": {"image/jpeg"}}, body: picture}
 }
 
 // published tells whether a mini program has the page. A page starts without a slash; its query is not looked at.
@@ -41,7 +75,7 @@ func (a *app) published(page string) bool {
 	return !strings.HasPrefix(page, "/") && (len(a.Pages) == 0 || slices.Contains(a.Pages, page))
 }
 
-// pattern draws the bits of a hash.
+// pattern draws the bits of a hash as a JPEG.
 func pattern(of string) ([]byte, error) {
 	h := fnv.New64a()
 	h.Write([]byte(of)) // a hash takes everything
@@ -52,6 +86,6 @@ func pattern(of string) ([]byte, error) {
 		img.Pix[i] = uint8(bits >> (y*8 + x) & 1)
 	}
 	var b bytes.Buffer
-	err := png.Encode(&b, img)
+	err := jpeg.Encode(&b, img, nil)
 	return b.Bytes(), err
 }

@@ -2,7 +2,7 @@
 // services (private) and to WeChat and browsers (public).
 //
 //	server -config wetoken.yaml
-//	server -demo
+//	server -demo                            the same app, secret and key at each start on loopback addresses; -fresh: new ones
 //	server migrate -config wetoken.yaml     makes the tables of its databases; safe to repeat
 //	server seal -config wetoken.yaml        seals all that is stored with the current master key
 //

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -39,7 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o := gateway.Options{Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
 	slog.SetDefault(o.Log)
 	if s.demo {
-		if o.Config, o.HTTP, err = demo(s); err != nil {
+		if o.Config, o.HTTP, err = demo(&s); err != nil {
 			return err
 		}
 	} else if s.config != "" {
@@ -89,7 +88,7 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 	var running []*http.Server
 	var at []any
 	for _, side := range sides {
-		l, err := net.Listen("tcp", side.address)
+		l, err := s.listen(side.address)
 		if err != nil {
 			return fmt.Errorf("%s: cannot listen on %s: %w", side.flags, side.address, err)
 		}

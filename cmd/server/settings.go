@@ -16,8 +16,10 @@ import (
 type settings struct {
 	command                        string // serve when empty
 	config, public, private, store string
-	demo, plaintext                bool
+	demo, fresh, plaintext         bool
 	logLevel                       slog.Level
+
+	opened map[string]net.Listener // by address, of the demo
 }
 
 // errHelp ends the program after its usage was printed.
@@ -28,6 +30,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	f.SetOutput(io.Discard)
 	f.StringVar(&s.config, "config", "", "configuration file, in YAML")
 	f.BoolVar(&s.demo, "demo", false, "serve an app of a WeChat played in this process")
+	f.BoolVar(&s.fresh, "fresh", false, "with -demo: make a new app, secret and key at each start")
 	f.StringVar(&s.public, "public", "127.0.0.1:8080", "address for WeChat and browsers")
 	f.StringVar(&s.private, "private", "127.0.0.1:8081", "address for our own services")
 	f.StringVar(&s.store, "store", "", "URL of the shared store, in place of the file's (default memory:)")
@@ -60,6 +63,9 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if s.demo && s.config != "" {
 		return s, errors.New("-demo and -config (or WETOKEN_DEMO and WETOKEN_CONFIG) are both set: choose one, as the demo has a configuration of its own")
 	}
+	if s.fresh && !s.demo {
+		return s, errors.New("-fresh (or WETOKEN_FRESH) is for -demo")
+	}
 	if s.plaintext && s.command != "seal" {
 		return s, errors.New("-plaintext is for the command seal")
 	}
@@ -86,6 +92,14 @@ func checkAddress(flag, address string) error {
 func (s settings) together() bool {
 	port, err := portOf(s.public)
 	return err == nil && port != 0 && s.public == s.private
+}
+
+// listen listens on an address, unless the demo does already.
+func (s settings) listen(address string) (net.Listener, error) {
+	if l := s.opened[address]; l != nil {
+		return l, nil
+	}
+	return net.Listen("tcp", address)
 }
 
 func portOf(address string) (int, error) {

@@ -1,9 +1,10 @@
 // Command wechattest serves a WeChat of its own for tests and demonstrations: point the base URLs of a program at it.
 //
-//	wechattest -addr 127.0.0.1:8099 -app wx1234567890abcdef:secret -app ww1234567890abcdef:secret:work
+//	wechattest -addr 127.0.0.1:8099 -app wx1234567890abcdef:secret -app ww1234567890abcdef:secret:work:1000002
 //
 // Its first line of output is "listening on http://…". The documentation of package wechattest lists the calls under
-// /_wechattest/ that drive it. It ends on SIGTERM or an interrupt.
+// /_wechattest/ that drive it. They are served under loopback names and addresses, the host of -addr and those of -host.
+// It ends on SIGTERM or an interrupt.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -55,8 +57,13 @@ func configure(args []string, help io.Writer) (addr string, wx *wechattest.Serve
 	set.StringVar(&addr, "addr", "127.0.0.1:0", "`address` to listen on; port 0 picks a free one")
 	life := set.Duration("life", 2*time.Hour, "`time` that tokens and tickets last")
 	var apps []string
-	set.Func("app", "`id:secret[:kind]` of an app, kind is official (default), mini or work; repeatable", func(v string) error {
+	set.Func("app", "`id:secret[:kind[:agent]]` of an app, kind is official (default), mini or work, agent the id of a work one; repeatable", func(v string) error {
 		apps = append(apps, v)
+		return nil
+	})
+	var hosts []string
+	set.Func("host", "`name` under which the calls that drive it are served, beside loopback ones and that of -addr; repeatable", func(v string) error {
+		hosts = append(hosts, v)
 		return nil
 	})
 	if err := set.Parse(args); err != nil {
@@ -72,7 +79,10 @@ func configure(args []string, help io.Writer) (addr string, wx *wechattest.Serve
 	case *life < time.Second:
 		return "", nil, errors.New("-life is shorter than 1s")
 	}
-	wx = new(wechattest.Server)
+	if host, _, err := net.SplitHostPort(addr); err == nil && host != "" && !net.ParseIP(host).IsUnspecified() {
+		hosts = append(hosts, host)
+	}
+	wx = &wechattest.Server{ControlHosts: hosts}
 	for i, v := range apps {
 		app, err := parseApp(v)
 		if err != nil {
@@ -87,14 +97,24 @@ func configure(args []string, help io.Writer) (addr string, wx *wechattest.Serve
 func parseApp(v string) (wechattest.App, error) {
 	id, secret, _ := strings.Cut(v, ":")
 	secret, kind, _ := strings.Cut(secret, ":")
+	kind, agent, hasAgent := strings.Cut(kind, ":")
 	if id == "" || secret == "" {
-		return wechattest.App{}, errors.New("want id:secret or id:secret:kind")
+		return wechattest.App{}, errors.New("want id:secret, id:secret:kind or id:secret:work:agent")
 	}
-	switch k := wechattest.Kind(kind); k {
+	app := wechattest.App{ID: id, Secret: secret, Kind: wechattest.Kind(kind)}
+	switch app.Kind {
 	case "", wechattest.Official, wechattest.Mini, wechattest.Work:
-		return wechattest.App{ID: id, Secret: secret, Kind: k}, nil
+	default:
+		return wechattest.App{}, errors.New("the kind after the secret is official, mini or work")
 	}
-	return wechattest.App{}, errors.New("the kind after the secret is official, mini or work")
+	if hasAgent {
+		n, err := strconv.Atoi(agent)
+		if err != nil || n < 1 || app.Kind != wechattest.Work {
+			return wechattest.App{}, errors.New("the agent after the kind is a number from 1, of a work app")
+		}
+		app.AgentID = n
+	}
+	return app, nil
 }
 
 // serve answers until ctx ends. Calls that hang for a fault end with it.

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os/exec"
@@ -38,7 +39,7 @@ func fetch(t *testing.T, url string) string {
 
 func TestTheProgramServesUntilItIsTold(t *testing.T) {
 	program := build(t)
-	cmd := exec.CommandContext(t.Context(), program, "-app", "wx1:s1", "-app", "mini:s2:mini", "-app", "ww1:s3:work", "-life", "1h")
+	cmd := exec.CommandContext(t.Context(), program, "-app", "wx1:s1", "-app", "mini:s2:mini", "-app", "ww1:s3:work", "-app", "ww1:s4:work:1000002", "-host", "wechat", "-life", "1h")
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	var stderr bytes.Buffer
@@ -54,10 +55,34 @@ func TestTheProgramServesUntilItIsTold(t *testing.T) {
 		"/cgi-bin/token?grant_type=client_credential&appid=wx1&secret=s1":  `"expires_in":3600`,
 		"/cgi-bin/token?grant_type=client_credential&appid=mini&secret=s2": `"expires_in":3600`,
 		"/cgi-bin/gettoken?corpid=ww1&corpsecret=s3":                       `"expires_in":3600`,
+		"/cgi-bin/gettoken?corpid=ww1&corpsecret=s4":                       `"expires_in":3600`,
 		"/cgi-bin/gettoken?corpid=ww1&corpsecret=s1":                       `"errcode":40001`,
 		"/_wechattest/calls?path=/nowhere":                                 `{"calls":0}`,
 	} {
 		require.Contains(t, fetch(t, base+path), want, path)
+	}
+
+	var token struct {
+		Value string `json:"access_token"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(fetch(t, base+"/cgi-bin/gettoken?corpid=ww1&corpsecret=s4")), &token))
+	for agent, want := range map[string]int{"1000002": 0, "1000003": 40056} {
+		sent, err := http.Post(base+"/cgi-bin/message/send?access_token="+token.Value, "application/json",
+			strings.NewReader(`{"touser":"u","msgtype":"text","agentid":`+agent+`,"text":{"content":"a"}}`))
+		require.NoError(t, err)
+		var answer struct{ ErrCode int }
+		require.NoError(t, json.NewDecoder(sent.Body).Decode(&answer))
+		require.NoError(t, sent.Body.Close())
+		require.Equal(t, want, answer.ErrCode)
+	}
+	for host, want := range map[string]int{"wechat:8099": 200, "evil.example": 403} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/_wechattest/calls", nil)
+		require.NoError(t, err)
+		r.Host = host
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, want, res.StatusCode, host)
 	}
 
 	// A call that hangs does not keep the program from ending.
@@ -88,6 +113,12 @@ func TestABadCommandLineIsOneLineAndStatusTwo(t *testing.T) {
 		{"-app", "wx1:"},
 		{"-app", ":topsecret"},
 		{"-app", "wx1:topsecret:other"},
+		{"-app", "wx1:topsecret:mini:7"},
+		{"-app", "wx1:topsecret::7"},
+		{"-app", "ww1:topsecret:work:"},
+		{"-app", "ww1:topsecret:work:0"},
+		{"-app", "ww1:topsecret:work:seven"},
+		{"-app", "ww1:topsecret:work:7:8"},
 		{"wx1:topsecret"},
 	} {
 		var stdout, stderr bytes.Buffer

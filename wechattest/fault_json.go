@@ -1,0 +1,108 @@
+package wechattest
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+)
+
+// rewrite writes a JSON answer in one of the ways in which WeChat's differ from what encoding/json writes.
+func (f *Fault) rewrite(rep reply) reply {
+	if !f.BOM && !f.RawControls && f.Numbers == "" || !json.Valid(rep.body) {
+		return rep
+	}
+	if f.Numbers != "" {
+		rep.body = rewriteNumbers(rep.body, f.Numbers)
+	}
+	if f.RawControls {
+		rep.body = unescapeControls(rep.body)
+	}
+	if f.BOM {
+		rep.body = append([]byte("\xef\xbb\xbf"), rep.body...)
+	}
+	return rep
+}
+
+// rewriteNumbers writes numbers as text or as floats, except that of errcode, which WeChat has as an integer everywhere.
+func rewriteNumbers(body []byte, how string) []byte {
+	var b bytes.Buffer
+	name := ""
+	for i := 0; i < len(body); {
+		switch end := valueEnd(body, i); {
+		case body[i] == '"':
+			name = string(body[i+1 : end-1])
+			b.Write(body[i:end])
+			i = end
+		case end > i && name != "errcode":
+			number := body[i:end]
+			switch {
+			case how == "text":
+				b.WriteString(strconv.Quote(string(number)))
+			case bytes.ContainsAny(number, ".eE"):
+				b.Write(number)
+			default:
+				b.WriteString(string(number) + ".0")
+			}
+			i = end
+		default:
+			b.WriteByte(body[i])
+			i++
+		}
+	}
+	return b.Bytes()
+}
+
+// valueEnd is the end of the string or the number that begins at i; i where none does.
+func valueEnd(body []byte, i int) int {
+	end := i
+	switch c := body[i]; {
+	case c == '"':
+		for end++; body[end] != '"'; end++ {
+			if body[end] == '\\' {
+				end++
+			}
+		}
+		return end + 1
+	case c == '-' || '0' <= c && c <= '9':
+		for end < len(body) && bytes.IndexByte([]byte("+-.eE0123456789"), body[end]) >= 0 {
+			end++
+		}
+	}
+	return end
+}
+
+// unescapeControls writes control characters as they are, in place of their escapes.
+func unescapeControls(body []byte) []byte {
+	var b bytes.Buffer
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			b.WriteByte(body[i])
+			continue
+		}
+		if raw := controlEscape(body[i:]); raw >= 0 {
+			b.WriteByte(byte(raw))
+			if body[i+1] == 'u' {
+				i += 4
+			}
+		} else {
+			b.Write(body[i : i+2])
+		}
+		i++
+	}
+	return b.Bytes()
+}
+
+// controlEscape is the control character that an escape stands for, or -1.
+func controlEscape(escape []byte) int {
+	if at := bytes.IndexByte([]byte("btnfr"), escape[1]); at >= 0 {
+		return int("\b\t\n\f\r"[at])
+	}
+	if escape[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(escape[2:6]), 16, 16)
+	if err != nil || n >= ' ' {
+		return -1
+	}
+	return int(n)
+}
