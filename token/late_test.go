@@ -64,7 +64,8 @@ func TestALostReplyLateInALifeLeavesNoDeadClassicTokenByAnyClock(t *testing.T) {
 					require.Empty(t, got.dead)
 					if left >= 60 { // else it may end before those who failed last ask again
 						require.Zero(t, got.fails)
-						require.Equal(t, 3, w.made(oldPath), "the first, the lost one, and the next")
+						require.Equal(t, 3, w.made(oldPath)+w.made(stablePath), "the first, the lost one, and the next")
+						require.Equal(t, left <= 180, w.made(stablePath) > 0, "the lost one cannot end a next one from stable_token")
 					}
 				})
 			})

@@ -54,7 +54,7 @@ func TestTwoProcessesNeverAskWeChatAtOnceHoweverSlowTheStore(t *testing.T) {
 	eachMode(t, func(t *testing.T, w *world) {
 		first := get(t, w.manager())
 		w.wx.Revoke(first.Value)
-		w.wx.Fail(wechattest.Fault{Path: w.path(), Hang: true})
+		w.wx.Fail(wechattest.Fault{Hang: true})
 		calls := &counting{RoundTripper: w.wx.Client().Transport}
 		var wg sync.WaitGroup
 		for i := range 8 {
@@ -68,7 +68,7 @@ func TestTwoProcessesNeverAskWeChatAtOnceHoweverSlowTheStore(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		require.Greater(t, w.wx.Calls(w.path()), 8)
+		require.Greater(t, w.wx.Calls(oldPath)+w.wx.Calls(stablePath)+w.wx.Calls(workPath), 8)
 		require.EqualValues(t, 1, calls.most.Load(), "calls under way at once: the lease ended before the call did")
 	})
 }
@@ -179,7 +179,7 @@ func TestAClassicTokenThatOthersCannotSeeIsGivenUpBeforeTheyEndIt(t *testing.T) 
 			w.live(t, other)
 			pass(time.Second)
 		}
-		require.Equal(t, 2, w.wx.Calls(oldPath), "the next one is a stable token, which ends nobody else's")
+		require.Equal(t, 1, w.wx.Calls(oldPath), "the others are stable tokens, which end nobody else's")
 	})
 }
 
@@ -189,6 +189,7 @@ func TestAClockThatIsFarAheadCostsWeComACallAndNobodyAToken(t *testing.T) {
 		first := get(t, w.manager())
 		ahead := w.manager()
 		ahead.Store = &machine{Store: w.store, skew: -5 * time.Minute} // to which stored instants seem sooner
+		first.Expires = first.Expires.Add(-time.Minute) // by the fastest clock that another process may have
 		require.Equal(t, first, withoutSkew(get(t, ahead), 5*time.Minute))
 		pass(2*time.Hour - 3*time.Minute)
 		w.live(t, get(t, ahead))

@@ -31,7 +31,7 @@ type Keeper struct {
 	Fetch func(ctx context.Context) (wechat.Credential, error) // asks WeChat for the credential
 
 	Force      func(ctx context.Context) (wechat.Credential, error) // asks for another one than the current; nil where WeChat cannot
-	Alone      func(ctx context.Context) (wechat.Credential, error) // Fetch that harms no other process, for a store that is down; default Fetch
+	Alone      func(ctx context.Context) (wechat.Credential, error) // Fetch that harms no other process, for a store that is down; default Fetch, unless that supersedes
 	Ahead      bool                                                 // WeChat hands out the next value before this one ends
 	Supersedes bool                                                 // each Fetch makes a new value and ends the one before
 	Report     func(context.Context, error)                         // as Copy.Report
@@ -41,6 +41,8 @@ type Keeper struct {
 	denied  backoff   // of renewals of the value that was refused
 	seen    time.Time // when the store held a record last, or this process did without
 	written generation
+
+	unanswered time.Time // until when a fetch from here may reach WeChat that was not answered
 }
 
 // Copy makes the copy of the credential that this process reads. It starts nothing.
@@ -55,8 +57,8 @@ type load struct {
 	leased  time.Time // when the lease was asked for
 	trouble error     // what went wrong and changed nothing
 
-	base, announced *record // what announce found to be current, and wrote
-	call            *unanswered
+	base, announced *record      // what announce found to be current, and wrote
+	call            *store.Lease // held while a fetch is not answered: see unanswered
 }
 
 func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
@@ -87,7 +89,11 @@ func (l *load) run(ctx context.Context) error {
 	if err := l.look(ctx); err != nil {
 		return l.alone(ctx, err)
 	}
-	if err := l.restore(ctx); err != nil {
+	err := l.renoteCall(ctx)
+	if err == nil {
+		err = l.restore(ctx)
+	}
+	if err != nil {
 		return l.alone(ctx, err)
 	}
 	if l.fresh() || l.pending() {
@@ -134,13 +140,7 @@ func (l *load) renew(ctx context.Context) error {
 	if lease == nil {
 		return nil
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMax)
-		defer cancel()
-		if err := lease.Release(ctx); err != nil {
-			l.trouble = joinErrors(l.trouble, err)
-		}
-	}()
+	defer func() { l.trouble = joinErrors(l.trouble, release(ctx, lease)) }()
 	if err := l.look(ctx); err != nil {
 		return l.alone(ctx, err)
 	}
@@ -154,7 +154,8 @@ func (l *load) renew(ctx context.Context) error {
 // waits for the process that renews it.
 func (l *load) lease(ctx context.Context) (*store.Lease, error) {
 	for wait := watchFirst; ; wait = min(2*wait, watchMost) {
-		lease, ok, err := l.take(ctx)
+		l.leased = time.Now()
+		lease, ok, err := l.take(ctx, "/lease", leaseLife)
 		if err != nil || ok {
 			return lease, err
 		}
@@ -173,11 +174,11 @@ func (l *load) lease(ctx context.Context) (*store.Lease, error) {
 	}
 }
 
-func (l *load) take(ctx context.Context) (*store.Lease, bool, error) {
+// take takes one of the leases of the credential.
+func (k *Keeper) take(ctx context.Context, name string, life time.Duration) (*store.Lease, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeMax)
 	defer cancel()
-	l.leased = time.Now()
-	return store.Take(ctx, l.Store, l.Key+"/lease", leaseLife)
+	return store.Take(ctx, k.Store, k.Key+name, life)
 }
 
 // fetch asks WeChat for the next value, under the lease.
@@ -238,11 +239,7 @@ func (l *load) ask(ctx context.Context) (*Kept, error) {
 	if l.announced != nil {
 		gen = l.announced.Gen + 1
 	}
-	r := newRecord(c, start, gen)
-	if l.call != nil && l.call.Before != 0 {
-		r = r.shortened()
-	}
-	return r.kept(start, true, l.Keeper), nil
+	return newRecord(c, start, gen).kept(start, true, l.Keeper), nil
 }
 
 // insist forces a new value, within the ration, where WeChat answers the refused one as current.

@@ -113,7 +113,7 @@ func (r *Remote) read(req *http.Request, status int, body []byte, start time.Tim
 	}
 	value, _ := answer[r.Field].(string)
 	seconds, _ := answer["expires_in"].(float64)
-	if value == "" || seconds < 1 {
+	if value == "" || seconds < 1 || seconds > MaxLife.Seconds() {
 		return c, fmt.Errorf("%s at %s: the answer holds no live %s", op, req.URL.Host, r.Field)
 	}
 	return wechat.Credential{Value: value, Expires: start.Add(time.Duration(seconds) * time.Second)}, nil

@@ -105,6 +105,9 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	mode := []string{classicMode, classicMode, stableMode, workMode}[s.rng.IntN(4)]
 	life := 20*time.Minute + time.Duration(s.rng.Int64N(int64(20*time.Minute)))
 	s.wx = &upstream{mode: mode, life: life, made: map[string]*issued{}, calls: map[string]int{}, rng: rand.New(rand.NewPCG(seed, 2)), log: s.tell}
+	for i := range s.wx.worked {
+		s.wx.worked[i] = make(chan struct{}, 1)
+	}
 	s.end = s.start.Add(life + life/2)
 	s.draw()
 	for i := range s.all {
@@ -260,11 +263,17 @@ func (s *simulation) read(i int, rng *rand.Rand) {
 		if s.eventful(time.Now(), pause) {
 			pause = time.Duration(rng.Int64N(int64(800 * time.Millisecond)))
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-s.wx.worked[i]:
+		}
 	}
 }
 
 func (s *simulation) eventful(now time.Time, soon time.Duration) bool {
+	if now.Sub(s.wx.lastWork()) < 8*time.Second {
+		return true
+	}
 	for _, e := range s.events {
 		if since := now.Sub(e); since > -soon && since < 25*time.Second {
 			return true

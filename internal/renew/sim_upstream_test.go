@@ -60,8 +60,10 @@ type upstream struct {
 	stable   chain
 	troubles []trouble
 	forced   []time.Time
-	calls    map[string]int // calls that took effect, by endpoint
-	unknown  int            // calls whose callers never heard the outcome
+	last     time.Time        // when a call took effect last
+	worked   [3]chan struct{} // wakes the readers then
+	calls    map[string]int   // calls that took effect, by endpoint
+	unknown  int              // calls whose callers never heard the outcome
 	log      func(format string, args ...any)
 }
 
@@ -140,6 +142,13 @@ func (u *upstream) work(who, endpoint string, start time.Time) wechat.Credential
 	defer u.mu.Unlock()
 	now := time.Now()
 	u.calls[endpoint]++
+	u.last = now
+	for _, worked := range u.worked {
+		select {
+		case worked <- struct{}{}:
+		default:
+		}
+	}
 	var i *issued
 	switch endpoint {
 	case "token":
@@ -174,9 +183,9 @@ func (u *upstream) work(who, endpoint string, start time.Time) wechat.Credential
 	}
 	u.log("%s: %s answers %s", who, endpoint, i.value)
 	left := i.expires.Sub(now).Truncate(time.Second)
-	if left < time.Second { // no cause of its own: the next call brings another
+	if left < 2*time.Second { // no cause of its own: lives are told in whole seconds
 		u.calls[endpoint]--
-		left = time.Second
+		left = max(left, time.Second)
 	}
 	return wechat.Credential{Value: i.value, Expires: start.Add(left)}
 }
@@ -202,6 +211,13 @@ func (u *upstream) find(value string) issued {
 		return *i
 	}
 	return issued{}
+}
+
+// lastWork returns when a call took effect last.
+func (u *upstream) lastWork() time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.last
 }
 
 // spoil ends the current credential, or has business calls refuse it while it is still handed out.

@@ -68,9 +68,15 @@ func (l *load) restore(ctx context.Context) error {
 			return nil
 		}
 		// The store lost the lease, too, and a fetch may be under way under it.
-		if _, _, err := l.take(ctx); err != nil {
+		if _, _, err := l.take(ctx, "/lease", leaseLife); err != nil {
 			return err
 		}
+	}
+	if l.Supersedes && l.crossed(l.current.record, l.current.record.Gen-clocksApart.Milliseconds()) {
+		l.current = l.reconcile(l.current)
+	}
+	if l.stored != nil && l.stored.Gen >= l.current.record.Gen {
+		return nil
 	}
 	_, err := l.offer(ctx)
 	return err
@@ -100,8 +106,9 @@ func (l *load) publish(ctx context.Context, fetched *Kept) error {
 	var failed error
 	for try, wait := 0, watchFirst; try < publishTries; try, wait = try+1, 4*wait {
 		settled, err := l.offer(ctx)
-		if err == nil && l.Supersedes && l.crossed(fetched.record) {
-			l.current, settled = l.reconcile(fetched), false
+		if err == nil && l.announced != nil && l.crossed(fetched.record, l.announced.Gen) {
+			l.current = l.reconcile(fetched)
+			settled = l.current.record == l.stored
 		}
 		if settled {
 			return nil
@@ -119,18 +126,21 @@ func (l *load) publish(ctx context.Context, fetched *Kept) error {
 	return failed
 }
 
-// crossed reports whether another process fetched, or began to, while r was fetched: the store then holds another
-// record than what was announced, and of no earlier generation. Nobody knows which of the two values is the later one.
-func (l *load) crossed(r *record) bool {
-	return l.announced != nil && l.stored != nil && l.stored.Value != r.Value && l.stored.Gen >= l.announced.Gen && !l.stored.Brief
+// crossed reports whether another process may have fetched, or begun to, at the time at which r was fetched: the store
+// holds another value, and of no generation before gen. Nobody knows which of the two is the later one.
+func (l *load) crossed(r *record, gen int64) bool {
+	return l.stored != nil && l.stored.Value != r.Value && l.stored.Gen >= gen
 }
 
 // reconcile returns the value to keep after two fetches crossed: the one that stands in the store, or else the one
 // fetched here. Either is trusted only for the time in which WeChat takes both.
 func (l *load) reconcile(fetched *Kept) *Kept {
 	r, ours := l.stored, false
+	if r.Brief && !r.Asked {
+		return r.kept(time.Now(), ours, l.Keeper)
+	}
 	if r.Asked {
-		r, ours = fetched.record, true
+		r, ours = fetched.record, fetched.ours
 	}
 	b := *r.shortened()
 	b.Gen, b.Brief = l.stored.Gen+1, true

@@ -2,111 +2,69 @@ package renew
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
+	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
 )
 
+// Where each fetch ends the value before, a fetch whose outcome is not known may yet reach WeChat, and end a value that
+// was fetched after it. So a lease is taken before each fetch, which a process that is killed leaves behind, and it is
+// released once the outcome is known. While another process holds it, the next value comes from Alone, which such a
+// fetch cannot end.
+
 const (
 	// landMax is how long after its start a fetch may reach WeChat, whatever became of its caller. It is shorter than
-	// the time for which a value fetched meanwhile is trusted, so that the one after it is trusted in full.
+	// the life that announce leaves to the value that such a fetch ends.
 	landMax = 3 * time.Minute
 
 	// settleTime is how long other processes may take to hear of a change in the store while they are read.
 	settleTime = 3 * time.Second
 )
 
-// unanswered is the record of the fetches whose outcome is not known, where each fetch ends the value before. Such a
-// fetch may yet reach WeChat and end a value that was fetched after it. The record is written before the fetch, so that
-// a process killed in the middle leaves it behind, and is taken back once WeChat has answered. Instants are milliseconds
-// of Unix time.
-type unanswered struct {
-	ID     string `json:"id"`               // of the last of them
-	Until  int64  `json:"until"`            // it may reach WeChat until then
-	Before int64  `json:"before,omitempty"` // the ones before it may reach WeChat until then; 0 when there are none
-
-	raw []byte // as it is in the store, for Swap
-}
-
-func (k *Keeper) callKey() string { return k.Key + "/unanswered" }
+// errUnanswered is the failure to fetch because the current value may not be the latest that WeChat made: to fetch would
+// end it at once, while other processes serve it.
+var errUnanswered = errors.New("an earlier fetch has not been answered")
 
 // noteCall records that a fetch begins.
 func (l *load) noteCall(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
-	defer cancel()
-	raw, ok, err := l.Store.Get(ctx, l.callKey())
-	if err != nil {
-		return fmt.Errorf("read store: %w", err)
+	if l.stored != nil && l.stored.Brief {
+		return errUnanswered
 	}
-	now := time.Now()
-	call := &unanswered{ID: rand.Text(), Until: now.Add(landMax).UnixMilli()}
+	call, ok, err := l.take(ctx, "/unanswered", landMax)
+	if err != nil {
+		return err
+	}
 	if !ok {
-		raw = nil
-	} else {
-		var several bool
-		call.Before, several = lastLanding(raw, now)
-		if l.Alone != nil && (several || l.stored != nil && l.stored.Value != "") {
-			return errUnanswered
-		}
+		return errUnanswered
 	}
-	if call.raw, err = json.Marshal(call); err != nil {
-		return fmt.Errorf("write store: %w", err)
-	}
-	swapped, err := l.Store.Swap(ctx, l.callKey(), raw, call.raw, landMax)
-	if err != nil {
-		return fmt.Errorf("write store: %w", err)
-	}
-	if !swapped { // another process took the lease
-		return errChanged
-	}
-	l.call = call
+	l.call, l.unanswered = call, time.Now().Add(landMax)
 	return nil
 }
 
-// errUnanswered is the failure to fetch because fetches before it may yet reach WeChat: with them, it would end at once a
-// value that is still in use.
-var errUnanswered = errors.New("earlier fetches have not been answered yet")
-
-// lastLanding returns until when the fetches of a stored record may reach WeChat, and whether there are several. The
-// store keeps the record no longer than that, so that a record that is there says so even where clocks differ.
-func lastLanding(raw []byte, now time.Time) (last int64, several bool) {
-	var old unanswered
-	until := now.Add(landMax)
-	if len(raw) <= maxRecord && json.Unmarshal(raw, &old) == nil {
-		if t := time.UnixMilli(max(old.Until, old.Before)); t.Before(until) {
-			until = t
-		}
-	}
-	if least := now.Add(time.Second); until.Before(least) {
-		until = least
-	}
-	return until.UnixMilli(), old.Before > now.Add(-clocksApart).UnixMilli()
-}
-
-// clearCall records that the outcome of the fetch is known. Fetches before it remain.
-func (l *load) clearCall(ctx context.Context) error {
-	if l.call == nil {
+// renoteCall records again that a fetch from here was not answered, in a store that lost it.
+func (l *load) renoteCall(ctx context.Context) error {
+	left := time.Until(l.unanswered)
+	if left <= 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	_, _, err := l.take(ctx, "/unanswered", left)
+	return err
+}
+
+// clearCall records that the outcome of the fetch is known.
+func (l *load) clearCall(ctx context.Context) error {
+	l.unanswered = time.Time{}
+	return release(ctx, l.call)
+}
+
+// release gives back a lease, should ctx be done, too.
+func release(ctx context.Context, lease *store.Lease) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMax)
 	defer cancel()
-	var rest []byte
-	left := time.Until(time.UnixMilli(l.call.Before))
-	if left > 0 {
-		var err error
-		if rest, err = json.Marshal(unanswered{ID: l.call.ID, Until: l.call.Before}); err != nil {
-			return fmt.Errorf("write store: %w", err)
-		}
-	}
-	if _, err := l.Store.Swap(ctx, l.callKey(), l.call.raw, rest, max(left, 0)); err != nil {
-		return fmt.Errorf("write store: %w", err)
-	}
-	return nil
+	return lease.Release(ctx)
 }
 
 // isOutcome reports whether it is known after err, nil included, what a fetch did: WeChat answered, or was never
