@@ -4,13 +4,31 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
 var errJSON = errors.New("JSON is not an object, or not well-formed")
 
+// withoutControls returns a JSON document of WeChat without the control characters that it may have in strings. Any
+// other document is returned as it is.
+func withoutControls(doc string) string {
+	if !strings.HasPrefix(trim(doc), "{") {
+		return doc
+	}
+	b := []byte(trim(doc))
+	if json.Valid(b) || wirejson.Check(b) != nil {
+		return doc
+	}
+	return string(wirejson.Clean(b))
+}
+
 // parseJSON reads a JSON object into the same tree as parseXML, within the same bounds.
 func parseJSON(s string) (Element, error) {
-	if !json.Valid([]byte(s)) {
+	if b := []byte(s); !json.Valid(b) {
+		if err := wirejson.Check(b); err != nil {
+			return Element{}, err
+		}
 		return Element{}, errJSON
 	}
 	p := &jsonParser{dec: json.NewDecoder(strings.NewReader(s)), left: maxElements}

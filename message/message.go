@@ -71,7 +71,7 @@ type Message struct {
 	InfoType  string // notices of the open platform and of WeCom suites, which have no MsgType
 
 	Root Element // all fields, those above included
-	Raw  string  // the document as WeChat wrote it, decrypted: XML or JSON. What XML does not allow in it is U+FFFD
+	Raw  string  // the document as WeChat wrote it, decrypted: XML or JSON. What XML does not allow in it is U+FFFD, what JSON does not allow in strings is left out
 
 	origin origin
 }

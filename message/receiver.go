@@ -113,6 +113,7 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 		return "", ErrSignature
 	}
 	o := &m.origin
+	m.Raw = withoutControls(m.Raw)
 	m.Root, o.json, err = parse(&m.Raw)
 	if in.mode != Plain && err == nil {
 		if sealed = m.Root.Get("Encrypt"); sealed == "" && o.json {
@@ -150,7 +151,7 @@ func (in *Receiver) decrypt(m *Message, sealed string) error {
 		return err
 	}
 	m.origin.sealed, m.origin.key, m.origin.receiveID = true, key, id
-	m.Raw = string(text)
+	m.Raw = withoutControls(string(text))
 	m.Root, m.origin.json, err = parse(&m.Raw)
 	return err
 }

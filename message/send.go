@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/wetoken/wetoken/internal/wirejson"
 	"github.com/wetoken/wetoken/wechat"
 )
 
@@ -94,13 +95,16 @@ type WorkSent struct {
 
 // SendWork sends m. The api is one with BaseURL wechat.WorkURL and the application's token.
 func SendWork(ctx context.Context, api *wechat.Client, m Work) (WorkSent, error) {
-	var sent WorkSent
+	var sent struct {
+		WorkSent
+		MsgID wirejson.Text `json:"msgid"`
+	}
 	form, ok := activeForm(m.Reply, true)
 	if !ok {
-		return sent, fmt.Errorf("message: send: WeCom has no message for a %T", m.Reply)
+		return WorkSent{}, fmt.Errorf("message: send: WeCom has no message for a %T", m.Reply)
 	}
 	if m.ToUser == "" && m.ToParty == "" && m.ToTag == "" {
-		return sent, errors.New("message: send: Work has no ToUser, ToParty or ToTag")
+		return WorkSent{}, errors.New("message: send: Work has no ToUser, ToParty or ToTag")
 	}
 	body := map[string]any{
 		"touser": m.ToUser, "toparty": m.ToParty, "totag": m.ToTag, "agentid": m.AgentID,
@@ -109,7 +113,8 @@ func SendWork(ctx context.Context, api *wechat.Client, m Work) (WorkSent, error)
 	if err := api.Post(ctx, "/cgi-bin/message/send", nil, body, &sent); err != nil {
 		return WorkSent{}, fmt.Errorf("message: send: %w", err)
 	}
-	return sent, nil
+	sent.WorkSent.MsgID = string(sent.MsgID)
+	return sent.WorkSent, nil
 }
 
 type value struct {
@@ -126,12 +131,12 @@ func values(data map[string]string) map[string]value {
 
 func sendData(ctx context.Context, api *wechat.Client, path string, body any) (msgID int64, err error) {
 	var sent struct {
-		MsgID int64 `json:"msgid"`
+		MsgID wirejson.Int `json:"msgid"`
 	}
 	if err := api.Post(ctx, path, nil, body, &sent); err != nil {
 		return 0, fmt.Errorf("message: send: %w", err)
 	}
-	return sent.MsgID, nil
+	return int64(sent.MsgID), nil
 }
 
 // active is a Reply as the sending APIs have it.

@@ -149,7 +149,7 @@ func TestManyPiecesOfTextCostLinearTime(t *testing.T) {
 
 func TestJSONIsBoundedToo(t *testing.T) {
 	open := opener(t)
-	for _, doc := range []string{"{", "{}x", `{"a":}`, `{"a":1,}`, `{"a":01}`, `{a:1}`, `{"a":"` + "\x00" + `"}`,
+	for _, doc := range []string{"{", "{}x", `{"a":}`, `{"a":1,}`, `{"a":01}`, `{a:1}`, `{"a":` + "\x00" + `"b"}`,
 		`{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, `{"a":` + strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 33),
 		`{"a":[` + strings.Repeat("1,", 5000) + `1]}`} {
 		_, err := open(doc)

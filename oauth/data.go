@@ -10,9 +10,10 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
 // Verify returns nil where rawData, byte by byte as the mini program got it, bears the signature WeChat made for this
@@ -49,7 +50,7 @@ func (m *Mini) Decrypt(ctx context.Context, openID, encryptedData, iv string, ou
 	if err != nil {
 		return fmt.Errorf("oauth: decrypt data: %w", err)
 	}
-	if !json.Valid(plain) {
+	if wirejson.Check(plain) != nil {
 		return fmt.Errorf("oauth: decrypt data: it does not open: %w", ErrSession)
 	}
 	if err := m.unmarshal(plain, out); err != nil {
@@ -65,10 +66,10 @@ func (m *Mini) unmarshal(data []byte, out any) error {
 			AppID string `json:"appid"`
 		} `json:"watermark"`
 	}
-	if json.Unmarshal(data, &mark) != nil || mark.Watermark.AppID != m.AppID {
+	if wirejson.Unmarshal(data, &mark) != nil || mark.Watermark.AppID != m.AppID {
 		return errors.New("its watermark is not of this app")
 	}
-	return json.Unmarshal(data, out)
+	return wirejson.Unmarshal(data, out)
 }
 
 func (m *Mini) key(ctx context.Context, openID string) (string, error) {

@@ -108,14 +108,14 @@ func TestAPhoneNumbersFormsAreUnderstood(t *testing.T) {
 	wx, m := newMini()
 	answer := func(country, app string) {
 		wx.Heal()
-		wx.Fail(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Body: `{"errcode":0,"phone_info":{"phoneNumber":"+44 1",` +
-			`"purePhoneNumber":"1","countryCode":` + country + `,"watermark":{"timestamp":1,"appid":"` + app + `"}}}`})
+		wx.Fail(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Body: `{"errcode":"0","phone_info":{"phoneNumber":"+44 1",` +
+			`"purePhoneNumber":13900139000,"countryCode":` + country + `,"watermark":{"timestamp":1,"appid":"` + app + `"}}}`})
 	}
-	for written, want := range map[string]string{`86`: "86", `"86"`: "86", `"+86"`: "+86", `null`: ""} {
+	for written, want := range map[string]string{`86`: "86", `"86"`: "86", `86.0`: "86", `"+86"`: "+86", `null`: ""} {
 		answer(written, appID)
 		p, err := m.Phone(t.Context(), "code", "")
 		require.NoError(t, err, written)
-		require.Equal(t, want, p.CountryCode)
+		require.Equal(t, oauth.Phone{PhoneNumber: "+44 1", PurePhoneNumber: "13900139000", CountryCode: want}, p)
 	}
 	answer("86", "wxanother")
 	_, err := m.Phone(t.Context(), "code", "")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/wirejson"
 	"github.com/wetoken/wetoken/wechat"
 )
 
@@ -101,9 +102,10 @@ func (l *Login) UserInfo(ctx context.Context, g Grant, lang string) (User, error
 	if l.kind() == Work {
 		return l.workDetail(ctx, g)
 	}
-	var u User
+	var a userAnswer
 	query := url.Values{"access_token": {g.AccessToken}, "openid": {g.OpenID}, "lang": {language(lang)}}
-	err := l.api().Get(ctx, "/sns/userinfo", query, &u)
+	err := l.api().Get(ctx, "/sns/userinfo", query, &a)
+	u := a.user()
 	if err == nil && u.OpenID != g.OpenID {
 		err = errors.New("WeChat answered another user")
 	}
@@ -125,16 +127,30 @@ func (l *Login) Valid(ctx context.Context, g Grant) error {
 	return nil
 }
 
+// userAnswer is a User in an answer of WeChat, which writes some numbers as text and some text as numbers.
+type userAnswer struct {
+	User
+	Sex    wirejson.Int  `json:"sex"`
+	Gender wirejson.Text `json:"gender"`
+	Mobile wirejson.Text `json:"mobile"`
+}
+
+func (a *userAnswer) user() User {
+	u := a.User
+	u.Sex, u.Gender, u.Mobile = int(a.Sex), string(a.Gender), string(a.Mobile)
+	return u
+}
+
 // grant asks WeChat for a grant. Its life is counted from before the call.
 func (l *Login) grant(ctx context.Context, path string, query url.Values) (Grant, error) {
 	var a struct {
-		AccessToken  string `json:"access_token"`
-		ExpiresIn    int64  `json:"expires_in"`
-		RefreshToken string `json:"refresh_token"`
-		OpenID       string `json:"openid"`
-		UnionID      string `json:"unionid"`
-		Scope        string `json:"scope"`
-		Snapshot     int    `json:"is_snapshotuser"`
+		AccessToken  string       `json:"access_token"`
+		ExpiresIn    wirejson.Int `json:"expires_in"`
+		RefreshToken string       `json:"refresh_token"`
+		OpenID       string       `json:"openid"`
+		UnionID      string       `json:"unionid"`
+		Scope        string       `json:"scope"`
+		Snapshot     wirejson.Int `json:"is_snapshotuser"`
 	}
 	start := time.Now()
 	if err := l.api().Get(ctx, path, query, &a); err != nil {

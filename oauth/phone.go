@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+
+	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
 // Phone is a user's phone number, with WeChat's names.
@@ -40,22 +41,16 @@ func (m *Mini) Phone(ctx context.Context, code, openID string) (Phone, error) {
 	return p, nil
 }
 
-// UnmarshalJSON takes the country code as a number too, which WeChat sometimes sends.
+// UnmarshalJSON takes the numbers as text and as JSON numbers, as WeChat sends the country code both ways.
 func (p *Phone) UnmarshalJSON(b []byte) error {
-	type plain Phone
 	in := struct {
-		*plain
-		CountryCode any `json:"countryCode"`
-	}{plain: (*plain)(p)}
-	if err := json.Unmarshal(b, &in); err != nil {
+		PhoneNumber     wirejson.Text `json:"phoneNumber"`
+		PurePhoneNumber wirejson.Text `json:"purePhoneNumber"`
+		CountryCode     wirejson.Text `json:"countryCode"`
+	}{PhoneNumber: wirejson.Text(p.PhoneNumber), PurePhoneNumber: wirejson.Text(p.PurePhoneNumber)}
+	if err := wirejson.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	p.CountryCode = ""
-	switch code := in.CountryCode.(type) {
-	case string:
-		p.CountryCode = code
-	case float64:
-		p.CountryCode = strconv.FormatInt(int64(code), 10)
-	}
+	*p = Phone{string(in.PhoneNumber), string(in.PurePhoneNumber), string(in.CountryCode)}
 	return nil
 }

@@ -42,13 +42,14 @@ func (l *Login) workDetail(ctx context.Context, g Grant) (User, error) {
 	if g.UserTicket == "" {
 		return g.user(), nil
 	}
-	u := g.user()
+	a := userAnswer{User: g.user()}
 	body := struct {
 		UserTicket string `json:"user_ticket"`
 	}{g.UserTicket}
-	if err := l.api().Post(ctx, "/cgi-bin/auth/getuserdetail", nil, body, &u); err != nil {
+	if err := l.api().Post(ctx, "/cgi-bin/auth/getuserdetail", nil, body, &a); err != nil {
 		return User{}, fmt.Errorf("oauth: user info: %w", err)
 	}
+	u := a.user()
 	if u.UserID != g.UserID {
 		return User{}, errors.New("oauth: user info: WeCom answered another member")
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/internal/renew"
+	"github.com/wetoken/wetoken/internal/wirejson"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -134,8 +135,8 @@ func (m *Manager) fetch(ctx context.Context, typ Type, path string) (wechat.Cred
 		query = url.Values{"type": {typ}}
 	}
 	var answer struct {
-		Ticket    string `json:"ticket"`
-		ExpiresIn int64  `json:"expires_in"`
+		Ticket    string       `json:"ticket"`
+		ExpiresIn wirejson.Int `json:"expires_in"`
 	}
 	start := time.Now()
 	err := api.Get(ctx, path, query, &answer)

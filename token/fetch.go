@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/wirejson"
 	"github.com/wetoken/wetoken/wechat"
 )
 
@@ -58,15 +59,15 @@ func (m *Manager) fetch(call func(out any) error) (wechat.Credential, error) {
 		return wechat.Credential{}, errors.New("AppID and Secret must be set")
 	}
 	var answer struct {
-		Token     string `json:"access_token"`
-		ExpiresIn int64  `json:"expires_in"`
+		Token     string       `json:"access_token"`
+		ExpiresIn wirejson.Int `json:"expires_in"`
 	}
 	start := time.Now()
 	if err := call(&answer); err != nil {
 		return wechat.Credential{}, err
 	}
 	life := time.Duration(answer.ExpiresIn) * time.Second
-	if answer.Token == "" || answer.ExpiresIn <= 0 || answer.ExpiresIn > int64(maxLife/time.Second) {
+	if answer.Token == "" || answer.ExpiresIn <= 0 || answer.ExpiresIn > wirejson.Int(maxLife/time.Second) {
 		return wechat.Credential{}, fmt.Errorf("WeChat's answer holds no token with a life: expires_in is %d", answer.ExpiresIn)
 	}
 	return wechat.Credential{Value: answer.Token, Expires: start.Add(life)}, nil

@@ -4,8 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+
+	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
 const (
@@ -18,6 +22,7 @@ const (
 type answer struct {
 	op      string
 	status  int
+	header  http.Header
 	body    io.Reader
 	secrets func() []string // asked for when there is an error to tell
 }
@@ -31,6 +36,8 @@ func (a answer) read(out any) error {
 		}
 		*o = b.Bytes()
 		return nil
+	case *Download:
+		return a.download(o)
 	case io.Writer:
 		return a.copy(o)
 	}
@@ -41,28 +48,40 @@ func (a answer) read(out any) error {
 	if err := a.check(b); err != nil {
 		return err
 	}
-	if !json.Valid(b) {
-		return fmt.Errorf("wechat: %s: the answer is not JSON (HTTP status %d, %d bytes)", a.op, a.status, len(b))
-	}
 	if out == nil {
-		return nil
+		err = wirejson.Check(b)
+	} else {
+		err = wirejson.Unmarshal(b, out)
 	}
-	if err := json.Unmarshal(b, out); err != nil {
+	if syntax := (*wirejson.SyntaxError)(nil); errors.As(err, &syntax) {
+		return fmt.Errorf("wechat: %s: the answer is not JSON (HTTP status %d): %w", a.op, a.status, syntax)
+	}
+	if err != nil {
 		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
 	}
 	return nil
 }
 
-// copy writes a file to w, after a look at its beginning: WeChat answers a refusal in place of the file.
+// copy writes a file to w.
 func (a answer) copy(w io.Writer) error {
-	r := bufio.NewReaderSize(io.LimitReader(a.body, maxBinary+1), maxNotice)
-	start, err := r.Peek(maxNotice)
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
-	}
-	if err := a.check(start); err != nil {
+	r, _, err := a.start()
+	if err != nil {
 		return err
 	}
+	return a.copyTo(w, r)
+}
+
+// start looks at the beginning of what may be a file: WeChat answers a refusal in place of the file.
+func (a answer) start() (r *bufio.Reader, start []byte, err error) {
+	r = bufio.NewReaderSize(io.LimitReader(a.body, maxBinary+1), maxNotice)
+	start, err = r.Peek(maxNotice)
+	if err != nil && err != io.EOF {
+		return nil, nil, fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
+	}
+	return r, start, a.check(start)
+}
+
+func (a answer) copyTo(w io.Writer, r io.Reader) error {
 	n, err := io.Copy(w, r)
 	if err == nil && n > maxBinary {
 		err = fmt.Errorf("more than %d bytes", maxBinary)
@@ -76,17 +95,15 @@ func (a answer) copy(w io.Writer) error {
 // check finds the refusal in a whole answer, or in the beginning of a long one, which is none.
 func (a answer) check(b []byte) error {
 	var notice struct {
-		Code json.Number     `json:"errcode"`
+		Code wirejson.Int    `json:"errcode"`
 		Msg  json.RawMessage `json:"errmsg"`
 	}
-	if b = bytes.TrimSpace(b); bytes.HasPrefix(b, []byte("{")) && json.Unmarshal(b, &notice) == nil {
-		if code, err := notice.Code.Int64(); err == nil && code != 0 {
-			var msg string
-			if json.Unmarshal(notice.Msg, &msg) != nil {
-				msg = string(notice.Msg) // no text, and no reason to take the refusal for success
-			}
-			return refusal(a.op, int(code), msg, a.secrets())
+	if wirejson.Unmarshal(b, &notice) == nil && notice.Code != 0 {
+		var msg string
+		if json.Unmarshal(notice.Msg, &msg) != nil {
+			msg = string(notice.Msg) // no text, and no reason to take the refusal for success
 		}
+		return refusal(a.op, int(notice.Code), msg, a.secrets())
 	}
 	if a.status < 200 || a.status > 299 {
 		return fmt.Errorf("wechat: %s: HTTP status %d", a.op, a.status)

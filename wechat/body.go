@@ -5,30 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
-	"github.com/go-resty/resty/v2"
 )
-
-// File is a body of [Client.Post] that is sent as multipart/form-data, as WeChat's uploads want it:
-//
-//	wechat.File{Field: "media", Name: "cat.jpg", Content: f}
-type File struct {
-	Name    string // file name, whose ending tells WeChat the type
-	Content io.Reader
-
-	Field       string            // form field, default "media"
-	ContentType string            // default by Name's ending and the first bytes
-	Fields      map[string]string // further form fields, such as description
-}
-
-// part is the file's form field, with its content as read before.
-func (f *File) part(content []byte) *resty.MultipartField {
-	field := f.Field
-	if field == "" {
-		field = "media"
-	}
-	return &resty.MultipartField{Param: field, FileName: f.Name, ContentType: f.ContentType, Reader: bytes.NewReader(content)}
-}
 
 const maxBody = 32 << 20
 
@@ -37,26 +14,30 @@ func (r *request) encode(body any) (err error) {
 	switch b := body.(type) {
 	case nil:
 	case File:
-		r.file = &b
-		r.body, err = readAll(b.Content, maxBody)
+		r.body, r.contentType, err = b.encode()
 	case *File:
 		return r.encode(*b)
 	case []byte:
-		r.body, r.contentType = b, "application/octet-stream"
+		r.contentType = "application/octet-stream"
+		r.body, err = bounded(b, nil)
 	case io.Reader:
 		r.contentType = "application/octet-stream"
 		r.body, err = readAll(b, maxBody)
 	default:
 		r.contentType = "application/json; charset=utf-8"
-		r.body, err = marshal(b)
-	}
-	if err == nil && len(r.body) > maxBody {
-		err = fmt.Errorf("more than %d bytes", maxBody)
+		r.body, err = bounded(marshal(b))
 	}
 	if err != nil {
 		return fmt.Errorf("read body: %w", err)
 	}
 	return nil
+}
+
+func bounded(b []byte, err error) ([]byte, error) {
+	if err == nil && len(b) > maxBody {
+		err = fmt.Errorf("more than %d bytes", maxBody)
+	}
+	return b, err
 }
 
 // marshal writes JSON as WeChat wants it: <, > and & stand for themselves, as escapes are shown to users.

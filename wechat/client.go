@@ -34,7 +34,8 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, out any
 // second try, and may have up to 32 MiB.
 //
 // An answer goes to out: nil to only learn of a refusal, *[]byte or an io.Writer for what may be binary (up to
-// 64 MiB), or a pointer for JSON (up to 8 MiB). A refusal leaves out untouched.
+// 64 MiB), *[Download] for that with its name and type, or a pointer for JSON (up to 8 MiB), which encoding/json
+// decodes after Post has dropped the control characters that WeChat leaves in strings. A refusal leaves out untouched.
 func (c *Client) Post(ctx context.Context, path string, query url.Values, body, out any) error {
 	return c.call(ctx, http.MethodPost, path, query, body, out)
 }
@@ -43,6 +44,9 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	r := request{op: method + " " + path, method: method, url: c.base() + path, query: query}
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
 		return fmt.Errorf("wechat: %s: path must begin with / and hold no query", method)
+	}
+	if d, ok := out.(*Download); ok && (d == nil || d.W == nil) {
+		return fmt.Errorf("wechat: %s: Download.W is not set: want a writer for the file", r.op)
 	}
 	if err := r.encode(body); err != nil {
 		return fmt.Errorf("wechat: %s: %w", r.op, err)
@@ -69,7 +73,6 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 type request struct {
 	op, method, url string
 	query           url.Values
-	file            *File
 	body            []byte
 	contentType     string
 }
@@ -85,10 +88,7 @@ func (c *Client) send(ctx context.Context, r request, token string, out any) err
 	if token != "" {
 		req.SetQueryParam("access_token", token)
 	}
-	switch {
-	case r.file != nil:
-		req.SetMultipartFormData(r.file.Fields).SetMultipartFields(r.file.part(r.body))
-	case r.body != nil:
+	if r.body != nil {
 		req.SetHeader("Content-Type", r.contentType).SetBody(r.body)
 	}
 	resp, err := req.Execute(r.method, r.url)
@@ -97,7 +97,7 @@ func (c *Client) send(ctx context.Context, r request, token string, out any) err
 	}
 	defer resp.RawBody().Close()
 	a := answer{
-		op: r.op, status: resp.StatusCode(), body: resp.RawBody(),
+		op: r.op, status: resp.StatusCode(), header: resp.Header(), body: resp.RawBody(),
 		secrets: func() []string { return r.secretsOf(token) },
 	}
 	return a.read(out)

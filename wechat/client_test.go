@@ -233,7 +233,7 @@ func TestABodyTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
 	big := make([]byte, 32<<20+1)
 	for name, body := range map[string]any{
 		"stream": io.LimitReader(blanks{}, 32<<20+1), "bytes": big, "JSON": string(big[:32<<20-1]),
-		"file": wechat.File{Content: bytes.NewReader(big)},
+		"file": wechat.File{Name: "big.jpg", Content: bytes.NewReader(big)},
 	} {
 		require.ErrorContains(t, (&wechat.Client{BaseURL: "http://127.0.0.1:1"}).Post(t.Context(), "/x", nil, body, nil), "more than", name)
 	}

@@ -1,9 +1,12 @@
 package wechat_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
@@ -25,4 +28,34 @@ func Example() {
 	// Output:
 	// <nil>
 	// true wechat: errcode 40016
+}
+
+func ExampleDownload() {
+	wx := new(wechattest.Server) // WeChat, for this example
+	wx.AddApp("wx0123456789abcdef", "secret")
+	tokens := &token.Manager{AppID: "wx0123456789abcdef", Secret: "secret", Client: &wechat.Client{HTTP: wx.Client()}}
+	api := &wechat.Client{Tokens: tokens, HTTP: wx.Client()}
+	ctx := context.Background()
+
+	var media struct {
+		ID string `json:"media_id"`
+	}
+	cat := wechat.File{Name: "猫.gif", Content: strings.NewReader("GIF89a…")}
+	if err := api.Post(ctx, "/cgi-bin/media/upload", url.Values{"type": {"image"}}, cat, &media); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	var content bytes.Buffer // or a file
+	file := wechat.Download{W: &content}
+	if err := api.Get(ctx, "/cgi-bin/media/get", url.Values{"media_id": {media.ID}}, &file); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if file.JSON != nil { // a video comes as {"video_url":"…"}
+		fmt.Println(string(file.JSON))
+		return
+	}
+	fmt.Println(file.Name, file.Type, content.String())
+	// Output: 猫.gif image/gif GIF89a…
 }

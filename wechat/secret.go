@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
 // secretsOf lists what no error may repeat: the token, and what the query and a JSON body hold under such a name.
@@ -19,7 +21,7 @@ func (r *request) secretsOf(token string) []string {
 		}
 	}
 	var body map[string]json.RawMessage
-	if r.file == nil && len(r.body) > 0 && json.Unmarshal(r.body, &body) == nil {
+	if !strings.HasPrefix(r.contentType, multipartType) && wirejson.Unmarshal(r.body, &body) == nil {
 		for key, raw := range body {
 			var value string
 			if secretive(key) && json.Unmarshal(raw, &value) == nil {

@@ -65,7 +65,7 @@ func (s *Server) openData(appID, name string, of func(*session, time.Time) (open
 
 // encode is JSON as WeChat writes it, with no character escaped for HTML.
 func encode(v fields) []byte {
-	return jsonReply("", v).body
+	return rawControls(jsonReply("", v).body)
 }
 
 func encrypt(sessionKey string, plain []byte) (data, iv string) {

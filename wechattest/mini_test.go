@@ -157,3 +157,12 @@ func TestOpenDataIsSignedAndSealedWithTheKey(t *testing.T) {
 	require.Equal(t, s.UnionID, who.UnionID)
 	require.Equal(t, "wx1", who.Watermark.AppID)
 }
+
+func TestControlCharactersOfANameComeRaw(t *testing.T) {
+	wx := miniServer()
+	wx.AddPerson(wechattest.Person{Name: "odd", Nickname: "a\x14\x00b\\u0014\"\n<"})
+	_ = get(t, wx, api+"/sns/jscode2session?appid=wx1&secret=s1&grant_type=authorization_code&js_code="+wx.MiniCode("wx1", "odd"))
+	data, ok := wx.UserData("wx1", "odd")
+	require.True(t, ok)
+	require.Contains(t, data.RawData, "\"nickName\":\"a\x14\x00b\\\\u0014\\\"\\n<\"")
+}

@@ -15,7 +15,7 @@ const Website Kind = "website"
 // Person is somebody with a WeChat account.
 type Person struct {
 	Name        string `json:"name"`        // tells persons apart; openids and unionids are made of it
-	Nickname    string `json:"nickname"`    // default Name
+	Nickname    string `json:"nickname"`    // default Name; control characters in it are sent as they are
 	HeadImgURL  string `json:"headimgurl"`  // default none
 	Phone       string `json:"phone"`       // without country code; default 13800138000
 	UserID      string `json:"userid"`      // WeCom: the member's id; default Name

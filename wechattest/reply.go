@@ -30,7 +30,30 @@ func (c *call) ok(v any) reply {
 	if c.route != nil && c.route.plain {
 		kind = "text/plain"
 	}
-	return jsonReply(kind, v)
+	rep := jsonReply(kind, v)
+	rep.body = rawControls(rep.body)
+	return rep
+}
+
+// rawControls puts control characters into strings as they are, in place of their escapes, as WeChat leaves those of
+// nicknames. Line ends and tabs stay escaped.
+func rawControls(b []byte) []byte {
+	raw := b[:0]
+	for i := 0; i < len(b); i++ {
+		if b[i] == '\\' && i+5 < len(b) && bytes.HasPrefix(b[i:], []byte(`\u00`)) && b[i+4] < '2' {
+			if c, err := strconv.ParseUint(string(b[i+4:i+6]), 16, 8); err == nil {
+				raw = append(raw, byte(c))
+				i += 5
+				continue
+			}
+		}
+		raw = append(raw, b[i])
+		if b[i] == '\\' && i+1 < len(b) {
+			i++
+			raw = append(raw, b[i])
+		}
+	}
+	return raw
 }
 
 // done answers an object the way of calls that act: with errcode 0.

@@ -397,7 +397,7 @@ func (s *simulation) verify() []string {
 		s.faults = append(s.faults, fmt.Sprintf("%d refreshes are forced", len(s.wx.forced)))
 	}
 	calls := s.wx.calls["token"] + s.wx.calls["stable_token"] + s.wx.calls["gettoken"]
-	causes := 2 + 2*s.wx.unknown + s.renewed + 4*len(s.outages) + 2*len(s.flushes) + len(s.kills)
+	causes := 2 + 2*s.wx.unknown + s.renewed + 6*len(s.outages) + 2*len(s.flushes) + len(s.kills)
 	if calls > causes {
 		s.faults = append(s.faults, fmt.Sprintf("%d calls where there were %d causes", calls, causes))
 	}
