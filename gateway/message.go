@@ -112,7 +112,7 @@ var keysOfMessage = strings.NewReplacer("message: ", "", "Config.EncodingAESKey"
 	"Config.Token", "token", "Config.PreviousToken", "previous_token", "Config.Mode", "mode", "PreviousAESKey", "previous_aes_key",
 	"Mode", "mode", "Config.Forward", "forward", "its URL", "url", "its Form", "form", "its Timeout", "timeout", "Late", "late", "Answer", "answer")
 
-// copies tells whether messages are copied to backends.
+// copies reports whether messages are copied to backends.
 func (m *Message) copies() bool {
 	return m != nil && slices.ContainsFunc(m.Forward, func(f Forward) bool { return !f.Answer })
 }

@@ -54,10 +54,12 @@ type Config struct {
 	Name  string
 
 	// Forward are backends that messages are sent on to: see Target. Copies wait in Records, by default Store, which
-	// must last if a restart is to lose none, and are delivered by Keep. SignKey signs what backends are sent, and
-	// PreviousSignKey too while it is being changed. Late replies are sent with API.
+	// must last if a restart is to lose none, and are delivered by Keep; or else in Outbox, which many Receivers share
+	// and which calls Deliver. SignKey signs what backends are sent, and PreviousSignKey too while it is being changed:
+	// without it a backend cannot tell a message from a forged one, nor Keep a copy. Late replies are sent with API.
 	Forward                  []Target
 	Records                  store.Store
+	Outbox                   Outbox // default one of this Receiver's own
 	SignKey, PreviousSignKey string
 	API                      *wechat.Client
 	HTTP                     *http.Client // the way to backends; default one that all share. Redirects are not followed
@@ -131,7 +133,8 @@ func New(c Config) (*Receiver, error) {
 func (in *Receiver) forward(c Config) error {
 	in.appID, in.api, in.store = c.AppID, c.API, c.Store
 	in.hosts, in.allowPrivate = slices.Clone(c.Hosts), c.AllowPrivate
-	in.prefix = "message/" + cmp.Or(c.Name, c.AppID) + "/"
+	in.name = cmp.Or(c.Name, c.AppID)
+	in.prefix = "message/" + in.name + "/"
 	in.sender = &relay.Sender{Key: c.SignKey, PreviousKey: c.PreviousSignKey, HTTP: c.HTTP}
 	if c.Records == nil {
 		c.Records = c.Store
@@ -146,16 +149,20 @@ func (in *Receiver) forward(c Config) error {
 			return fmt.Errorf("message: Config.Forward[%d]: %w", i, err)
 		}
 		if !t.Answer {
-			if c.Records == nil {
+			if c.Records == nil && c.Outbox == nil {
 				return fmt.Errorf("message: Config.Forward[%d] is a copy, and Config.Records and Store are nil: copies need a store that lasts", i)
 			}
 			longest = max(longest, target.Timeout)
 		}
 		in.targets = append(in.targets, target)
 	}
-	in.outbox = &outbox.Outbox{
-		Store: c.Records, Prefix: in.prefix + "copy/", Send: in.deliver, Timeout: longest,
-		Report: func(ctx context.Context, err error) { in.log.WarnContext(ctx, "message: copies", "error", err) },
+	if in.outbox = c.Outbox; in.outbox == nil {
+		in.own = &outbox.Outbox{
+			Store: c.Records, Prefix: in.prefix + "copy/", Send: in.Deliver, Timeout: longest,
+			Keys:   func(string) ([]string, error) { return []string{c.SignKey, c.PreviousSignKey}, nil },
+			Report: func(ctx context.Context, err error) { in.log.WarnContext(ctx, "message: copies", "error", err) },
+		}
+		in.outbox = in.own
 	}
 	return nil
 }

@@ -35,14 +35,16 @@ type Receiver struct {
 	rand       io.Reader
 	routes     []route
 
-	appID, prefix string
-	store         store.Store
-	targets       []target
-	sender        *relay.Sender
-	outbox        *outbox.Outbox
-	api           *wechat.Client
-	hosts         []string
-	allowPrivate  bool
+	appID, name  string
+	prefix       string // of keys in the store
+	store        store.Store
+	targets      []target
+	sender       *relay.Sender
+	outbox       Outbox
+	own          *outbox.Outbox // the same, if it is this Receiver's own
+	api          *wechat.Client
+	hosts        []string
+	allowPrivate bool
 }
 
 // Bounds of what strangers send. The times of WeChat's own clock and its repeats lie well within maxAge.

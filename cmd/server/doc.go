@@ -44,8 +44,8 @@
 //	    allow: [/token, /ticket, /message, /login, /js]   # routes it may be used through; default all
 //	    hosts: [shop.example.com]               # pages that may be signed, and where logins may return to
 //	    verify_files: {MP_verify_abc.txt: abc}  # served at the root of the public side
-//	    sign_key: ${SIGN_KEY}                   # signs what backends are sent
-//	    previous_sign_key: ${OLD_SIGN_KEY}      # while it is being changed
+//	    sign_key: ${SIGN_KEY}                   # signs what backends are sent; without it they cannot tell it from a forged message
+//	    previous_sign_key: ${OLD_SIGN_KEY}      # while it is being changed, for a day: copies that fit neither key are dropped
 //	    message:                                # callbacks, at /app/shop/message
 //	      token: ${SHOP_TOKEN}
 //	      aes_key: ${SHOP_AES_KEY}              # EncodingAESKey
