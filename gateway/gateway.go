@@ -85,7 +85,7 @@ func New(o Options) (*Gateway, error) {
 	if g.files, err = o.Config.verifyFiles(); err != nil {
 		return nil, err
 	}
-	if g.nobody, err = message.New(message.Config{AppID: "nobody", Token: rand.Text(), Log: g.log}); err != nil {
+	if g.nobody, err = message.New(message.Config{AppID: "nobody", Token: rand.Text(), Log: g.log.With("app", "(none with callbacks)")}); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	byID := make(map[string][]*app)

@@ -20,7 +20,7 @@ type question struct {
 }
 
 // question puts m into the form that t wants.
-func (t *target) question(appID string, m *Message) (q question, err error) {
+func (in *Receiver) question(t *target, m *Message) (q question, err error) {
 	q.url, q.contentType = t.URL, "text/xml; charset=utf-8"
 	switch t.Form {
 	case FormRaw:
@@ -38,12 +38,15 @@ func (t *target) question(appID string, m *Message) (q question, err error) {
 		}
 		q.body = []byte(doc)
 	}
-	query := url.Values{"appid": {appID}}
+	query := url.Values{"appid": {in.appID}}
 	names := []string{"openid", "signature", "timestamp", "nonce", "encrypt_type", "msg_signature"}
 	if !t.all {
 		names = names[:4]
 	}
 	for _, name := range names {
+		if name == "signature" && t.Form != FormRaw && !in.forwardSignature {
+			continue
+		}
 		if v := m.origin.query.Get(name); v != "" {
 			query.Set(name, v)
 		}

@@ -23,7 +23,7 @@ type Mode string
 
 const (
 	Plain      Mode = "plain"      // 明文模式: readable, and signed without the body
-	Compatible Mode = "compatible" // 兼容模式: both; the encrypted part is the one believed
+	Compatible Mode = "compatible" // 兼容模式: both; the encrypted part is the one believed, and must be there
 	Secure     Mode = "secure"     // 安全模式: encrypted; anything else is refused. WeCom knows no other
 )
 
@@ -44,8 +44,10 @@ type Config struct {
 
 	// ReceiveIDs are the ids that an encrypted message may be for. Default AppID alone. An app that belongs to an open
 	// platform has the platform's appid here, a WeCom suite the suite's id and the provider's corp id, and a WeCom app
-	// whose messages name nobody "".
-	ReceiveIDs []string
+	// whose messages name nobody, or a smart robot of WeCom, "". AnyReceiveID accepts all: a WeCom suite is sent
+	// messages for each corp that installed it, with that corp's id.
+	ReceiveIDs   []string
+	AnyReceiveID bool
 
 	// Store is what the processes that serve this app share, so that a message is handled once. Default one of this
 	// process. Name tells what is stored here from that of others, default AppID: where several Receivers share an
@@ -64,6 +66,10 @@ type Config struct {
 	API                      *wechat.Client
 	HTTP                     *http.Client // the way to backends; default one that all share. Redirects are not followed
 
+	// ForwardSignature has backends of every Form given the signature of WeChat, for those that verify it as in plain
+	// mode. It covers no body: whoever has it can send any to an app in plain mode, for ten minutes. Default FormRaw alone.
+	ForwardSignature bool
+
 	// Hosts and AllowPrivate bound the targets that requests may name: see Calls.
 	Hosts        []string // as host or host:port; default none
 	AllowPrivate bool     // they may have private addresses
@@ -74,7 +80,7 @@ type Config struct {
 
 // New returns a Receiver, or an error that names the field of c that is wrong.
 func New(c Config) (*Receiver, error) {
-	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), log: c.Log, rand: c.Rand}
+	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), anyID: c.AnyReceiveID, log: c.Log, rand: c.Rand}
 	if c.AppID == "" {
 		return nil, errors.New("message: Config.AppID is empty: set the appid, for WeCom the corp id")
 	}
@@ -132,6 +138,7 @@ func New(c Config) (*Receiver, error) {
 // forward takes over the part of c that is about backends, and about other processes.
 func (in *Receiver) forward(c Config) error {
 	in.appID, in.api, in.store = c.AppID, c.API, c.Store
+	in.forwardSignature = c.ForwardSignature
 	in.hosts, in.allowPrivate = slices.Clone(c.Hosts), c.AllowPrivate
 	in.name = cmp.Or(c.Name, c.AppID)
 	in.prefix = "message/" + in.name + "/"

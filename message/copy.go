@@ -16,7 +16,7 @@ type Outbox interface {
 
 // copy stores a copy of m for t. The same message stored again while its copy waits is one copy.
 func (in *Receiver) copy(ctx context.Context, m *Message, t *target) error {
-	q, err := t.question(in.appID, m)
+	q, err := in.question(t, m)
 	if err != nil {
 		return err
 	}

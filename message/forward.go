@@ -27,8 +27,10 @@ import (
 //	Wetoken-Signature: t=1700000000,v1=5f3…
 //
 // with the Unix time and hex(HMAC-SHA256(Config.SignKey, t "." body)), once more for a PreviousSignKey, and in its query
-// the appid, and WeChat's openid, signature, timestamp and nonce, so that a backend that was written for WeChat's plain
-// mode goes on working. The query is not signed: believe the body. A request may come more than once: its MsgId tells.
+// the appid, and openid, timestamp and nonce as WeChat sent them. Without a SignKey there is no such header, and a
+// backend that others can reach cannot tell a message from a forged one. A backend that was written for WeChat's plain
+// mode, and verifies its signature, goes on working with Config.ForwardSignature. The query is not signed: believe the
+// body.
 type Target struct {
 	URL string
 
@@ -131,7 +133,7 @@ func (in *Receiver) handle(ctx context.Context, m *Message, named []target, stor
 	defer call.Stop()
 	news := make(chan step, 2*len(asked))
 	for i := range asked {
-		q, err := asked[i].question(in.appID, m)
+		q, err := in.question(&asked[i], m)
 		if err != nil {
 			return answer{}, err
 		}

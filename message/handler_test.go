@@ -99,6 +99,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 	send := func(w wechat) (url.Values, string) { q, b := w.send(hello); return q, string(b) }
 	sealed, body := send(w)
 	unsigned := url.Values{}
+	wrong := url.Values{"signature": {"x"}, "msg_signature": {"x"}}
 	otherQuery, otherBody := send(other)
 	damagedQuery, damagedBody := send(damaged)
 	for _, c := range []struct {
@@ -111,6 +112,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 		{"unsigned GET", "GET", unsigned, "", 401, -40001, "DEBUG"},
 		{"unsigned POST", "POST", unsigned, body, 401, -40001, "DEBUG"},
 		{"unsigned and empty", "POST", unsigned, "", 401, -40001, "DEBUG"},
+		{"wrongly signed", "POST", wrong, body, 401, -40001, "WARN"},
 		{"stale GET", "GET", old, "", 401, -40101, "WARN"},
 		{"stale POST", "POST", old, body[:40], 401, -40101, "WARN"},
 		{"truncated", "POST", w.plain(), body[:len(body)-9], 400, -40002, "WARN"},
@@ -118,7 +120,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 		{"neither XML nor JSON", "POST", w.plain(), "a=1", 415, -41501, "WARN"},
 		{"plaintext", "POST", w.plain(), hello, 403, -40301, "WARN"},
 		{"too large", "POST", sealed, body + strings.Repeat(" ", 1<<20), 413, -41301, ""},
-		{"another app", "POST", otherQuery, otherBody, 403, -40005, "WARN"},
+		{"another app", "POST", otherQuery, otherBody, 400, -40007, "WARN"},
 		{"another key", "POST", damagedQuery, damagedBody, 400, -40007, "WARN"},
 		{"another method", "DELETE", sealed, "", 405, -40501, ""},
 	} {
@@ -138,6 +140,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 			require.Empty(t, log.String(), c.name)
 		} else {
 			require.Contains(t, log.String(), "level="+c.level, c.name)
+			require.Equal(t, c.level == "WARN", strings.Contains(log.String(), "cause="), c.name)
 		}
 	}
 }

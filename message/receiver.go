@@ -1,6 +1,7 @@
 package message
 
 import (
+	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -31,7 +32,9 @@ type Receiver struct {
 	tokens     []string
 	keys       []*aesKey
 	receiveIDs []string
+	anyID      bool // receiveIDs do not matter
 	log        *slog.Logger
+	complaints complaints
 	rand       io.Reader
 	routes     []route
 
@@ -45,6 +48,8 @@ type Receiver struct {
 	api          *wechat.Client
 	hosts        []string
 	allowPrivate bool
+
+	forwardSignature bool
 }
 
 // Bounds of what strangers send. The times of WeChat's own clock and its repeats lie well within maxAge.
@@ -75,8 +80,8 @@ func (in *Receiver) Echo(query url.Values) (string, error) {
 			return "", ErrSignature
 		}
 	}
-	if !fresh(stamp) {
-		return "", ErrStale
+	if err := fresh(stamp); err != nil {
+		return "", err
 	}
 	if sealed == "" {
 		return echo, nil
@@ -86,7 +91,8 @@ func (in *Receiver) Echo(query url.Values) (string, error) {
 }
 
 // Open verifies, decrypts and decodes one callback, given the query and the body of the POST request. Errors are
-// Refusals. It is for callbacks that do not come over net/http; the handler uses it too.
+// Refusals. It is for callbacks that do not come over net/http; the handler uses it too, and looks besides whether the
+// signature of a message in plain mode has come before with another body: see ErrReplay.
 func (in *Receiver) Open(query url.Values, body []byte) (*Message, error) {
 	if len(body) > maxBody {
 		return nil, ErrTooLarge
@@ -122,6 +128,7 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 			o.small = sealed != ""
 		}
 	}
+	stale := fresh(stamp)
 	var ok bool
 	if sealed != "" {
 		o.token, ok = signedBy(in.tokens, query.Get("msg_signature"), stamp, nonce, sealed)
@@ -133,19 +140,20 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 	switch {
 	case !ok:
 		return "", ErrSignature
-	case !fresh(stamp):
-		return "", ErrStale
+	case stale != nil:
+		return "", stale
 	case err != nil:
 		return "", err
-	case sealed == "" && in.mode == Secure:
+	case sealed == "" && in.mode != Plain:
 		return "", ErrPlaintext
 	case sealed == "" && m.Root.Get("MsgType") == "" && m.Root.Get("Encrypt") != "":
-		return "", fmt.Errorf("%w: WeChat encrypts, but Config.Mode is plain", ErrSeal)
+		return "", fmt.Errorf("%w: %w", ErrSeal, errMode)
 	}
 	return sealed, nil
 }
 
-// decrypt puts what was sealed in the place of what it was sealed in.
+// decrypt puts the sealed text in the place of its envelope. All its errors are ErrSeal: with different answers to a wrong
+// padding, a wrong id and a wrong text, anyone who has the token could decrypt and forge messages without the key.
 func (in *Receiver) decrypt(m *Message, sealed string) error {
 	text, id, key, err := in.unseal(sealed)
 	if err != nil {
@@ -154,7 +162,10 @@ func (in *Receiver) decrypt(m *Message, sealed string) error {
 	m.origin.sealed, m.origin.key, m.origin.receiveID = true, key, id
 	m.Raw = string(text)
 	m.Root, m.origin.json, err = parse(&m.Raw)
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %w: %v", ErrSeal, errText, err)
+	}
+	return nil
 }
 
 // Seal returns the body that answers m with r, encrypted if m was, with the token and the key that m came with. The
@@ -191,23 +202,34 @@ func (in *Receiver) Seal(m *Message, r Reply) ([]byte, error) {
 	return m.origin.wrap(buf, time.Now()), nil
 }
 
-// unseal decrypts with the key that fits, and checks whom the text is for.
+// unseal decrypts with the key that fits, and checks whom the text is for. Its errors are ErrSeal.
 func (in *Receiver) unseal(sealed string) (text []byte, receiveID string, key *aesKey, err error) {
-	for _, key := range in.keys {
-		text, id, e := key.open(sealed)
-		if e == nil {
-			for _, want := range in.receiveIDs {
-				if string(id) == want {
-					return text, want, key, nil
-				}
+	for _, k := range in.keys {
+		t, id, e := k.open(sealed)
+		switch {
+		case e != nil:
+			if err == nil {
+				err = e
 			}
-			e = fmt.Errorf("%w: neither Config.AppID nor ReceiveIDs has the id that it ends with", ErrReceiveID)
-		}
-		if err == nil {
-			err = e
+		case in.isFor(id):
+			text, receiveID, key = t, string(id), k
+		default: // this is the key, then
+			err = fmt.Errorf("%w: %w: %s is neither Config.AppID nor one of ReceiveIDs", ErrSeal, errID, tellID(id))
 		}
 	}
+	if key != nil {
+		return text, receiveID, key, nil
+	}
 	return nil, "", nil, err
+}
+
+// isFor reports whether a text that ends with id is for this app.
+func (in *Receiver) isFor(id []byte) bool {
+	found := 0
+	for _, want := range in.receiveIDs {
+		found |= subtle.ConstantTimeCompare(id, []byte(want))
+	}
+	return found == 1 || in.anyID
 }
 
 // wrap writes the encrypted reply with its signature, and uses buf up.
@@ -268,12 +290,21 @@ func parse(doc *string) (root Element, json bool, err error) {
 // trim cuts what may stand around a document: blanks, and before them a byte order mark.
 func trim(doc string) string { return strings.Trim(strings.TrimPrefix(doc, "\ufeff"), " \t\r\n") }
 
-// fresh tells whether a timestamp of WeChat's is near enough to our clock.
-func fresh(stamp string) bool {
-	n, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil || n < 0 || n > 1<<40 {
-		return false
+// fresh returns ErrStale unless a timestamp is near enough to our clock. It must be plain digits, as WeChat writes it: the
+// signature sorts its parts and joins them, so that it stays right for digits moved from the nonce.
+func fresh(stamp string) error {
+	if stamp == "" || stamp[0] == '0' || strings.Trim(stamp, "0123456789") != "" || len(stamp) > 12 {
+		return fmt.Errorf("%w: it is not the digits of a Unix time", ErrStale)
 	}
-	d := time.Since(time.Unix(n, 0))
-	return -maxAge <= d && d <= maxAge
+	n, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return ErrStale
+	}
+	switch d := time.Since(time.Unix(n, 0)).Round(time.Second); {
+	case d > maxAge:
+		return fmt.Errorf("%w: it is %s behind", ErrStale, d)
+	case d < -maxAge:
+		return fmt.Errorf("%w: it is %s ahead", ErrStale, -d)
+	}
+	return nil
 }

@@ -46,6 +46,8 @@
 //	    verify_files: {MP_verify_abc.txt: abc}  # served at the root of the public side
 //	    sign_key: ${SIGN_KEY}                   # signs what backends are sent; without it they cannot tell it from a forged message
 //	    previous_sign_key: ${OLD_SIGN_KEY}      # while it is being changed, for a day: copies that fit neither key are dropped
+//	    receive_ids: []                         # further ids that encrypted messages may be for: a platform's, "" of a smart robot; any for a suite
+//	    forward_signature: false                # backends of form xml and json are given WeChat's signature too, which covers no body
 //	    message:                                # callbacks, at /app/shop/message
 //	      token: ${SHOP_TOKEN}
 //	      aes_key: ${SHOP_AES_KEY}              # EncodingAESKey
