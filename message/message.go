@@ -262,8 +262,11 @@ func (m *Message) MarshalJSON() ([]byte, error) {
 	return w.buf, nil
 }
 
-// rest tells whether MarshalJSON must write e because the typed fields did not.
+// rest reports whether MarshalJSON must write e because the typed fields did not.
 func (m *Message) rest(e *Element) bool {
+	if e.empty {
+		return m.field(m.known(e.Name)) == nil
+	}
 	if e.Text == "" && len(e.Children) == 0 {
 		return false
 	}
