@@ -129,7 +129,7 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
-	if raw, ok := r.(Raw); ok && !(m.MsgType == "event" && ownReply(doc)) {
+	if raw, ok := r.(Raw); ok && !(m.isEvent() && ownReply(doc)) {
 		return nil, fmt.Errorf("it is not a reply to a message: %.20q", string(raw))
 	}
 	text, err := plaintext(m, r)

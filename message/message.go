@@ -285,6 +285,9 @@ func unix(t time.Time) int64 {
 	return t.Unix()
 }
 
+// isEvent reports whether m is an event.
+func (m *Message) isEvent() bool { return m.MsgType == "event" || m.MsgType == "device_event" }
+
 // String names the message without its content, for logs.
 func (m *Message) String() string {
 	switch {

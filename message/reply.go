@@ -152,7 +152,7 @@ func (n News) encode(e *encoder, m *Message) error {
 
 // articles is how many articles WeChat shows in a reply to m.
 func (m *Message) articles() int {
-	if m.origin.work || m.MsgType == "event" {
+	if m.origin.work || m.isEvent() {
 		return 8
 	}
 	return 1
