@@ -74,7 +74,7 @@ func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q que
 		}
 	}()
 	for told := false; ; told = true {
-		body, err := t.sender.Post(ctx, address(q.url, q.query), q.contentType, q.body)
+		body, err := t.sender.Deliver(ctx, in.deliveryID(m), address(q.url, q.query), q.contentType, q.body)
 		if err == nil {
 			reply, err := in.replyOf(m, t, body)
 			if err != nil {

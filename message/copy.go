@@ -22,7 +22,7 @@ func (in *Receiver) copy(ctx context.Context, m *Message, t *target) error {
 	}
 	err = in.outbox.Add(ctx, outbox.Item{
 		App:         in.name,
-		ID:          strings.TrimPrefix(in.onceKey(m), in.prefix) + "/" + string(t.Form),
+		ID:          in.deliveryID(m) + "/" + string(t.Form),
 		Target:      q.url,
 		Query:       q.query,
 		ContentType: q.contentType,
@@ -47,7 +47,8 @@ func (in *Receiver) Deliver(ctx context.Context, copy outbox.Item) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	_, err := in.sender.Post(ctx, address(copy.Target, copy.Query), copy.ContentType, copy.Body)
+	id, _, _ := strings.Cut(copy.ID, "/")
+	_, err := in.sender.Deliver(ctx, id, address(copy.Target, copy.Query), copy.ContentType, copy.Body)
 	return err
 }
 

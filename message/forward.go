@@ -31,6 +31,10 @@ import (
 // backend that others can reach cannot tell a message from a forged one. A backend that was written for WeChat's plain
 // mode, and verifies its signature, goes on working with Config.ForwardSignature. The query is not signed: believe the
 // body.
+//
+// A request may come more than once. The header Wetoken-Delivery is the same for all requests about one message or
+// event, also where WeChat sent it again, and another one for each other: deduplicate by it. MsgId does not do, as events
+// have none.
 type Target struct {
 	URL string
 

@@ -180,7 +180,7 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 		require.NotContains(t, raw, "你好")
 		require.Equal(t, p.Document, two.Body)
 		require.JSONEq(t, `{"ToUserName":"gh_wechattest","FromUserName":"oFrom","CreateTime":`+stamp()+
-			`,"MsgType":"text","MsgId":4611686018427387905,"Content":"<hi> & 你好"}`, three.Body)
+			`,"MsgType":"text","MsgId":4611686018427387905,"MsgIdStr":"4611686018427387905","Content":"<hi> & 你好"}`, three.Body)
 		require.Equal(t, []string{"text/xml; charset=utf-8", "text/xml; charset=utf-8", "application/json"},
 			[]string{one.Header.Get("Content-Type"), two.Header.Get("Content-Type"), three.Header.Get("Content-Type")})
 		for i, s := range []seen{one, two, three} {
@@ -236,6 +236,38 @@ func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestADeliveryHasOneIDHoweverOftenItComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := new(backends), new(store.Memory)
+		ids := make(map[string]bool) // of different messages and apps
+		for _, name := range []string{"shop", "other"} {
+			for _, p := range []wechattest.Push{{Content: "hi", MsgID: 7}, {Content: "hi", MsgID: 8}, {Event: "CLICK", EventKey: "a"}, {Event: "CLICK", EventKey: "b"}} {
+				b.seen = nil
+				b.set("a", nil)
+				in, _ := forwarding(t, b, []message.Target{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
+					func(c *message.Config) { c.Store, c.Name = s, name })
+				push(t, callback(in), p) // three times, as the one that answers is down
+				b.set("a", says(0, ""))
+				b.set("b", says(0, ""))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				require.ErrorIs(t, in.Keep(ctx), context.DeadlineExceeded)
+				cancel()
+				id := b.at("a")[0].Header.Get("Wetoken-Delivery")
+				require.Regexp(t, "^[0-9a-f]{32}$", id)
+				require.Greater(t, len(b.at("a")), 3)
+				require.NotEmpty(t, b.at("b"))
+				for _, host := range []string{"a", "b"} {
+					for _, r := range b.at(host) {
+						require.Equal(t, id, r.Header.Get("Wetoken-Delivery"))
+					}
+				}
+				require.False(t, ids[id])
+				ids[id] = true
+			}
+		}
+	})
 }
 
 func TestAJSONMessageGoesOnInEachForm(t *testing.T) {

@@ -68,6 +68,9 @@
 //	        - url: http://archive:9000/wx
 //	          when: {type: text, text: hello, keyword: [price, 价格], pattern: "^[0-9]+$"}
 //
+// A backend may get a message or an event more than once. It deduplicates by the header Wetoken-Delivery, which is the
+// same for all requests about one of them.
+//
 // # Stores
 //
 // The configuration names two, by URL: store, which all servers share and which may be lost, and records, which must
