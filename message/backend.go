@@ -3,7 +3,6 @@ package message
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -76,7 +75,7 @@ func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q que
 	for told := false; ; told = true {
 		body, err := t.sender.Deliver(ctx, in.deliveryID(m), address(q.url, q.query), q.contentType, q.body)
 		if err == nil {
-			reply, err := in.replyOf(m, t, body)
+			reply, err := in.replyOf(ctx, m, t, body)
 			if err != nil {
 				in.log.WarnContext(ctx, "message: a backend's answer is not a reply", "backend", host(t.URL), "message", m.String(), "error", err)
 			}
@@ -102,7 +101,7 @@ func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q que
 }
 
 // replyOf reads what a backend answered, and makes sure that it can be a reply to m.
-func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
+func (in *Receiver) replyOf(ctx context.Context, m *Message, t *target, body []byte) (Reply, error) {
 	doc := trim(string(body))
 	if doc == "" || doc == "success" {
 		return nil, nil
@@ -129,9 +128,12 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
-	if raw, ok := r.(Raw); ok && !(m.isEvent() && ownReply(doc)) {
-		return nil, fmt.Errorf("it is not a reply to a message: %.20q", string(raw))
+	if _, ok := r.(Raw); ok {
+		if err := ownReply(m, doc); err != nil {
+			return nil, err
+		}
 	}
+	r = in.fit(ctx, m, r, host(t.URL))
 	text, err := plaintext(m, r)
 	if err != nil {
 		if _, sendable := activeForm(r, m.origin.work); sendable && t.Late {
@@ -145,11 +147,19 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 	return r, nil
 }
 
-// ownReply tells whether doc looks like the reply that some events have of their own: ErrCode to a mini program's xpay
-// and trade events, a MsgType such as update_button to WeCom's cards.
-func ownReply(doc string) bool {
+// ownReply returns nil if doc looks like the reply that some events have of their own: ErrCode to a mini program's xpay
+// and trade events, a MsgType such as update_button to WeCom's cards, a msgtype to WeCom's smart robots.
+func ownReply(m *Message, doc string) error {
 	root, _, err := parse(&doc)
-	return err == nil && (root.Child("ErrCode") != nil || root.Get("MsgType") != "")
+	switch {
+	case err != nil:
+		return err
+	case m.isEvent() && (root.Child("ErrCode") != nil || root.Get("MsgType") != ""):
+		return nil
+	case m.robot() && root.Get("msgtype") != "":
+		return nil
+	}
+	return unlike(&root)
 }
 
 // xmlOf writes a JSON message as WeChat would have written it in XML.

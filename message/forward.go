@@ -15,8 +15,9 @@ import (
 
 // Target is a backend that messages are forwarded to, as a POST. Only URL is required.
 //
-// What a backend answers with status 200 is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
-// and nothing, or success, is no reply; who it is from and for, and the encryption, are seen to here. A message goes to
+// A backend's answer with a status of 2xx is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
+// and nothing, or success, is no reply; who it is from and for, and the encryption, are seen to here. The log says which
+// key an incomplete reply lacks, and whose reply was too long. A message goes to
 // all its targets at once, and the reply that the user gets is that of the first of them, in the order of
 // Config.Forward, which has one. Whoever is slow, dead or answers nonsense counts as having none, and delays nobody
 // once its Timeout is over. When none of those that should answer takes the message, it is not received, and WeChat
@@ -145,7 +146,7 @@ func (in *Receiver) handle(ctx context.Context, m *Message, named []target, stor
 	}
 	own, err := in.dispatch(ctx, m)
 	if err != nil || own != nil || len(asked) == 0 {
-		return answer{reply: own}, err
+		return answer{reply: in.fit(ctx, m, own, "handler")}, err
 	}
 	return collect(call.C, asked, news)
 }

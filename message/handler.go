@@ -6,12 +6,24 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Routes returns what a Receiver serves, for wetoken.Bind.
 func (in *Receiver) Routes() map[string]http.Handler {
-	return map[string]http.Handler{"GET /message": in, "POST /message": in}
+	slash := http.HandlerFunc(in.serveSlash)
+	return map[string]http.Handler{"GET /message": in, "POST /message": in, "GET /message/": slash, "POST /message/": slash}
+}
+
+// serveSlash serves the callback URL as some write it in WeChat's console, with a slash at the end: WeChat follows no
+// redirect.
+func (in *Receiver) serveSlash(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasSuffix(r.URL.Path, "/message/") {
+		fail(w, http.StatusNotFound, -40401, "message: there is no such route")
+		return
+	}
+	in.ServeHTTP(w, r)
 }
 
 // ServeHTTP answers WeChat. A callback that is refused gets the Refusal's status and {"errcode":…,"errmsg":"…"}, the

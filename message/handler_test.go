@@ -14,6 +14,8 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/message"
 )
 
@@ -45,7 +47,7 @@ func TestRoutesAreThoseOfTheComment(t *testing.T) {
 	for pattern, h := range in.Routes() {
 		mux.Handle(pattern, h)
 	}
-	require.Len(t, in.Routes(), 2)
+	require.Len(t, in.Routes(), 4)
 	query, body := w.send(hello)
 	require.Equal(t, 200, serve(mux, "POST", query, string(body)).Code)
 	query.Set("echostr", "42")
@@ -201,4 +203,34 @@ func TestRefusalsAreErrorsWithAStatus(t *testing.T) {
 	require.Equal(t, 401, message.ErrStale.Status())
 	require.Equal(t, "message: refused", message.Refusal(1).Error())
 	require.Equal(t, 400, message.Refusal(1).Status())
+}
+
+func TestASlashAfterTheRouteIsServed(t *testing.T) {
+	w := official()
+	in := w.inbox(t)
+	in.Handle(message.Any, say("hi"))
+	mux := http.NewServeMux()
+	wetoken.Bind(mux, "/wx", in)
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // as WeChat
+	for path, status := range map[string]int{"/wx/message": 200, "/wx/message/": 200, "/wx/message/x": 404, "/wx/message/x/": 404} {
+		query, body := w.send(hello)
+		resp, err := client.Post(srv.URL+path+"?"+query.Encode(), "text/xml", bytes.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode, path)
+		query = w.plain()
+		query.Set("echostr", "42")
+		resp, err = client.Get(srv.URL + path + "?" + query.Encode())
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode, path)
+	}
+}
+
+func mustQuery(t testing.TB, s string) url.Values {
+	q, err := url.ParseQuery(s)
+	require.NoError(t, err)
+	return q
 }

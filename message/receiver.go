@@ -23,7 +23,8 @@ import (
 //	GET  /message   the check that WeChat makes when the URL is saved
 //	POST /message   messages and events
 //
-// so that under the prefix /wx the URL for WeChat's console is https://your.host/wx/message. A message that WeChat
+// also with a slash at the end, so that under the prefix /wx the URL for WeChat's console is
+// https://your.host/wx/message. A message that WeChat
 // sends again, to this process or another with the same Store, is not handled again: see HandlerFunc. Copies for
 // backends are delivered by Keep. Once its handlers are set a Receiver is safe for concurrent use.
 type Receiver struct {
