@@ -44,7 +44,7 @@ func (in *Receiver) calls(addresses []string, form Form, local http.Handler) ([]
 			address = "http://local" + address
 			sender.HTTP = &http.Client{Transport: inProcess{local}}
 		case in.sender.Key == "":
-			return nil, fmt.Errorf("%w: a backend that a request names needs a Config.SignKey", ErrTarget)
+			return nil, fmt.Errorf("%w: a backend that a request names needs a Config.SignKey (sign_key)", ErrTarget)
 		default:
 			if !strings.Contains(address, "://") {
 				address = "http://" + address

@@ -61,7 +61,7 @@ func unlike(root *Element) error {
 // misnamed names the key of e that was likely meant to be name.
 func misnamed(e *Element, name string) string {
 	if c := e.find(name); c != nil && c.Name != name {
-		return fmt.Sprintf(", there is %s", c.Name)
+		return fmt.Sprintf(", there is %.40s", c.Name)
 	}
 	return ""
 }

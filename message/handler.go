@@ -36,8 +36,8 @@ func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		query := r.URL.Query()
-		echo, err := in.Echo(query)
-		if err == nil && in.mode == Plain {
+		echo, sealed, err := in.echo(query)
+		if err == nil && in.mode == Plain && !sealed {
 			err = in.original(r.Context(), query.Get("signature"), "GET "+echo) // or it could be used again for a message
 		}
 		if err != nil {

@@ -65,9 +65,15 @@ const (
 // request, it returns the text to answer with. Official accounts and mini programs send it readable in every mode,
 // WeCom encrypted. The text is the sender's: answer it as text/plain, never as a page. Errors are Refusals.
 func (in *Receiver) Echo(query url.Values) (string, error) {
+	text, _, err := in.echo(query)
+	return text, err
+}
+
+// echo is Echo, and reports whether the text came encrypted, and so with a signature of its own.
+func (in *Receiver) echo(query url.Values) (text string, wasSealed bool, err error) {
 	stamp, nonce, echo := query.Get("timestamp"), query.Get("nonce"), query.Get("echostr")
 	if len(nonce) > maxNonce || len(stamp) > maxNonce || len(echo) > maxEcho {
-		return "", ErrSignature
+		return "", false, ErrSignature
 	}
 	sealed := ""
 	if given := query.Get("msg_signature"); given != "" && len(in.keys) > 0 {
@@ -78,17 +84,17 @@ func (in *Receiver) Echo(query url.Values) (string, error) {
 	}
 	if sealed == "" {
 		if _, ok := signedBy(in.tokens, query.Get("signature"), stamp, nonce); !ok {
-			return "", ErrSignature
+			return "", false, ErrSignature
 		}
 	}
 	if err := fresh(stamp); err != nil {
-		return "", err
+		return "", false, err
 	}
 	if sealed == "" {
-		return echo, nil
+		return echo, false, nil
 	}
-	text, _, _, err := in.unseal(sealed)
-	return string(text), err
+	b, _, _, err := in.unseal(sealed)
+	return string(b), true, err
 }
 
 // Open verifies, decrypts and decodes one callback, given the query and the body of the POST request. Errors are

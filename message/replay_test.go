@@ -61,6 +61,21 @@ func TestTheSignatureOfACheckDoesNotDoForAMessage(t *testing.T) {
 	require.Equal(t, 200, post(other, query, []byte("<xml><Encrypt>"+sealed+"</Encrypt></xml>")).Code, "an encrypted one is signed itself")
 }
 
+func TestEncryptedChecksInPlainModeAreNoRepeatsOfEachOther(t *testing.T) {
+	w, s := official(), new(store.Memory)
+	in, _ := receiver(t, func(c *message.Config) { c.Mode, c.Store = message.Plain, s })
+	for _, echo := range []string{"1", "2"} {
+		sealed := w.encrypt(w.frame(echo))
+		query := w.sealed(sealed)
+		query.Set("echostr", sealed)
+		query.Set("signature", rand.Text()) // which nobody has verified
+		require.Equal(t, echo, serve(in, "GET", query, "").Body.String())
+	}
+	for key := range s.Keys(t.Context(), "") {
+		t.Errorf("whoever saw one check has made %s", key)
+	}
+}
+
 func TestDigitsCannotBeMovedBetweenTimestampAndNonce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := official()

@@ -12,7 +12,7 @@ import (
 // as is one that Keys does not authenticate.
 var ErrRefused = errors.New("refused")
 
-// maxMACs is how many authentication codes an item may have: one for each key that an app has at a time.
+// maxMACs is how many authentication codes an item may have. An app has two keys at most.
 const maxMACs = 2
 
 // authenticate sets the codes of item, one for each key of its app.
@@ -22,7 +22,7 @@ func (o *Outbox) authenticate(item *Item) error {
 		return err
 	}
 	item.MACs = nil
-	for _, key := range keys {
+	for _, key := range keys[:min(len(keys), maxMACs)] {
 		item.MACs = append(item.MACs, item.mac(key))
 	}
 	return nil
@@ -32,8 +32,10 @@ func (o *Outbox) authenticate(item *Item) error {
 // process cannot tell. Whoever writes to the store can put anything there, so nothing of item is believed before.
 func (o *Outbox) check(key string, item *Item) error {
 	keys, err := o.keys(item.App)
-	age := time.Since(item.Added)
+	age, outside := time.Since(item.Added), item.bounded()
 	switch {
+	case outside != nil:
+		return fmt.Errorf("%w: %w", ErrRefused, outside)
 	case o.itemKey(*item) != key:
 		return fmt.Errorf("%w: its record belongs to another key", ErrRefused)
 	case age > 3*o.age() || age < -o.age():

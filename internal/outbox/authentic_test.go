@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 func keysFor(keys ...string) func(string) ([]string, error) {
 	return func(app string) ([]string, error) {
 		if app != "shop" {
-			return nil, fmt.Errorf("there is no app %q", app)
+			return nil, fmt.Errorf("there is no app %.64q", app)
 		}
 		return keys, nil
 	}
@@ -120,6 +121,31 @@ func TestARecordThatIsNoneOrTooLargeIsDropped(t *testing.T) {
 		require.Len(t, r.list, 7)
 		for _, line := range r.list {
 			require.Less(t, len(line), 300)
+		}
+		require.Empty(t, keysOf(t, s))
+	})
+}
+
+func TestAPlantedItemMakesNoLongLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, x, r := new(store.Memory), new(target), new(reports)
+		for _, item := range []outbox.Item{
+			{App: strings.Repeat("x", 60000), ID: "a", Target: "http://evil/", Added: time.Now()},
+			{App: "other", ID: "a", Target: "http://" + strings.Repeat("x", 60000) + "/", Added: time.Now()},
+			{App: "shop", ID: "a", Target: "http://" + strings.Repeat("x", 100000) + "/", Added: time.Now()},
+			{App: "shop", Target: "http://evil/", Added: time.Now()},
+		} {
+			record, err := json.Marshal(item)
+			require.NoError(t, err)
+			lane, id := sha256.Sum256([]byte(item.App+"\n"+item.Target)), sha256.Sum256([]byte(item.ID))
+			require.NoError(t, s.Set(t.Context(), fmt.Sprintf("item/%x/%x", lane[:12], id[:12]), record, 0))
+		}
+		defer keep(t, &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Keys: keysFor()})()
+		<-time.After(30 * time.Hour)
+		require.Zero(t, x.total())
+		require.NotEmpty(t, r.list)
+		for _, line := range r.list {
+			require.Less(t, len(line), 400)
 		}
 		require.Empty(t, keysOf(t, s))
 	})

@@ -87,7 +87,7 @@ func (o *Outbox) refuse(ctx context.Context, r result, item Item, why error) res
 	if err := o.remove(ctx, r.key); err != nil {
 		return r.as(lost, err)
 	}
-	o.report(ctx, fmt.Errorf("outbox: dropped an item of app %.64q for %.255q: %w", item.App, host(item.Target), why))
+	o.report(ctx, fmt.Errorf("outbox: dropped an item of app %.64q for %q: %w", item.App, host(item.Target), why))
 	return r.as(gone, nil)
 }
 
@@ -178,10 +178,13 @@ func (r result) as(o outcome, err error) result {
 	return r
 }
 
-// host is what of a target may be told: the rest of an address may hold secrets.
+// maxHost is how long the name of a host can be, with a port.
+const maxHost = 253 + len(":65535")
+
+// host returns the part of a target that may be told: the rest of an address may hold secrets.
 func host(target string) string {
 	u, err := url.Parse(target)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || len(u.Host) > maxHost {
 		return "a target without a host"
 	}
 	return u.Host

@@ -67,15 +67,8 @@ const (
 
 // Add stores an item, and returns when it is stored. After an error it may be stored or not: add it again.
 func (o *Outbox) Add(ctx context.Context, item Item) error {
-	switch {
-	case item.ID == "" || item.Target == "":
-		return errors.New("outbox: add: ID and Target must be set")
-	case len(item.Body) > MaxBody:
-		return fmt.Errorf("outbox: add: the body has more than %d bytes", MaxBody)
-	case len(item.App)+len(item.ID)+len(item.Target)+len(item.Query)+len(item.ContentType) > maxTexts:
-		return fmt.Errorf("outbox: add: the address and the names have more than %d bytes", maxTexts)
-	case !utf8.ValidString(item.App + item.ID + item.Target + item.Query + item.ContentType):
-		return errors.New("outbox: add: the address and the names must be UTF-8")
+	if err := item.bounded(); err != nil {
+		return fmt.Errorf("outbox: add: %w", err)
 	}
 	item.Added = time.Now()
 	if err := o.authenticate(&item); err != nil {
@@ -93,6 +86,22 @@ func (o *Outbox) Add(ctx context.Context, item Item) error {
 	select {
 	case o.added() <- key:
 	default: // the next scan finds it
+	}
+	return nil
+}
+
+// bounded returns an error if i is not an item, or exceeds the bounds of one.
+func (i *Item) bounded() error {
+	texts := i.App + i.ID + i.Target + i.Query + i.ContentType
+	switch {
+	case i.ID == "" || i.Target == "":
+		return errors.New("ID and Target must be set")
+	case len(i.Body) > MaxBody:
+		return fmt.Errorf("the body has more than %d bytes", MaxBody)
+	case len(texts) > maxTexts:
+		return fmt.Errorf("the address and the names have more than %d bytes", maxTexts)
+	case !utf8.ValidString(texts):
+		return errors.New("the address and the names must be UTF-8")
 	}
 	return nil
 }
