@@ -55,7 +55,7 @@
 //	      previous_aes_key: ${OLD_AES_KEY}
 //	      mode: secure                          # plain, compatible or secure (default with an aes_key)
 //	      allow_private: false                  # backends that requests name may have private addresses
-//	      forward:
+//	      forward:                              # repeats of one message have the same header Wetoken-Delivery: deduplicate by it
 //	        - url: http://crm:9000/wx
 //	          form: json                        # xml (default), json, or raw: as it came
 //	          answer: true                      # what it answers is for the user; default it gets a copy, kept until taken
@@ -67,9 +67,6 @@
 //	            event_key: help
 //	        - url: http://archive:9000/wx
 //	          when: {type: text, text: hello, keyword: [price, 价格], pattern: "^[0-9]+$"}
-//
-// A backend may get a message or an event more than once. It deduplicates by the header Wetoken-Delivery, which is the
-// same for all requests about one of them.
 //
 // # Stores
 //
