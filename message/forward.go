@@ -16,12 +16,11 @@ import (
 // Target is a backend that messages are forwarded to, as a POST. Only URL is required.
 //
 // A backend's answer with a status of 2xx is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
-// and nothing, or success, is no reply; who it is from and for, and the encryption, are seen to here. The log says which
-// key an incomplete reply lacks, and whose reply was too long. A message goes to
-// all its targets at once, and the reply that the user gets is that of the first of them, in the order of
-// Config.Forward, which has one. Whoever is slow, dead or answers nonsense counts as having none, and delays nobody
-// once its Timeout is over. When none of those that should answer takes the message, it is not received, and WeChat
-// sends it again.
+// and nothing, or success, is no reply; the sender, the receiver and the encryption are filled in here. The log says
+// which key an incomplete reply lacks, and whose reply was too long. A message goes to all its targets at once, and the
+// reply that the user gets is that of the first of them, in the order of Config.Forward, which has one. A backend that is
+// slow, dead or answers nonsense counts as having none, and delays nobody once its Timeout is over. When none of those
+// that should answer takes the message, it is not received, and WeChat sends it again.
 //
 // Each request has a header
 //

@@ -28,7 +28,8 @@ func (in *Receiver) serveSlash(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTP answers WeChat. A callback that is refused gets the Refusal's status and {"errcode":…,"errmsg":"…"}, the
 // same for every wrong signature, and for everything that fails once decryption has begun. The log has the likely cause,
-// Token, EncodingAESKey, receive id or clock, as a warning that comes at most once a minute for each cause. A message whose handler fails gets 500, so that WeChat sends it again.
+// Token, EncodingAESKey, receive id or clock, as a warning that comes at most once a minute for each cause. A message
+// whose handler fails gets 500, so that WeChat sends it again.
 func (in *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serve(w, r, nil) }
 
 // serve answers WeChat. named, if there is one, finds the targets that a request names itself.

@@ -24,9 +24,9 @@ import (
 //	POST /message   messages and events
 //
 // also with a slash at the end, so that under the prefix /wx the URL for WeChat's console is
-// https://your.host/wx/message. A message that WeChat
-// sends again, to this process or another with the same Store, is not handled again: see HandlerFunc. Copies for
-// backends are delivered by Keep. Once its handlers are set a Receiver is safe for concurrent use.
+// https://your.host/wx/message. A message that WeChat sends again, to this process or another with the same Store, is
+// not handled again: see HandlerFunc. Copies for backends are delivered by Keep. Once its handlers are set a Receiver is
+// safe for concurrent use.
 type Receiver struct {
 	mode       Mode
 	mini       bool
@@ -307,11 +307,11 @@ func fresh(stamp string) error {
 	if err != nil {
 		return ErrStale
 	}
-	switch d := time.Since(time.Unix(n, 0)).Round(time.Second); {
+	switch d := time.Since(time.Unix(n, 0)); {
 	case d > maxAge:
-		return fmt.Errorf("%w: it is %s behind", ErrStale, d)
+		return fmt.Errorf("%w: it is %s behind", ErrStale, d.Round(time.Second))
 	case d < -maxAge:
-		return fmt.Errorf("%w: it is %s ahead", ErrStale, -d)
+		return fmt.Errorf("%w: it is %s ahead", ErrStale, -d.Round(time.Second))
 	}
 	return nil
 }
