@@ -98,8 +98,10 @@ func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
 	g, api := a.gateway, a.wire()
 	api.Tokens = tokens
+	ids, all := a.ReceiveIDs.of(a.AppID)
 	return a.Message.receiver(message.Config{
-		AppID: a.AppID, Name: a.name, Store: g.store, Records: g.records, API: api, Hosts: a.Hosts, Mini: a.Kind == Mini,
+		ReceiveIDs: ids, AnyReceiveID: all, ForwardSignature: a.ForwardSignature,
+		AppID: a.AppID, Name: a.name, Store: g.store, Outbox: g.outbox, API: api, Hosts: a.Hosts, Mini: a.Kind == Mini,
 		SignKey: a.SignKey, PreviousSignKey: a.PreviousSignKey, Log: g.log.With("app", a.name),
 	})
 }

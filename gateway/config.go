@@ -60,6 +60,9 @@ type App struct {
 	SignKey         string            `json:"sign_key"`     // signs what backends are sent
 	PreviousSignKey string            `json:"previous_sign_key"`
 	Message         *Message          `json:"message"` // default: no callbacks
+
+	ReceiveIDs       ReceiveIDs `json:"receive_ids"`       // further ids that encrypted messages may be for, or any
+	ForwardSignature bool       `json:"forward_signature"` // backends of every form are given the signature of WeChat
 }
 
 // Kind is what an app is to WeChat.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/store"
@@ -51,6 +52,7 @@ type Gateway struct {
 	apps    map[string]*app // by name, and by appid where one app alone has it
 	proxies []netip.Prefix
 	files   oauth.VerifyFiles
+	outbox  *outbox.Outbox    // of copies, those of all apps
 	nobody  *message.Receiver // refuses callbacks for apps that get none as others refuse those of strangers
 
 	draining atomic.Bool
@@ -71,6 +73,7 @@ func New(o Options) (*Gateway, error) {
 	if g.log == nil {
 		g.log = slog.Default()
 	}
+	g.outbox = g.newOutbox()
 	var err error
 	if g.callers, err = newCallers(o.Config.Keys); err != nil {
 		return nil, fmt.Errorf("gateway: config: keys: %w", err)
@@ -82,7 +85,7 @@ func New(o Options) (*Gateway, error) {
 	if g.files, err = o.Config.verifyFiles(); err != nil {
 		return nil, err
 	}
-	if g.nobody, err = message.New(message.Config{AppID: "nobody", Token: rand.Text(), Log: g.log}); err != nil {
+	if g.nobody, err = message.New(message.Config{AppID: "nobody", Token: rand.Text(), Log: g.log.With("app", "(none with callbacks)")}); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	byID := make(map[string][]*app)
@@ -90,6 +93,9 @@ func New(o Options) (*Gateway, error) {
 		a := g.newApp(name, settings)
 		if _, ok := g.records.(*store.Memory); ok && a.Message.copies() {
 			g.log.Warn("copies of messages wait in the memory of this process alone: name records that last", "app", name)
+		}
+		if a.Message != nil && len(a.Message.Forward) > 0 && a.SignKey == "" {
+			g.log.Warn("messages are forwarded unsigned, and backends cannot tell them from forged ones: set sign_key", "app", name)
 		}
 		g.apps[name] = a
 		byID[a.AppID] = append(byID[a.AppID], a)
@@ -280,10 +286,8 @@ func (g *Gateway) Keep(ctx context.Context) error {
 			defer cancel()
 			keep(ctx, a, "keep token", a.rooms().tokens.Keep)
 		}
-		if a.Message != nil {
-			keep(ctx, a, "deliver copies", a.rooms().messages.Keep)
-		}
 	}
+	all.Go(func() { g.keepCopies(ctx) })
 	all.Wait()
 	<-ctx.Done()
 	return context.Cause(ctx)

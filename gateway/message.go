@@ -60,6 +60,33 @@ func (t *Texts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// ReceiveIDs are ids that encrypted messages may be for, besides the app_id: of an open platform, of a WeCom suite, or ""
+// of a WeCom smart robot. The one text any is all ids.
+type ReceiveIDs []string
+
+// UnmarshalJSON takes a list of texts, or the text any.
+func (r *ReceiveIDs) UnmarshalJSON(b []byte) error {
+	if string(b) == `"any"` {
+		*r = ReceiveIDs{"any"}
+		return nil
+	}
+	if err := json.Unmarshal(b, (*[]string)(r)); err != nil {
+		return errors.New("receive_ids: want a list of ids, or any")
+	}
+	return nil
+}
+
+// of returns the ids that messages for an app may end with, nil for its app_id alone, or that all will do.
+func (r ReceiveIDs) of(appID string) (ids []string, all bool) {
+	switch {
+	case len(r) == 0:
+		return nil, false
+	case r[0] == "any":
+		return nil, true
+	}
+	return append([]string{appID}, r...), false
+}
+
 // Duration is a time.Duration that is written as in 4s or 500ms.
 type Duration time.Duration
 
@@ -94,8 +121,16 @@ func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
 // check finds what keeps m from being served.
 func (m *Message) check(a App) error {
 	switch {
+	case m == nil && len(a.ReceiveIDs) > 0:
+		return errors.New("receive_ids: needs message beside it")
+	case m == nil && a.ForwardSignature:
+		return errors.New("forward_signature: needs message beside it")
 	case m == nil:
 		return nil
+	case len(a.ReceiveIDs) > 1 && slices.Contains(a.ReceiveIDs, "any"):
+		return errors.New("receive_ids: any must be alone")
+	case len(a.ReceiveIDs) > 0 && m.AESKey == "":
+		return errors.New("receive_ids: needs message.aes_key, as only encrypted messages name an id")
 	case a.Kind == Website:
 		return errors.New("message: a website application gets no messages")
 	case a.Kind == Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
@@ -112,7 +147,7 @@ var keysOfMessage = strings.NewReplacer("message: ", "", "Config.EncodingAESKey"
 	"Config.Token", "token", "Config.PreviousToken", "previous_token", "Config.Mode", "mode", "PreviousAESKey", "previous_aes_key",
 	"Mode", "mode", "Config.Forward", "forward", "its URL", "url", "its Form", "form", "its Timeout", "timeout", "Late", "late", "Answer", "answer")
 
-// copies tells whether messages are copied to backends.
+// copies reports whether messages are copied to backends.
 func (m *Message) copies() bool {
 	return m != nil && slices.ContainsFunc(m.Forward, func(f Forward) bool { return !f.Answer })
 }

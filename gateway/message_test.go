@@ -43,8 +43,8 @@ func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
 			}}
 		})
 	})
-	for _, path := range []string{"shop", shopID} {
-		c := wechattest.Callback{AppID: shopID, URL: d.public + "/app/" + path + "/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+	for _, path := range []string{"shop/message", shopID + "/message", "shop/message/"} {
+		c := wechattest.Callback{AppID: shopID, URL: d.public + "/app/" + path, Token: tokenOf, EncodingAESKey: aesKeyOf}
 		require.NoError(t, c.Verify(t.Context()))
 		for content, shown := range map[string]string{"the price?": "from the CRM", "hello": ""} {
 			pushed, err := c.Push(t.Context(), wechattest.Push{Content: content})
@@ -80,8 +80,12 @@ func TestForgedMessagesAreAnsweredAlikeWhateverTheAppIs(t *testing.T) {
 		{"POST", forged, "{}"}, {"POST", forged, strings.Repeat("x", 2<<20)},
 	} {
 		seen := make(map[string]string)
-		for _, app := range []string{"shop", shopID, "none", "corp", "too", "gone", "wx0000000000000000"} {
-			req, err := http.NewRequestWithContext(t.Context(), ask.method, d.public+"/app/"+app+"/message?"+ask.query, strings.NewReader(ask.body))
+		for _, app := range []string{"shop/message", shopID + "/message", "none/message", "corp/message", "too/message", "gone/message",
+			"wx0000000000000000/message", "shop/message/", "none/message/", "gone/message/"} {
+			if ask.method == "PUT" && strings.HasSuffix(app, "/") {
+				continue
+			}
+			req, err := http.NewRequestWithContext(t.Context(), ask.method, d.public+"/app/"+app+"?"+ask.query, strings.NewReader(ask.body))
 			require.NoError(t, err)
 			resp, err := http.DefaultClient.Do(req)
 			require.NoError(t, err)
@@ -95,5 +99,68 @@ func TestForgedMessagesAreAnsweredAlikeWhateverTheAppIs(t *testing.T) {
 			seen[resp.Status+string(h)+string(b)] = app
 		}
 		require.Len(t, seen, 1, "%s %s", ask.method, ask.query)
+	}
+}
+
+func TestMessagesForFurtherIDsAreTakenWhereConfigured(t *testing.T) {
+	for text, want := range map[string]map[string]int{
+		`[]`:                        {shopID: 200, "wxplatform": 400},
+		`["wxplatform"]`:            {shopID: 200, "wxplatform": 200},
+		`["wxplatform",""]`:         {shopID: 200, "wxplatform": 200, "wxother": 400},
+		`"any"`:                     {shopID: 200, "wxplatform": 200, "wxother": 200},
+		`["wxplatform","wxsuite1"]`: {"wxsuite1": 200},
+	} {
+		var ids gateway.ReceiveIDs
+		require.NoError(t, json.Unmarshal([]byte(text), &ids))
+		d := open(t, func(c *gateway.Config) {
+			set(c, "shop", func(a *gateway.App) {
+				a.Message, a.ReceiveIDs = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf}, ids
+			})
+		})
+		for id, status := range want {
+			c := wechattest.Callback{AppID: id, URL: d.public + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf, Tries: 1}
+			pushed, err := c.Push(t.Context(), wechattest.Push{Content: "hello"})
+			require.NoError(t, err)
+			require.Equal(t, status, pushed.Tries[0].Status, "%s %q", text, id)
+		}
+	}
+	for text, want := range map[string]string{
+		`"wxplatform"`:   "receive_ids: want a list of ids, or any",
+		`{"a":"secret"}`: "receive_ids: want a list of ids, or any",
+		`[1]`:            "receive_ids: want a list of ids, or any",
+	} {
+		var ids gateway.ReceiveIDs
+		require.EqualError(t, json.Unmarshal([]byte(text), &ids), want)
+	}
+	for want, change := range map[string]func(*gateway.App){
+		"apps.shop.receive_ids: any must be alone":         func(a *gateway.App) { a.ReceiveIDs = gateway.ReceiveIDs{"wx1", "any"} },
+		"apps.shop.receive_ids: needs message.aes_key":     func(a *gateway.App) { a.Message.AESKey, a.ReceiveIDs = "", gateway.ReceiveIDs{"wx1"} },
+		"apps.shop.receive_ids: needs message beside it":   func(a *gateway.App) { a.Message, a.ReceiveIDs = nil, gateway.ReceiveIDs{"wx1"} },
+		"apps.shop.forward_signature: needs message besid": func(a *gateway.App) { a.Message, a.ForwardSignature = nil, true },
+	} {
+		c := config()
+		set(&c, "shop", func(a *gateway.App) {
+			a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf}
+			change(a)
+		})
+		require.ErrorContains(t, c.Check(), want)
+	}
+}
+
+func TestTheSignatureOfWeChatIsHandedOnWhereConfigured(t *testing.T) {
+	queries := make(chan url.Values, 1)
+	crm := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { queries <- r.URL.Query() }))
+	defer crm.Close()
+	for _, handed := range []bool{false, true} {
+		d := open(t, func(c *gateway.Config) {
+			set(c, "shop", func(a *gateway.App) {
+				a.SignKey, a.ForwardSignature = "a-sign-key", handed
+				a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{{URL: crm.URL, Answer: true}}}
+			})
+		})
+		c := wechattest.Callback{AppID: shopID, URL: d.public + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+		_, err := c.Push(t.Context(), wechattest.Push{Content: "hello"})
+		require.NoError(t, err)
+		require.Equal(t, handed, (<-queries).Has("signature"))
 	}
 }

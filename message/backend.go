@@ -3,7 +3,6 @@ package message
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -20,7 +19,7 @@ type question struct {
 }
 
 // question puts m into the form that t wants.
-func (t *target) question(appID string, m *Message) (q question, err error) {
+func (in *Receiver) question(t *target, m *Message) (q question, err error) {
 	q.url, q.contentType = t.URL, "text/xml; charset=utf-8"
 	switch t.Form {
 	case FormRaw:
@@ -38,12 +37,15 @@ func (t *target) question(appID string, m *Message) (q question, err error) {
 		}
 		q.body = []byte(doc)
 	}
-	query := url.Values{"appid": {appID}}
+	query := url.Values{"appid": {in.appID}}
 	names := []string{"openid", "signature", "timestamp", "nonce", "encrypt_type", "msg_signature"}
 	if !t.all {
 		names = names[:4]
 	}
 	for _, name := range names {
+		if name == "signature" && t.Form != FormRaw && !in.forwardSignature {
+			continue
+		}
 		if v := m.origin.query.Get(name); v != "" {
 			query.Set(name, v)
 		}
@@ -71,9 +73,9 @@ func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q que
 		}
 	}()
 	for told := false; ; told = true {
-		body, err := t.sender.Post(ctx, address(q.url, q.query), q.contentType, q.body)
+		body, err := t.sender.Deliver(ctx, in.deliveryID(m), address(q.url, q.query), q.contentType, q.body)
 		if err == nil {
-			reply, err := in.replyOf(m, t, body)
+			reply, err := in.replyOf(ctx, m, t, body)
 			if err != nil {
 				in.log.WarnContext(ctx, "message: a backend's answer is not a reply", "backend", host(t.URL), "message", m.String(), "error", err)
 			}
@@ -99,7 +101,7 @@ func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q que
 }
 
 // replyOf reads what a backend answered, and makes sure that it can be a reply to m.
-func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
+func (in *Receiver) replyOf(ctx context.Context, m *Message, t *target, body []byte) (Reply, error) {
 	doc := trim(string(body))
 	if doc == "" || doc == "success" {
 		return nil, nil
@@ -126,9 +128,12 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
-	if raw, ok := r.(Raw); ok && !(m.MsgType == "event" && ownReply(doc)) {
-		return nil, fmt.Errorf("it is not a reply to a message: %.20q", string(raw))
+	if _, ok := r.(Raw); ok {
+		if err := ownReply(m, doc); err != nil {
+			return nil, err
+		}
 	}
+	r = in.fit(ctx, m, r, host(t.URL))
 	text, err := plaintext(m, r)
 	if err != nil {
 		if _, sendable := activeForm(r, m.origin.work); sendable && t.Late {
@@ -142,11 +147,19 @@ func (in *Receiver) replyOf(m *Message, t *target, body []byte) (Reply, error) {
 	return r, nil
 }
 
-// ownReply tells whether doc looks like the reply that some events have of their own: ErrCode to a mini program's xpay
-// and trade events, a MsgType such as update_button to WeCom's cards.
-func ownReply(doc string) bool {
+// ownReply returns nil if doc looks like the reply that some events have of their own: ErrCode to a mini program's xpay
+// and trade events, a MsgType such as update_button to WeCom's cards, a msgtype to WeCom's smart robots.
+func ownReply(m *Message, doc string) error {
 	root, _, err := parse(&doc)
-	return err == nil && (root.Child("ErrCode") != nil || root.Get("MsgType") != "")
+	switch {
+	case err != nil:
+		return err
+	case m.isEvent() && (root.Child("ErrCode") != nil || root.Get("MsgType") != ""):
+		return nil
+	case m.robot() && root.Get("msgtype") != "":
+		return nil
+	}
+	return unlike(&root)
 }
 
 // xmlOf writes a JSON message as WeChat would have written it in XML.

@@ -22,8 +22,9 @@ const maxCalls = 16
 //
 // They get the message in form, and the first reply in their order, after those of Config.Forward, is the user's. An
 // address may lack http://. One that begins with / is served by local, in this process; without a local there are none.
-// A query is easily forged, so addresses must be on Config.Hosts, and unless Config.AllowPrivate is set they are not
-// dialled where they turn out not to be on the public internet. A request that names another one is answered 403.
+// A query is easily forged, so addresses must be on Config.Hosts, unless Config.AllowPrivate is set they are not dialled
+// where they turn out not to be on the public internet, and there must be a Config.SignKey, by which the backend knows
+// what is ours. A request that names another one is answered 403.
 func (in *Receiver) Calls(form Form, local http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		in.serve(w, r, func(query url.Values) ([]target, error) { return in.calls(query["call"], form, local) })
@@ -42,6 +43,8 @@ func (in *Receiver) calls(addresses []string, form Form, local http.Handler) ([]
 		case strings.HasPrefix(address, "/") && local != nil:
 			address = "http://local" + address
 			sender.HTTP = &http.Client{Transport: inProcess{local}}
+		case in.sender.Key == "":
+			return nil, fmt.Errorf("%w: a backend that a request names needs a Config.SignKey (sign_key)", ErrTarget)
 		default:
 			if !strings.Contains(address, "://") {
 				address = "http://" + address

@@ -23,7 +23,7 @@ type Mode string
 
 const (
 	Plain      Mode = "plain"      // 明文模式: readable, and signed without the body
-	Compatible Mode = "compatible" // 兼容模式: both; the encrypted part is the one believed
+	Compatible Mode = "compatible" // 兼容模式: both; the encrypted part is the one believed, and must be there
 	Secure     Mode = "secure"     // 安全模式: encrypted; anything else is refused. WeCom knows no other
 )
 
@@ -44,8 +44,10 @@ type Config struct {
 
 	// ReceiveIDs are the ids that an encrypted message may be for. Default AppID alone. An app that belongs to an open
 	// platform has the platform's appid here, a WeCom suite the suite's id and the provider's corp id, and a WeCom app
-	// whose messages name nobody "".
-	ReceiveIDs []string
+	// whose messages name nobody, or a smart robot of WeCom, "". AnyReceiveID accepts all: a WeCom suite is sent
+	// messages for each corp that installed it, with that corp's id.
+	ReceiveIDs   []string
+	AnyReceiveID bool
 
 	// Store is what the processes that serve this app share, so that a message is handled once. Default one of this
 	// process. Name tells what is stored here from that of others, default AppID: where several Receivers share an
@@ -54,13 +56,19 @@ type Config struct {
 	Name  string
 
 	// Forward are backends that messages are sent on to: see Target. Copies wait in Records, by default Store, which
-	// must last if a restart is to lose none, and are delivered by Keep. SignKey signs what backends are sent, and
-	// PreviousSignKey too while it is being changed. Late replies are sent with API.
+	// must last if a restart is to lose none, and are delivered by Keep; or else in Outbox, which many Receivers share
+	// and which calls Deliver. SignKey signs what backends are sent, and PreviousSignKey too while it is being changed:
+	// without it a backend cannot tell a message from a forged one, nor Keep a copy. Late replies are sent with API.
 	Forward                  []Target
 	Records                  store.Store
+	Outbox                   Outbox // default one of this Receiver's own
 	SignKey, PreviousSignKey string
 	API                      *wechat.Client
 	HTTP                     *http.Client // the way to backends; default one that all share. Redirects are not followed
+
+	// ForwardSignature has backends of every Form given the signature of WeChat, for those that verify it as in plain
+	// mode. It covers no body: whoever has it can send any to an app in plain mode, for ten minutes. Default FormRaw alone.
+	ForwardSignature bool
 
 	// Hosts and AllowPrivate bound the targets that requests may name: see Calls.
 	Hosts        []string // as host or host:port; default none
@@ -72,7 +80,7 @@ type Config struct {
 
 // New returns a Receiver, or an error that names the field of c that is wrong.
 func New(c Config) (*Receiver, error) {
-	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), log: c.Log, rand: c.Rand}
+	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), anyID: c.AnyReceiveID, log: c.Log, rand: c.Rand}
 	if c.AppID == "" {
 		return nil, errors.New("message: Config.AppID is empty: set the appid, for WeCom the corp id")
 	}
@@ -130,8 +138,10 @@ func New(c Config) (*Receiver, error) {
 // forward takes over the part of c that is about backends, and about other processes.
 func (in *Receiver) forward(c Config) error {
 	in.appID, in.api, in.store = c.AppID, c.API, c.Store
+	in.forwardSignature = c.ForwardSignature
 	in.hosts, in.allowPrivate = slices.Clone(c.Hosts), c.AllowPrivate
-	in.prefix = "message/" + cmp.Or(c.Name, c.AppID) + "/"
+	in.name = cmp.Or(c.Name, c.AppID)
+	in.prefix = "message/" + in.name + "/"
 	in.sender = &relay.Sender{Key: c.SignKey, PreviousKey: c.PreviousSignKey, HTTP: c.HTTP}
 	if c.Records == nil {
 		c.Records = c.Store
@@ -146,16 +156,20 @@ func (in *Receiver) forward(c Config) error {
 			return fmt.Errorf("message: Config.Forward[%d]: %w", i, err)
 		}
 		if !t.Answer {
-			if c.Records == nil {
+			if c.Records == nil && c.Outbox == nil {
 				return fmt.Errorf("message: Config.Forward[%d] is a copy, and Config.Records and Store are nil: copies need a store that lasts", i)
 			}
 			longest = max(longest, target.Timeout)
 		}
 		in.targets = append(in.targets, target)
 	}
-	in.outbox = &outbox.Outbox{
-		Store: c.Records, Prefix: in.prefix + "copy/", Send: in.deliver, Timeout: longest,
-		Report: func(ctx context.Context, err error) { in.log.WarnContext(ctx, "message: copies", "error", err) },
+	if in.outbox = c.Outbox; in.outbox == nil {
+		in.own = &outbox.Outbox{
+			Store: c.Records, Prefix: in.prefix + "copy/", Send: in.Deliver, Timeout: longest,
+			Keys:   func(string) ([]string, error) { return []string{c.SignKey, c.PreviousSignKey}, nil },
+			Report: func(ctx context.Context, err error) { in.log.WarnContext(ctx, "message: copies", "error", err) },
+		}
+		in.outbox = in.own
 	}
 	return nil
 }

@@ -9,14 +9,20 @@ import (
 	"github.com/wetoken/wetoken/internal/outbox"
 )
 
+// Outbox keeps copies until their targets have taken them: the outbox of package gateway, which serves many Receivers.
+type Outbox interface {
+	Add(ctx context.Context, copy outbox.Item) error
+}
+
 // copy stores a copy of m for t. The same message stored again while its copy waits is one copy.
 func (in *Receiver) copy(ctx context.Context, m *Message, t *target) error {
-	q, err := t.question(in.appID, m)
+	q, err := in.question(t, m)
 	if err != nil {
 		return err
 	}
 	err = in.outbox.Add(ctx, outbox.Item{
-		ID:          strings.TrimPrefix(in.onceKey(m), in.prefix) + "/" + string(t.Form),
+		App:         in.name,
+		ID:          in.deliveryID(m) + "/" + string(t.Form),
 		Target:      q.url,
 		Query:       q.query,
 		ContentType: q.contentType,
@@ -28,30 +34,37 @@ func (in *Receiver) copy(ctx context.Context, m *Message, t *target) error {
 	return nil
 }
 
-// deliver brings a copy to its target, which takes it with any 2xx.
-func (in *Receiver) deliver(ctx context.Context, item outbox.Item) error {
+// Deliver sends a copy that [Config.Outbox] has kept to its target, which takes it with any 2xx. The outbox has
+// authenticated it under SignKey or PreviousSignKey. Without a SignKey nothing can be authenticated, and only a target
+// that is configured now is sent to.
+func (in *Receiver) Deliver(ctx context.Context, copy outbox.Item) error {
+	i := slices.IndexFunc(in.targets, func(t target) bool { return !t.Answer && t.URL == copy.Target })
 	timeout := copyTime
-	for _, t := range in.targets {
-		if !t.Answer && t.URL == item.Target {
-			timeout = t.Timeout
-			break
-		}
+	if i >= 0 {
+		timeout = in.targets[i].Timeout
+	} else if in.sender.Key == "" && in.sender.PreviousKey == "" {
+		return fmt.Errorf("message: deliver a copy: %w: without a sign_key copies go to targets that are configured, and this one is not", outbox.ErrRefused)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	_, err := in.sender.Post(ctx, address(item.Target, item.Query), item.ContentType, item.Body)
+	id, _, _ := strings.Cut(copy.ID, "/")
+	_, err := in.sender.Deliver(ctx, id, address(copy.Target, copy.Query), copy.ContentType, copy.Body)
 	return err
 }
 
 // Keep delivers the copies that Config.Forward asks for, those of earlier processes too, until ctx ends, whose cause it
 // returns. A copy is delivered at least once: it waits for a target that is down, with tries from one second up to ten
 // minutes apart, and is given up, with a warning in the log, when it is a day old and its target still fails. Copies
-// arrive in any order. One Keep runs in each process; without a Target for copies, and none waiting from before, it does
-// nothing.
+// arrive in any order. One Keep runs in each process; without a Target for copies, and none waiting from before, or with
+// a Config.Outbox, it does nothing.
+//
+// Copies carry an HMAC under SignKey, so that no other program with access to Records can have anything sent. A copy
+// that neither SignKey nor PreviousSignKey authenticates is dropped, with a warning in the log. To change the key, keep
+// the old one as PreviousSignKey for a day. Copies that wait when the first SignKey is set are dropped.
 func (in *Receiver) Keep(ctx context.Context) error {
 	copies := slices.ContainsFunc(in.targets, func(t target) bool { return !t.Answer })
-	if copies || in.outbox.Store != nil && in.outbox.Waiting(ctx) {
-		return in.outbox.Keep(ctx)
+	if own := in.own; own != nil && own.Store != nil && (copies || own.Waiting(ctx)) {
+		return own.Keep(ctx)
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)

@@ -3,6 +3,7 @@ package message_test
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechattest"
@@ -32,7 +34,7 @@ func TestACopyIsStoredBeforeWeChatIsAnsweredAndDeliveredUntilItIsTaken(t *testin
 		require.Empty(t, b.at("a"), "nobody keeps it yet")
 
 		// The process ends here, and another one begins, whose sign key is new. The backend is down for an hour.
-		second, log := forwarding(t, b, targets, share, func(c *message.Config) { c.SignKey = "newer key" })
+		second, log := forwarding(t, b, targets, share, func(c *message.Config) { c.SignKey, c.PreviousSignKey = "newer key", "sign key" })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- second.Keep(ctx) }()
@@ -44,7 +46,7 @@ func TestACopyIsStoredBeforeWeChatIsAnsweredAndDeliveredUntilItIsTaken(t *testin
 		mac := hmac.New(sha256.New, []byte("newer key"))
 		at, v1, _ := strings.Cut(strings.TrimPrefix(all[len(all)-1].Header.Get("Wetoken-Signature"), "t="), ",v1=")
 		io.WriteString(mac, at+"."+all[len(all)-1].Body)
-		require.Equal(t, hex.EncodeToString(mac.Sum(nil)), v1, "signed when it is sent, with the key of that time")
+		require.Equal(t, hex.EncodeToString(mac.Sum(nil)), v1[:64], "signed when it is sent, with the key of that time")
 		require.Contains(t, log.String(), "a fails, what is for it waits")
 		n := len(all)
 		<-time.After(time.Hour)
@@ -105,6 +107,92 @@ func TestCopiesArriveThoughTheirTargetIsNoLongerConfigured(t *testing.T) {
 		require.Len(t, b.at("a"), 1)
 		cancel()
 		synctest.Wait()
+	})
+}
+
+// plant puts an item into the store as its outbox would, but for the code.
+func plant(t *testing.T, s store.Store, prefix, app, url string) {
+	forged := &outbox.Outbox{Store: s, Prefix: prefix}
+	require.NoError(t, forged.Add(t.Context(), outbox.Item{App: app, ID: rand.Text(), Target: url, ContentType: "text/xml", Body: []byte(hello)}))
+}
+
+func TestACopyThatTheStoreMadeUpGoesNowhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		key        string
+		configured bool // what is planted is for a target that is configured
+		sent       int
+	}{
+		"with a key":                     {key: "sign key"},
+		"with a key, to a configured":    {key: "sign key", configured: true},
+		"without a key":                  {},
+		"without a key, to a configured": {configured: true, sent: 1}, // unsigned, as all that this backend gets
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b, s := new(backends), new(store.Memory)
+			b.set("a", says(0, ""))
+			b.set("evil", says(0, ""))
+			in, log := forwarding(t, b, []message.Target{{}, {Answer: true, URL: "http://evil/answers"}}, func(c2 *message.Config) { c2.Store, c2.SignKey = s, c.key })
+			for _, url := range []string{"http://evil/wx", "http://evil/answers"} {
+				if c.configured {
+					url = "http://a/wx"
+				}
+				plant(t, s, "message/"+official().id+"/copy/", official().id, url)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.ErrorIs(t, in.Keep(ctx), context.DeadlineExceeded)
+			require.Empty(t, b.at("evil"), name)
+			require.Len(t, b.at("a"), 2*c.sent, name)
+			for _, r := range b.at("a") {
+				require.Empty(t, r.Header.Get("Wetoken-Signature"), name)
+			}
+			require.Equal(t, 2-2*c.sent, strings.Count(log.String(), "dropped an item"), name)
+		})
+	}
+}
+
+func TestACopyWaitsForTheKeysOfItsTime(t *testing.T) {
+	for _, c := range []struct {
+		now, before string
+		arrives     bool
+	}{{"sign key", "", true}, {"new", "sign key", true}, {"new", "older", false}} {
+		synctest.Test(t, func(t *testing.T) {
+			b, s := new(backends), new(store.Memory)
+			in, _ := forwarding(t, b, []message.Target{{}}, func(c *message.Config) { c.Store = s })
+			push(t, callback(in), wechattest.Push{Content: "hi"})
+			b.set("a", says(0, ""))
+			then, log := forwarding(t, b, []message.Target{{}}, func(m *message.Config) { m.Store, m.SignKey, m.PreviousSignKey = s, c.now, c.before })
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.ErrorIs(t, then.Keep(ctx), context.DeadlineExceeded)
+			require.Equal(t, c.arrives, len(b.at("a")) == 1, c)
+			require.Equal(t, !c.arrives, strings.Contains(log.String(), "neither sign_key nor previous_sign_key"), c)
+		})
+	}
+}
+
+// kept is an outbox that many Receivers share.
+type kept struct{ items []outbox.Item }
+
+func (k *kept) Add(_ context.Context, item outbox.Item) error {
+	k.items = append(k.items, item)
+	return nil
+}
+
+func TestAnOutboxOfManyReceiversIsGivenTheCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, k := new(backends), new(kept)
+		b.set("a", says(0, ""))
+		in, _ := forwarding(t, b, []message.Target{{}}, func(c *message.Config) { c.Outbox, c.Name, c.Store = k, "shop", nil })
+		push(t, callback(in), wechattest.Push{Content: "hi"})
+		require.Len(t, k.items, 1)
+		require.Equal(t, "shop", k.items[0].App)
+		require.Empty(t, b.at("a"))
+		require.NoError(t, in.Deliver(t.Context(), k.items[0]))
+		require.Len(t, b.at("a"), 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.ErrorIs(t, in.Keep(ctx), context.DeadlineExceeded)
 	})
 }
 

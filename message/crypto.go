@@ -42,7 +42,8 @@ func parseKey(encodingAESKey string) (*aesKey, error) {
 	return k, err
 }
 
-// open decrypts base64 text. What it returns has its own memory.
+// open decrypts base64 text. What it returns has its own memory. Its errors are ErrSeal, and how long it takes to find
+// one does not depend on where a wrong padding is wrong.
 func (k *aesKey) open(sealed string) (text, receiver []byte, err error) {
 	b, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil {
@@ -53,20 +54,16 @@ func (k *aesKey) open(sealed string) (text, receiver []byte, err error) {
 	}
 	cipher.NewCBCDecrypter(k.block, k.iv[:]).CryptBlocks(b, b)
 	pad := int(b[len(b)-1])
-	if pad < 1 || pad > paddingSize || headerSize+pad > len(b) {
-		return nil, nil, fmt.Errorf("%w: wrong padding, as by another EncodingAESKey", ErrSeal)
+	good := subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, paddingSize)
+	for i := 1; i <= paddingSize; i++ {
+		beyond := subtle.ConstantTimeLessOrEq(pad+1, i)
+		good &= beyond | subtle.ConstantTimeByteEq(b[len(b)-i], byte(pad))
 	}
-	for _, c := range b[len(b)-pad:] {
-		if int(c) != pad {
-			return nil, nil, fmt.Errorf("%w: wrong padding, as by another EncodingAESKey", ErrSeal)
-		}
-	}
-	b = b[:len(b)-pad]
 	end := headerSize + uint64(binary.BigEndian.Uint32(b[16:])) // in 64 bits: the length is the sender's
-	if end > uint64(len(b)) {
-		return nil, nil, fmt.Errorf("%w: its length is wrong", ErrSeal)
+	if good == 0 || headerSize+pad > len(b) || end > uint64(len(b)-pad) {
+		return nil, nil, fmt.Errorf("%w: %w", ErrSeal, errKey)
 	}
-	return b[headerSize:end], b[end:], nil
+	return b[headerSize:end], b[end : len(b)-pad], nil
 }
 
 // seal encrypts buf in place, which is headerSize bytes to be filled and the text, and returns it grown.
@@ -96,7 +93,7 @@ func signature(parts ...[]byte) (sum [2 * sha1.Size]byte) {
 	return sum
 }
 
-// signedBy returns the token that made the signature of up to three parts. How long it takes does not tell how much
+// signedBy returns the token that made the signature of up to three parts. The time it takes does not depend on how much
 // of a signature is right.
 func signedBy(tokens []string, given string, parts ...string) (token string, ok bool) {
 	size := 32 // for a token

@@ -3,6 +3,7 @@ package message
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,8 @@ import (
 // underscores: TraceID takes trace_id. A tag says otherwise: `wechat:"SubscribeMsgPopupEvent>List,List"` goes down
 // from one element to the next, and takes the first of the paths that leads somewhere. Fields are strings, booleans,
 // numbers, time.Time (of seconds since 1970), Element, structs, and slices of those, which take every element of the
-// name: one is as good as many. What WeChat did not send stays as it was. The error names the field that does not fit.
+// name, below every element on the way: one is as good as many, and an empty list (<List></List>, null, []) has none.
+// A field that WeChat did not send stays as it was. The error names the field that does not fit.
 func (m *Message) Decode(into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
@@ -64,25 +66,17 @@ func decodeStruct(e *Element, v reflect.Value) error {
 // lookup returns the elements at the first path that leads somewhere.
 func lookup(e *Element, paths string) []*Element {
 	for path := range strings.SplitSeq(paths, ",") {
-		at, last := e, path
-		for {
-			name, rest, more := strings.Cut(last, ">")
-			if !more {
-				break
+		at := []*Element{e}
+		for name := range strings.SplitSeq(path, ">") {
+			var below []*Element
+			for _, parent := range at {
+				below = append(below, parent.findAll(name)...)
 			}
-			at, last = at.find(name), rest
+			at = below
 		}
-		first := at.find(last)
-		if first == nil {
-			continue
+		if len(at) > 0 {
+			return at
 		}
-		var found []*Element
-		for i := range at.Children {
-			if c := &at.Children[i]; c.Name == first.Name {
-				found = append(found, c)
-			}
-		}
-		return found
 	}
 	return nil
 }
@@ -91,6 +85,7 @@ func decodeField(found []*Element, v reflect.Value) error {
 	if v.Kind() != reflect.Slice {
 		return decodeValue(found[0], v)
 	}
+	found = items(found, v.Type().Elem().Kind() == reflect.Struct)
 	list := reflect.MakeSlice(v.Type(), len(found), len(found))
 	for i, e := range found {
 		if err := decodeValue(e, list.Index(i)); err != nil {
@@ -99,6 +94,16 @@ func decodeField(found []*Element, v reflect.Value) error {
 	}
 	v.Set(list)
 	return nil
+}
+
+// items leaves out the elements that stand for an empty list: of structs all that are hollow, and of others those that
+// are hollow one and all, as a text among texts may be empty.
+func items(found []*Element, structs bool) []*Element {
+	full := slices.DeleteFunc(slices.Clone(found), (*Element).hollow)
+	if structs || len(full) == 0 {
+		return full
+	}
+	return slices.DeleteFunc(found, func(e *Element) bool { return e.empty })
 }
 
 func decodeValue(e *Element, v reflect.Value) error {

@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -83,4 +84,78 @@ func TestDecodeNamesTheFieldThatDoesNotFit(t *testing.T) {
 	for _, into := range []any{nil, number, (*struct{})(nil), new(int)} {
 		require.ErrorContains(t, m.Decode(into), "want a pointer to a struct")
 	}
+}
+
+func TestDecodeReadsAnEmptyListAsNoItems(t *testing.T) {
+	type item struct{ A string }
+	type lists struct {
+		Wrapped []item   `wechat:"Wrapped>item,Wrapped"`
+		Deep    []item   `wechat:"In>Deep,Deep"`
+		Plain   []item   // as wxa_media_check has detail
+		Texts   []string `wechat:"Texts>Text"`
+		Numbers []int
+		Any     []message.Element
+	}
+	for _, doc := range []string{
+		`<xml><Wrapped></Wrapped><In><Deep></Deep></In><Plain></Plain><Texts><Text></Text></Texts><Numbers></Numbers><Any></Any></xml>`,
+		`<xml><Wrapped/><In><Deep/></In><Plain/><Texts/><Numbers/><Any/></xml>`,
+		"<xml><Wrapped>\n</Wrapped><In>\n</In><Deep> </Deep><Plain><![CDATA[]]></Plain><Texts>\n</Texts><Numbers> </Numbers><Any></Any></xml>",
+		`<xml><Wrapped/><Wrapped></Wrapped><Deep/><Deep/><Plain/><Plain/><Numbers/><Numbers/><Any/><Any/></xml>`,
+		`<xml><Wrapped><item/></Wrapped></xml>`,
+		`{"Wrapped":null,"In":{"Deep":null},"Plain":null,"Texts":{"Text":null},"Numbers":null,"Any":null}`,
+		`{"Wrapped":[],"In":{"Deep":[]},"Plain":[],"Texts":{"Text":[]},"Numbers":[],"Any":[]}`,
+		`{"Wrapped":{"item":[]},"In":[],"Deep":{},"Plain":[[]],"Texts":[],"Numbers":"","Any":""}`,
+		`{"Wrapped":{"item":null}}`,
+	} {
+		got := lists{Wrapped: nil, Numbers: nil}
+		require.NoError(t, open(t, doc).Decode(&got), doc)
+		require.Empty(t, got.Wrapped, doc)
+		require.Empty(t, got.Deep, doc)
+		require.Empty(t, got.Plain, doc)
+		require.Empty(t, got.Texts, doc)
+		require.Empty(t, got.Numbers, doc)
+		require.Empty(t, got.Any, doc)
+	}
+	was := lists{Plain: []item{{"x"}}, Numbers: []int{1}}
+	require.NoError(t, open(t, `{"Plain":[]}`).Decode(&was))
+	require.Empty(t, was.Plain, "it was sent")
+	require.Equal(t, []int{1}, was.Numbers, "it was not")
+	var some lists
+	require.NoError(t, open(t, `{"Plain":[{},{"A":"1"}],"Texts":{"Text":["a","","b"]},"Numbers":[0]}`).Decode(&some))
+	require.Equal(t, lists{Plain: []item{{}, {"1"}}, Texts: []string{"a", "", "b"}, Numbers: []int{0}}, some, "items may be empty in an array")
+	var texts lists
+	require.NoError(t, open(t, `<xml><Texts><Text>a</Text><Text></Text></Texts><Plain/><Plain><A>1</A></Plain></xml>`).Decode(&texts))
+	require.Equal(t, lists{Plain: []item{{"1"}}, Texts: []string{"a", ""}}, texts)
+}
+
+func TestDecodeGathersTheItemsOfRepeatedWrappers(t *testing.T) {
+	for _, doc := range []string{
+		`<xml><PicList><item>a</item></PicList><PicList><item>b</item><item>c</item></PicList></xml>`,
+		`<xml><PicList/><PicList><item>a</item></PicList><Other/><PicList><Item>b</Item><Item>c</Item></PicList></xml>`,
+		`{"PicList":[{"item":"a"},{"item":["b","c"]}]}`,
+		`<xml><piclist><item>a</item></piclist><piclist><item>b</item><item>c</item></piclist></xml>`,
+	} {
+		var e struct {
+			List  []string `wechat:"Missing>item,PicList>item,PicList"`
+			First string   `wechat:"PicList>item"`
+		}
+		require.NoError(t, open(t, doc).Decode(&e), doc)
+		require.Equal(t, []string{"a", "b", "c"}, e.List, doc)
+		require.Equal(t, "a", e.First, doc)
+	}
+	var deep struct {
+		V []int `wechat:"A>B>V"`
+	}
+	require.NoError(t, open(t, `<xml><A><B><V>1</V></B><B><V>2</V></B></A><A><C/></A><A><B><V>3</V></B></A></xml>`).Decode(&deep))
+	require.Equal(t, []int{1, 2, 3}, deep.V)
+}
+
+func TestAnEmptyArrayStaysInRootAndInJSON(t *testing.T) {
+	m := open(t, `{"MsgType":"event","List":[],"Deep":{"L":[],"n":1},"Two":[[],[]],"Twice":[],"Twice":[],"Mixed":[],"Mixed":2,"In":[{"L":[]},[]],"Content":[]}`)
+	require.NotNil(t, m.Root.Child("List"))
+	require.NotNil(t, m.Root.Child("Deep").Child("L"))
+	got, err := m.MarshalJSON()
+	require.NoError(t, err)
+	require.JSONEq(t, `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"event","List":[],"Deep":{"L":[],"n":1},"Two":[],"Twice":[],"Mixed":[2],"In":[{"L":[]}]}`, string(got))
+	require.Equal(t, 1, strings.Count(string(got), "Twice"))
 }

@@ -3,16 +3,22 @@ package message
 import "strings"
 
 // Element is one field of WeChat's document with everything below it, whether the document was XML or JSON. It keeps
-// what the typed fields do not name. A JSON array is one Element for each of its values, all of the same name, which
-// is how WeChat writes lists in XML too; a number, true or false is the Text it was written with.
+// the fields that have no Go field. A JSON array is one Element for each of its values, all of the same name, which
+// is how WeChat writes lists in XML too, and an empty one is an Element without Text and Children; a number, true or
+// false is the Text it was written with.
 type Element struct {
 	Name     string
 	Text     string // of an element without children
 	Children []Element
 
-	bare bool // a JSON number, true, false or null: written without quotation marks
-	list bool // from a JSON array
+	bare  bool // a JSON number, true, false or null: written without quotation marks
+	list  bool // from a JSON array
+	empty bool // a JSON array without values
 }
+
+// hollow reports whether e stands for a list without items, rather than being one: <List></List>, <List/>, "List":null,
+// "List":[] and "List":{}.
+func (e *Element) hollow() bool { return len(e.Children) == 0 && blank(e.Text) && !e.list }
 
 // Child returns the first child of that name, nil if there is none. It may be called on nil.
 func (e *Element) Child(name string) *Element {
@@ -53,7 +59,21 @@ func (e *Element) find(name string) *Element {
 	return nil
 }
 
-// alike tells whether two names differ in letter case and underscores only. WeChat writes MsgId, MsgID and msgid,
+// findAll returns the children that have the name of the one that find returns.
+func (e *Element) findAll(name string) (all []*Element) {
+	first := e.find(name)
+	if first == nil {
+		return nil
+	}
+	for i := range e.Children {
+		if c := &e.Children[i]; c.Name == first.Name {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// alike reports whether two names differ in letter case and underscores only. WeChat writes MsgId, MsgID and msgid,
 // Location_X and trace_id, for fields that Go calls MsgID, LocationX and TraceID.
 func alike(a, b string) bool {
 	for {

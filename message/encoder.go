@@ -151,21 +151,28 @@ func (e *encoder) elements(list []Element, keep func(*Element) bool) {
 		}
 		count[name] = 0 // all of this name are written now
 		e.tag(name)
-		if n == 1 && !list[i].list {
+		if n == 1 && !list[i].list && !list[i].empty {
 			e.element(&list[i])
 			continue
 		}
 		e.buf = append(e.buf, '[')
+		e.comma = false
 		for j := i; j < len(list) && n > 0; j++ {
 			if list[j].Name != name || keep != nil && !keep(&list[j]) {
 				continue
 			}
-			e.element(&list[j])
-			if n--; n > 0 {
+			n--
+			if list[j].empty {
+				continue
+			}
+			if e.comma {
 				e.buf = append(e.buf, ',')
 			}
+			e.element(&list[j])
+			e.comma = true
 		}
 		e.buf = append(e.buf, ']')
+		e.comma = true
 	}
 }
 

@@ -15,20 +15,26 @@ import (
 
 // Target is a backend that messages are forwarded to, as a POST. Only URL is required.
 //
-// What a backend answers with status 200 is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
-// and nothing, or success, is no reply; who it is from and for, and the encryption, are seen to here. A message goes to
-// all its targets at once, and the reply that the user gets is that of the first of them, in the order of
-// Config.Forward, which has one. Whoever is slow, dead or answers nonsense counts as having none, and delays nobody
-// once its Timeout is over. When none of those that should answer takes the message, it is not received, and WeChat
-// sends it again.
+// A backend's answer with a status of 2xx is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
+// and nothing, or success, is no reply; the sender, the receiver and the encryption are filled in here. The log says
+// which key an incomplete reply lacks, and whose reply was too long. A message goes to all its targets at once, and the
+// reply that the user gets is that of the first of them, in the order of Config.Forward, which has one. A backend that is
+// slow, dead or answers nonsense counts as having none, and delays nobody once its Timeout is over. When none of those
+// that should answer takes the message, it is not received, and WeChat sends it again.
 //
 // Each request has a header
 //
 //	Wetoken-Signature: t=1700000000,v1=5f3…
 //
 // with the Unix time and hex(HMAC-SHA256(Config.SignKey, t "." body)), once more for a PreviousSignKey, and in its query
-// the appid, and WeChat's openid, signature, timestamp and nonce, so that a backend that was written for WeChat's plain
-// mode goes on working. The query is not signed: believe the body. A request may come more than once: its MsgId tells.
+// the appid, and openid, timestamp and nonce as WeChat sent them. Without a SignKey there is no such header, and a
+// backend that others can reach cannot tell a message from a forged one. A backend that was written for WeChat's plain
+// mode, and verifies its signature, goes on working with Config.ForwardSignature. The query is not signed: believe the
+// body.
+//
+// A request may come more than once. The header Wetoken-Delivery is the same for all requests about one message or
+// event, also where WeChat sent it again, and another one for each other: deduplicate by it. MsgId does not do, as events
+// have none.
 type Target struct {
 	URL string
 
@@ -131,7 +137,7 @@ func (in *Receiver) handle(ctx context.Context, m *Message, named []target, stor
 	defer call.Stop()
 	news := make(chan step, 2*len(asked))
 	for i := range asked {
-		q, err := asked[i].question(in.appID, m)
+		q, err := in.question(&asked[i], m)
 		if err != nil {
 			return answer{}, err
 		}
@@ -139,7 +145,7 @@ func (in *Receiver) handle(ctx context.Context, m *Message, named []target, stor
 	}
 	own, err := in.dispatch(ctx, m)
 	if err != nil || own != nil || len(asked) == 0 {
-		return answer{reply: own}, err
+		return answer{reply: in.fit(ctx, m, own, "handler")}, err
 	}
 	return collect(call.C, asked, news)
 }

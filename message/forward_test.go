@@ -180,14 +180,15 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 		require.NotContains(t, raw, "你好")
 		require.Equal(t, p.Document, two.Body)
 		require.JSONEq(t, `{"ToUserName":"gh_wechattest","FromUserName":"oFrom","CreateTime":`+stamp()+
-			`,"MsgType":"text","MsgId":4611686018427387905,"Content":"<hi> & 你好"}`, three.Body)
+			`,"MsgType":"text","MsgId":4611686018427387905,"MsgIdStr":"4611686018427387905","Content":"<hi> & 你好"}`, three.Body)
 		require.Equal(t, []string{"text/xml; charset=utf-8", "text/xml; charset=utf-8", "application/json"},
 			[]string{one.Header.Get("Content-Type"), two.Header.Get("Content-Type"), three.Header.Get("Content-Type")})
 		for i, s := range []seen{one, two, three} {
 			q := s.URL.Query()
 			require.Equal(t, w.id, q.Get("appid"))
 			require.Equal(t, "oFrom", q.Get("openid"))
-			require.Equal(t, sign(w.token, q.Get("timestamp"), q.Get("nonce")), q.Get("signature"), "a handler for plain mode can verify it")
+			require.NotEmpty(t, q.Get("timestamp"))
+			require.Equal(t, i == 0, q.Has("signature"), "which would be right for any body")
 			require.Equal(t, i == 0, q.Has("msg_signature"))
 			require.Equal(t, i == 0, q.Has("encrypt_type"))
 			require.Equal(t, i == 1, q.Has("own"))
@@ -205,6 +206,65 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 			require.NoError(t, s.Header.Write(&all))
 			for _, secret := range []string{w.token, w.key, "sign key", "old key"} {
 				require.NotContains(t, all.String()+s.URL.String()+s.Body, secret)
+			}
+		}
+	})
+}
+
+func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
+	for _, handed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b, w := new(backends), official()
+			for _, host := range []string{"a", "b", "c", "d", "e"} {
+				b.set(host, says(0, ""))
+			}
+			in, _ := forwarding(t, b, []message.Target{
+				{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw}, {},
+			}, func(c *message.Config) { c.ForwardSignature, c.Hosts, c.AllowPrivate = handed, []string{"e"}, true })
+			c := callback(in.Calls(message.FormJSON, nil))
+			c.URL = "http://wx.example/message?call=e"
+			ctx, cancel := context.WithCancel(t.Context())
+			go in.Keep(ctx)
+			push(t, c, wechattest.Push{Content: "hi"})
+			synctest.Wait()
+			cancel()
+			for _, host := range []string{"a", "b", "c", "d", "e"} {
+				q := b.at(host)[0].URL.Query()
+				right := q.Get("signature") == sign(w.token, q.Get("timestamp"), q.Get("nonce"))
+				require.Equal(t, handed || host == "c", right, host)
+				require.Equal(t, handed || host == "c", q.Has("signature"), host)
+			}
+		})
+	}
+}
+
+func TestADeliveryHasOneIDHoweverOftenItComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := new(backends), new(store.Memory)
+		ids := make(map[string]bool) // of different messages and apps
+		for _, name := range []string{"shop", "other"} {
+			for _, p := range []wechattest.Push{{Content: "hi", MsgID: 7}, {Content: "hi", MsgID: 8}, {Event: "CLICK", EventKey: "a"}, {Event: "CLICK", EventKey: "b"}} {
+				b.seen = nil
+				b.set("a", nil)
+				in, _ := forwarding(t, b, []message.Target{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
+					func(c *message.Config) { c.Store, c.Name = s, name })
+				push(t, callback(in), p) // three times, as the one that answers is down
+				b.set("a", says(0, ""))
+				b.set("b", says(0, ""))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				require.ErrorIs(t, in.Keep(ctx), context.DeadlineExceeded)
+				cancel()
+				id := b.at("a")[0].Header.Get("Wetoken-Delivery")
+				require.Regexp(t, "^[0-9a-f]{32}$", id)
+				require.Greater(t, len(b.at("a")), 3)
+				require.NotEmpty(t, b.at("b"))
+				for _, host := range []string{"a", "b"} {
+					for _, r := range b.at(host) {
+						require.Equal(t, id, r.Header.Get("Wetoken-Delivery"))
+					}
+				}
+				require.False(t, ids[id])
+				ids[id] = true
 			}
 		}
 	})

@@ -3,26 +3,44 @@ package message
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // Routes returns what a Receiver serves, for wetoken.Bind.
 func (in *Receiver) Routes() map[string]http.Handler {
-	return map[string]http.Handler{"GET /message": in, "POST /message": in}
+	slash := http.HandlerFunc(in.serveSlash)
+	return map[string]http.Handler{"GET /message": in, "POST /message": in, "GET /message/": slash, "POST /message/": slash}
+}
+
+// serveSlash serves the callback URL as some write it in WeChat's console, with a slash at the end: WeChat follows no
+// redirect.
+func (in *Receiver) serveSlash(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasSuffix(r.URL.Path, "/message/") {
+		fail(w, http.StatusNotFound, -40401, "message: there is no such route")
+		return
+	}
+	in.ServeHTTP(w, r)
 }
 
 // ServeHTTP answers WeChat. A callback that is refused gets the Refusal's status and {"errcode":…,"errmsg":"…"}, the
-// same for every wrong signature; a message whose handler fails gets 500, so that WeChat sends it again.
+// same for every wrong signature, and for everything that fails once decryption has begun. The log has the likely cause,
+// Token, EncodingAESKey, receive id or clock, as a warning that comes at most once a minute for each cause. A message
+// whose handler fails gets 500, so that WeChat sends it again.
 func (in *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serve(w, r, nil) }
 
 // serve answers WeChat. named, if there is one, finds the targets that a request names itself.
 func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		echo, err := in.Echo(r.URL.Query())
+		query := r.URL.Query()
+		echo, sealed, err := in.echo(query)
+		if err == nil && in.mode == Plain && !sealed {
+			err = in.original(r.Context(), query.Get("signature"), "GET "+echo) // or it could be used again for a message
+		}
 		if err != nil {
 			in.refuse(w, r, err)
 			return
@@ -38,6 +56,7 @@ func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url
 
 // receive answers one message.
 func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+	arrived := time.Now()
 	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
 		fail(w, ErrMediaType.Status(), int(ErrMediaType), "message: compressed bodies are not accepted")
 		return
@@ -52,6 +71,9 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 		return
 	}
 	m, err := in.Open(r.URL.Query(), body)
+	if err == nil && !m.origin.sealed {
+		err = in.original(r.Context(), m.origin.query.Get("signature"), "POST "+m.origin.body)
+	}
 	if err != nil {
 		in.refuse(w, r, err)
 		return
@@ -63,7 +85,7 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 			return
 		}
 	}
-	text, err := in.once(r.Context(), m, targets)
+	text, err := in.once(r.Context(), arrived, m, targets)
 	if err == nil {
 		body, err = in.Seal(m, Raw(text))
 	}
@@ -79,17 +101,14 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 	respond(w, http.StatusOK, body, contentType(body))
 }
 
-// refuse answers a callback that Echo or Open did not accept. A wrong signature is a stranger's, who is not to fill the
-// log; what follows upon a right one tells of a wrong setting, and is a warning.
+// refuse answers a callback that was not accepted, and logs the likely cause once the answer is on its way, so that the
+// time it takes says nothing of the cause.
 func (in *Receiver) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := ErrBody
 	errors.As(err, &refusal)
-	level := slog.LevelWarn
-	if refusal == ErrSignature {
-		level = slog.LevelDebug
-	}
-	in.log.Log(r.Context(), level, "message: callback refused", "error", err)
 	fail(w, refusal.Status(), int(refusal), refusal.Error())
+	_ = http.NewResponseController(w).Flush() // where it can be flushed
+	in.complain(r.Context(), r.URL.Query(), err)
 }
 
 // fail answers with an error whose text needs no escaping.

@@ -14,6 +14,8 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/message"
 )
 
@@ -45,7 +47,7 @@ func TestRoutesAreThoseOfTheComment(t *testing.T) {
 	for pattern, h := range in.Routes() {
 		mux.Handle(pattern, h)
 	}
-	require.Len(t, in.Routes(), 2)
+	require.Len(t, in.Routes(), 4)
 	query, body := w.send(hello)
 	require.Equal(t, 200, serve(mux, "POST", query, string(body)).Code)
 	query.Set("echostr", "42")
@@ -99,6 +101,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 	send := func(w wechat) (url.Values, string) { q, b := w.send(hello); return q, string(b) }
 	sealed, body := send(w)
 	unsigned := url.Values{}
+	wrong := url.Values{"signature": {"x"}, "msg_signature": {"x"}}
 	otherQuery, otherBody := send(other)
 	damagedQuery, damagedBody := send(damaged)
 	for _, c := range []struct {
@@ -111,6 +114,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 		{"unsigned GET", "GET", unsigned, "", 401, -40001, "DEBUG"},
 		{"unsigned POST", "POST", unsigned, body, 401, -40001, "DEBUG"},
 		{"unsigned and empty", "POST", unsigned, "", 401, -40001, "DEBUG"},
+		{"wrongly signed", "POST", wrong, body, 401, -40001, "WARN"},
 		{"stale GET", "GET", old, "", 401, -40101, "WARN"},
 		{"stale POST", "POST", old, body[:40], 401, -40101, "WARN"},
 		{"truncated", "POST", w.plain(), body[:len(body)-9], 400, -40002, "WARN"},
@@ -118,7 +122,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 		{"neither XML nor JSON", "POST", w.plain(), "a=1", 415, -41501, "WARN"},
 		{"plaintext", "POST", w.plain(), hello, 403, -40301, "WARN"},
 		{"too large", "POST", sealed, body + strings.Repeat(" ", 1<<20), 413, -41301, ""},
-		{"another app", "POST", otherQuery, otherBody, 403, -40005, "WARN"},
+		{"another app", "POST", otherQuery, otherBody, 400, -40007, "WARN"},
 		{"another key", "POST", damagedQuery, damagedBody, 400, -40007, "WARN"},
 		{"another method", "DELETE", sealed, "", 405, -40501, ""},
 	} {
@@ -138,6 +142,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 			require.Empty(t, log.String(), c.name)
 		} else {
 			require.Contains(t, log.String(), "level="+c.level, c.name)
+			require.Equal(t, c.level == "WARN", strings.Contains(log.String(), "cause="), c.name)
 		}
 	}
 }
@@ -198,4 +203,34 @@ func TestRefusalsAreErrorsWithAStatus(t *testing.T) {
 	require.Equal(t, 401, message.ErrStale.Status())
 	require.Equal(t, "message: refused", message.Refusal(1).Error())
 	require.Equal(t, 400, message.Refusal(1).Status())
+}
+
+func TestASlashAfterTheRouteIsServed(t *testing.T) {
+	w := official()
+	in := w.inbox(t)
+	in.Handle(message.Any, say("hi"))
+	mux := http.NewServeMux()
+	wetoken.Bind(mux, "/wx", in)
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // as WeChat
+	for path, status := range map[string]int{"/wx/message": 200, "/wx/message/": 200, "/wx/message/x": 404, "/wx/message/x/": 404} {
+		query, body := w.send(hello)
+		resp, err := client.Post(srv.URL+path+"?"+query.Encode(), "text/xml", bytes.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode, path)
+		query = w.plain()
+		query.Set("echostr", "42")
+		resp, err = client.Get(srv.URL + path + "?" + query.Encode())
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode, path)
+	}
+}
+
+func mustQuery(t testing.TB, s string) url.Values {
+	q, err := url.ParseQuery(s)
+	require.NoError(t, err)
+	return q
 }

@@ -62,7 +62,7 @@ func (p *jsonParser) object(e *Element, depth int) error {
 	return err
 }
 
-// value reads one value as children of e called name: one, or one for each value of an array.
+// value reads one value as children of e called name: one, or one for each value of an array, arrays within it included.
 func (p *jsonParser) value(e *Element, name string, list bool, depth int) error {
 	if p.left--; p.left < 0 || depth > maxDepth {
 		return errBounds
@@ -72,10 +72,14 @@ func (p *jsonParser) value(e *Element, name string, list bool, depth int) error 
 		return errJSON
 	}
 	if t == json.Delim('[') {
+		before := len(e.Children)
 		for p.dec.More() {
 			if err := p.value(e, name, true, depth+1); err != nil {
 				return err
 			}
+		}
+		if !list && len(e.Children) == before {
+			e.Children = append(e.Children, Element{Name: name, empty: true})
 		}
 		_, err := p.dec.Token()
 		return err

@@ -150,6 +150,6 @@ func TestALateReplyWithoutItsMediaLetsTheNextBackendAnswer(t *testing.T) {
 		require.Equal(t, "good", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
 		<-time.After(time.Minute)
 		require.Empty(t, wx.Sent())
-		require.Contains(t, log.String(), "MediaID is empty")
+		require.Contains(t, log.String(), "Image.MediaId is missing")
 	})
 }

@@ -234,7 +234,8 @@ func (m *Message) known(name string) string {
 
 // MarshalJSON writes m as one flat JSON object of WeChat's names, the form in which backends of wechat-proxy have
 // been sent messages at /msg/json: CreateTime, MsgId and the coordinates are numbers, empty fields are left out, and
-// fields that Message does not name follow as they came, lists as arrays.
+// fields that Message does not name follow as they came, lists as arrays. MsgIdStr is MsgId once more, as text: numbers
+// above 2^53 lose their last digits in JavaScript and in other languages.
 func (m *Message) MarshalJSON() ([]byte, error) {
 	w := encoder{buf: make([]byte, 0, 512), json: true}
 	w.root()
@@ -247,6 +248,9 @@ func (m *Message) MarshalJSON() ([]byte, error) {
 		case *int64:
 			if *v != 0 {
 				w.number(name, *v)
+				if name == "MsgId" {
+					w.text("MsgIdStr", strconv.FormatInt(*v, 10))
+				}
 			}
 		case *float64:
 			if *v != 0 {
@@ -262,8 +266,14 @@ func (m *Message) MarshalJSON() ([]byte, error) {
 	return w.buf, nil
 }
 
-// rest tells whether MarshalJSON must write e because the typed fields did not.
+// rest reports whether MarshalJSON must write e because the typed fields did not.
 func (m *Message) rest(e *Element) bool {
+	if e.Name == "MsgIdStr" && m.MsgID != 0 {
+		return false
+	}
+	if e.empty {
+		return m.field(m.known(e.Name)) == nil
+	}
 	if e.Text == "" && len(e.Children) == 0 {
 		return false
 	}
@@ -281,6 +291,9 @@ func unix(t time.Time) int64 {
 	}
 	return t.Unix()
 }
+
+// isEvent reports whether m is an event.
+func (m *Message) isEvent() bool { return m.MsgType == "event" || m.MsgType == "device_event" }
 
 // String names the message without its content, for logs.
 func (m *Message) String() string {

@@ -126,7 +126,7 @@ func TestAMessageInALogHasNoContent(t *testing.T) {
 
 func TestTheJSONFormIsThatOfWechatProxy(t *testing.T) {
 	for doc, want := range map[string]string{
-		head + `<MsgType>text</MsgType><Content><![CDATA[<a href="x">&你</a>]]></Content><MsgId>9007199254740993</MsgId></xml>`:                  `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"text","MsgId":9007199254740993,"Content":"<a href=\"x\">&你</a>"}`,
+		head + `<MsgType>text</MsgType><Content><![CDATA[<a href="x">&你</a>]]></Content><MsgId>9007199254740993</MsgId></xml>`:                  `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"text","MsgId":9007199254740993,"MsgIdStr":"9007199254740993","Content":"<a href=\"x\">&你</a>"}`,
 		head + `<MsgType>location</MsgType><Location_X>23.10</Location_X><Scale>20</Scale><Location_Y>0</Location_Y></xml>`:                     `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"location","Location_X":23.1,"Scale":20}`,
 		head + `<MsgType>event</MsgType><Event>CLICK</Event><EventKey></EventKey></xml>`:                                                        `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"event","Event":"CLICK"}`,
 		head + `<MsgType>event</MsgType><Event>user_get_card</Event><CardId>p1</CardId><IsGiveByFriend>1</IsGiveByFriend></xml>`:                `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"event","Event":"user_get_card","CardId":"p1","IsGiveByFriend":"1"}`,
@@ -139,6 +139,11 @@ func TestTheJSONFormIsThatOfWechatProxy(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, string(got))
 		require.True(t, json.Valid(got), "%s", got)
+	}
+	for _, doc := range []string{`<xml><MsgId>9223372036854775807</MsgId></xml>`, `{"MsgId":"9223372036854775807"}`, `{"MsgId":9223372036854775807,"MsgIdStr":"other"}`} {
+		got, err := open(t, doc).MarshalJSON()
+		require.NoError(t, err)
+		require.Equal(t, `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"","MsgId":9223372036854775807,"MsgIdStr":"9223372036854775807"}`, string(got))
 	}
 	got, err := json.Marshal(&message.Message{MsgType: "text", Content: "hi"})
 	require.NoError(t, err)

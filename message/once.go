@@ -48,9 +48,9 @@ type outcome struct {
 	err   error
 }
 
-// once returns the answer to m, whoever makes it.
-func (in *Receiver) once(ctx context.Context, m *Message, named []target) (text string, err error) {
-	r := &request{Receiver: in, m: m, named: named, key: in.onceKey(m), arrived: time.Now(),
+// once returns the answer to m, whichever process makes it.
+func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, named []target) (text string, err error) {
+	r := &request{Receiver: in, m: m, named: named, key: in.onceKey(m), arrived: arrived,
 		stored: make(chan struct{}), gone: make(chan struct{})}
 	defer close(r.gone)
 	timely, cancel := context.WithDeadline(ctx, r.arrived.Add(lastAnswer+lastLook)) // a store that hangs must not outlast WeChat

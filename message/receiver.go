@@ -1,6 +1,7 @@
 package message
 
 import (
+	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -22,27 +23,34 @@ import (
 //	GET  /message   the check that WeChat makes when the URL is saved
 //	POST /message   messages and events
 //
-// so that under the prefix /wx the URL for WeChat's console is https://your.host/wx/message. A message that WeChat
-// sends again, to this process or another with the same Store, is not handled again: see HandlerFunc. Copies for
-// backends are delivered by Keep. Once its handlers are set a Receiver is safe for concurrent use.
+// also with a slash at the end, so that under the prefix /wx the URL for WeChat's console is
+// https://your.host/wx/message. A message that WeChat sends again, to this process or another with the same Store, is
+// not handled again: see HandlerFunc. Copies for backends are delivered by Keep. Once its handlers are set a Receiver is
+// safe for concurrent use.
 type Receiver struct {
 	mode       Mode
 	mini       bool
 	tokens     []string
 	keys       []*aesKey
 	receiveIDs []string
+	anyID      bool // receiveIDs do not matter
 	log        *slog.Logger
+	complaints complaints
 	rand       io.Reader
 	routes     []route
 
-	appID, prefix string
-	store         store.Store
-	targets       []target
-	sender        *relay.Sender
-	outbox        *outbox.Outbox
-	api           *wechat.Client
-	hosts         []string
-	allowPrivate  bool
+	appID, name  string
+	prefix       string // of keys in the store
+	store        store.Store
+	targets      []target
+	sender       *relay.Sender
+	outbox       Outbox
+	own          *outbox.Outbox // the same, if it is this Receiver's own
+	api          *wechat.Client
+	hosts        []string
+	allowPrivate bool
+
+	forwardSignature bool
 }
 
 // Bounds of what strangers send. The times of WeChat's own clock and its repeats lie well within maxAge.
@@ -57,9 +65,15 @@ const (
 // request, it returns the text to answer with. Official accounts and mini programs send it readable in every mode,
 // WeCom encrypted. The text is the sender's: answer it as text/plain, never as a page. Errors are Refusals.
 func (in *Receiver) Echo(query url.Values) (string, error) {
+	text, _, err := in.echo(query)
+	return text, err
+}
+
+// echo is Echo, and reports whether the text came encrypted, and so with a signature of its own.
+func (in *Receiver) echo(query url.Values) (text string, wasSealed bool, err error) {
 	stamp, nonce, echo := query.Get("timestamp"), query.Get("nonce"), query.Get("echostr")
 	if len(nonce) > maxNonce || len(stamp) > maxNonce || len(echo) > maxEcho {
-		return "", ErrSignature
+		return "", false, ErrSignature
 	}
 	sealed := ""
 	if given := query.Get("msg_signature"); given != "" && len(in.keys) > 0 {
@@ -70,21 +84,22 @@ func (in *Receiver) Echo(query url.Values) (string, error) {
 	}
 	if sealed == "" {
 		if _, ok := signedBy(in.tokens, query.Get("signature"), stamp, nonce); !ok {
-			return "", ErrSignature
+			return "", false, ErrSignature
 		}
 	}
-	if !fresh(stamp) {
-		return "", ErrStale
+	if err := fresh(stamp); err != nil {
+		return "", false, err
 	}
 	if sealed == "" {
-		return echo, nil
+		return echo, false, nil
 	}
-	text, _, _, err := in.unseal(sealed)
-	return string(text), err
+	b, _, _, err := in.unseal(sealed)
+	return string(b), true, err
 }
 
 // Open verifies, decrypts and decodes one callback, given the query and the body of the POST request. Errors are
-// Refusals. It is for callbacks that do not come over net/http; the handler uses it too.
+// Refusals. It is for callbacks that do not come over net/http; the handler uses it too, and looks besides whether the
+// signature of a message in plain mode has come before with another body: see ErrReplay.
 func (in *Receiver) Open(query url.Values, body []byte) (*Message, error) {
 	if len(body) > maxBody {
 		return nil, ErrTooLarge
@@ -121,6 +136,7 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 			o.small = sealed != ""
 		}
 	}
+	stale := fresh(stamp)
 	var ok bool
 	if sealed != "" {
 		o.token, ok = signedBy(in.tokens, query.Get("msg_signature"), stamp, nonce, sealed)
@@ -132,19 +148,20 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 	switch {
 	case !ok:
 		return "", ErrSignature
-	case !fresh(stamp):
-		return "", ErrStale
+	case stale != nil:
+		return "", stale
 	case err != nil:
 		return "", err
-	case sealed == "" && in.mode == Secure:
+	case sealed == "" && in.mode != Plain:
 		return "", ErrPlaintext
 	case sealed == "" && m.Root.Get("MsgType") == "" && m.Root.Get("Encrypt") != "":
-		return "", fmt.Errorf("%w: WeChat encrypts, but Config.Mode is plain", ErrSeal)
+		return "", fmt.Errorf("%w: %w", ErrSeal, errMode)
 	}
 	return sealed, nil
 }
 
-// decrypt puts what was sealed in the place of what it was sealed in.
+// decrypt puts the sealed text in the place of its envelope. All its errors are ErrSeal: with different answers to a wrong
+// padding, a wrong id and a wrong text, anyone who has the token could decrypt and forge messages without the key.
 func (in *Receiver) decrypt(m *Message, sealed string) error {
 	text, id, key, err := in.unseal(sealed)
 	if err != nil {
@@ -153,7 +170,10 @@ func (in *Receiver) decrypt(m *Message, sealed string) error {
 	m.origin.sealed, m.origin.key, m.origin.receiveID = true, key, id
 	m.Raw = withoutControls(string(text))
 	m.Root, m.origin.json, err = parse(&m.Raw)
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %w: %v", ErrSeal, errText, err)
+	}
+	return nil
 }
 
 // Seal returns the body that answers m with r, encrypted if m was, with the token and the key that m came with. The
@@ -190,23 +210,34 @@ func (in *Receiver) Seal(m *Message, r Reply) ([]byte, error) {
 	return m.origin.wrap(buf, time.Now()), nil
 }
 
-// unseal decrypts with the key that fits, and checks whom the text is for.
+// unseal decrypts with the key that fits, and checks whom the text is for. Its errors are ErrSeal.
 func (in *Receiver) unseal(sealed string) (text []byte, receiveID string, key *aesKey, err error) {
-	for _, key := range in.keys {
-		text, id, e := key.open(sealed)
-		if e == nil {
-			for _, want := range in.receiveIDs {
-				if string(id) == want {
-					return text, want, key, nil
-				}
+	for _, k := range in.keys {
+		t, id, e := k.open(sealed)
+		switch {
+		case e != nil:
+			if err == nil {
+				err = e
 			}
-			e = fmt.Errorf("%w: neither Config.AppID nor ReceiveIDs has the id that it ends with", ErrReceiveID)
-		}
-		if err == nil {
-			err = e
+		case in.isFor(id):
+			text, receiveID, key = t, string(id), k
+		default: // this is the key, then
+			err = fmt.Errorf("%w: %w: %s is neither Config.AppID nor one of ReceiveIDs", ErrSeal, errID, tellID(id))
 		}
 	}
+	if key != nil {
+		return text, receiveID, key, nil
+	}
 	return nil, "", nil, err
+}
+
+// isFor reports whether a text that ends with id is for this app.
+func (in *Receiver) isFor(id []byte) bool {
+	found := 0
+	for _, want := range in.receiveIDs {
+		found |= subtle.ConstantTimeCompare(id, []byte(want))
+	}
+	return found == 1 || in.anyID
 }
 
 // wrap writes the encrypted reply with its signature, and uses buf up.
@@ -267,12 +298,21 @@ func parse(doc *string) (root Element, json bool, err error) {
 // trim cuts what may stand around a document: blanks, and before them a byte order mark.
 func trim(doc string) string { return strings.Trim(strings.TrimPrefix(doc, "\ufeff"), " \t\r\n") }
 
-// fresh tells whether a timestamp of WeChat's is near enough to our clock.
-func fresh(stamp string) bool {
-	n, err := strconv.ParseInt(stamp, 10, 64)
-	if err != nil || n < 0 || n > 1<<40 {
-		return false
+// fresh returns ErrStale unless a timestamp is near enough to our clock. It must be plain digits, as WeChat writes it: the
+// signature sorts its parts and joins them, so that it stays right for digits moved from the nonce.
+func fresh(stamp string) error {
+	if stamp == "" || stamp[0] == '0' || strings.Trim(stamp, "0123456789") != "" || len(stamp) > 12 {
+		return fmt.Errorf("%w: it is not the digits of a Unix time", ErrStale)
 	}
-	d := time.Since(time.Unix(n, 0))
-	return -maxAge <= d && d <= maxAge
+	n, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return ErrStale
+	}
+	switch d := time.Since(time.Unix(n, 0)); {
+	case d > maxAge:
+		return fmt.Errorf("%w: it is %s behind", ErrStale, d.Round(time.Second))
+	case d < -maxAge:
+		return fmt.Errorf("%w: it is %s ahead", ErrStale, -d.Round(time.Second))
+	}
+	return nil
 }

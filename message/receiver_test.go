@@ -78,12 +78,10 @@ func TestCompatibleModeBelievesTheEncryptedPart(t *testing.T) {
 	_, err = in.Open(w.plain(), []byte(body))
 	require.ErrorIs(t, err, message.ErrSignature, "with an encrypted part there is no falling back on the plain one")
 
-	m, err = in.Open(w.plain(), []byte(hello))
-	require.NoError(t, err, "without an encrypted part the message is plain")
-	require.Equal(t, "hello", m.Content)
-	out, err = in.Seal(m, message.Text("hi"))
-	require.NoError(t, err)
-	require.Contains(t, string(out), "<Content><![CDATA[hi]]></Content>")
+	_, err = in.Open(w.plain(), []byte(hello))
+	require.ErrorIs(t, err, message.ErrPlaintext, "nor by leaving it out")
+	_, err = in.Open(w.plain(), []byte(`{"MsgType":"text"}`))
+	require.ErrorIs(t, err, message.ErrPlaintext)
 }
 
 func TestAnOldOrFutureTimestampIsRefused(t *testing.T) {

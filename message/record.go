@@ -29,6 +29,12 @@ func (in *Receiver) onceKey(m *Message) string {
 	return in.prefix + "once/" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// deliveryID is the same for all requests to backends about m and its repeats, and for no other message of any app.
+func (in *Receiver) deliveryID(m *Message) string {
+	sum := sha256.Sum256([]byte(in.onceKey(m)))
+	return hex.EncodeToString(sum[:16])
+}
+
 // settle leaves what the run came to for other requests: after an error nothing, so that the next one runs it again, if
 // there can be a next one. taken says that the reply has found its way already.
 func (r *request) settle(ctx context.Context, o outcome, taken bool) {

@@ -11,13 +11,14 @@ import (
 //
 // A mini program's messages cannot be answered with any of them but TransferCustomerService and Raw, and Seal says so,
 // where Config.Mini or JSON tells that it is one: its answers go by the customer service API. WeCom has no Music and no
-// TransferCustomerService, and Seal says so too.
+// TransferCustomerService, and its smart robots take Text and Raw alone, and Seal says so too.
 // https://developers.weixin.qq.com/doc/subscription/guide/product/message/Passive_user_reply_message.html
 type Reply interface {
 	encode(e *encoder, m *Message) error
 }
 
-// Text is a text reply (文本). A line feed begins a new line. An empty Text shows the user nothing.
+// Text is a text reply (文本). A line feed begins a new line. An empty Text shows the user nothing. WeChat takes 2048 bytes:
+// the characters beyond are left out, with a warning in the log.
 type Text string
 
 // Image is a picture that was uploaded to WeChat (图片).
@@ -44,7 +45,7 @@ type Music struct {
 }
 
 // News is a list of articles (图文). WeChat shows one in reply to a message and up to eight in reply to an event; WeCom
-// shows eight. Those beyond are left out.
+// shows eight. Those beyond are left out, with a warning in the log.
 type News []Article
 
 // Article is one article of a News.
@@ -68,10 +69,17 @@ func (t Text) encode(e *encoder, m *Message) error {
 	if t == "" {
 		return nil
 	}
+	if m.robot() {
+		return m.robotText(e, string(t))
+	}
+	text := string(t)
+	if !e.json {
+		text = clean(text)
+	}
 	if err := m.head(e, "text"); err != nil {
 		return err
 	}
-	e.text("Content", string(t))
+	e.text("Content", cut(text, maxText))
 	e.endRoot()
 	return nil
 }
@@ -152,7 +160,7 @@ func (n News) encode(e *encoder, m *Message) error {
 
 // articles is how many articles WeChat shows in a reply to m.
 func (m *Message) articles() int {
-	if m.origin.work || m.MsgType == "event" {
+	if m.origin.work || m.isEvent() {
 		return 8
 	}
 	return 1
@@ -186,6 +194,8 @@ func (r Raw) encode(e *encoder, _ *Message) error {
 // head begins a reply to m.
 func (m *Message) head(e *encoder, msgType string) error {
 	switch o := &m.origin; {
+	case m.robot():
+		return robotError(msgType)
 	case (o.mini || o.json && !o.work) && msgType != "transfer_customer_service":
 		return fmt.Errorf("message: reply with %s: WeChat takes none to a mini program's message but transfer_customer_service: "+
 			"send it with /cgi-bin/message/custom/send", msgType)
@@ -210,7 +220,8 @@ func (e *encoder) option(name, value string) {
 // ParseReply reads a reply that another program has written, in WeChat's XML or as JSON of the same names, so that
 // Seal can send it in the form, and with the encryption, that the message needs; who it is from and for is taken from
 // the message. An empty body and the word success are the nil Reply. In JSON the articles of News may be written
-// [{"Title":…}] or [{"Item":{"Title":…}}]. A MsgType of which there is no type here becomes Raw.
+// [{"Title":…}] or [{"Item":{"Title":…}}]. A MsgType of which there is no type here becomes Raw. The error to a reply that
+// lacks a key names it, and shows a whole one.
 func ParseReply(body []byte) (Reply, error) {
 	doc := trim(string(body))
 	if doc == "" || doc == "success" {
@@ -224,6 +235,9 @@ func ParseReply(body []byte) (Reply, error) {
 		return nil, fmt.Errorf("message: parse reply: %w", err)
 	}
 	msgType := root.Get("MsgType")
+	if err := complete(&root, msgType); err != nil {
+		return nil, fmt.Errorf("message: parse reply: %w", err)
+	}
 	switch msgType {
 	case "text":
 		return Text(root.Get("Content")), nil

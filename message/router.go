@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Match tells whether a handler is for a message. Any function will do; OnText and its fellows are the usual ones.
+// Match reports whether a handler is for a message. Any function will do; OnText and its fellows are the usual ones.
 type Match func(*Message) bool
 
 // HandlerFunc answers a message. A nil Reply shows the user nothing.
@@ -56,10 +56,10 @@ func OnType(msgTypes ...string) Match {
 }
 
 // OnEvent matches an event, in any letter case since WeChat's CLICK is WeCom's click, with one of keys as its
-// EventKey, or with any EventKey when no keys are given.
+// EventKey, or with any EventKey when no keys are given. Those of devices, whose MsgType is device_event, are events too.
 func OnEvent(event string, keys ...string) Match {
 	return func(m *Message) bool {
-		return m.MsgType == "event" && strings.EqualFold(m.Event, event) &&
+		return m.isEvent() && strings.EqualFold(m.Event, event) &&
 			(len(keys) == 0 || slices.Contains(keys, m.EventKey))
 	}
 }

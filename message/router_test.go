@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"regexp"
 	"strings"
@@ -53,11 +54,14 @@ func TestTheFirstMatchInOrderAnswers(t *testing.T) {
 		"<MsgType>event</MsgType><Event>click</Event><EventKey>menu_1</EventKey>": "menu",
 		"<MsgType>event</MsgType><Event>CLICK</Event><EventKey>menu_3</EventKey>": "any menu",
 		"<MsgType>event</MsgType><Event>subscribe</Event>":                        "welcome",
+		"<MsgType>device_event</MsgType><Event>subscribe</Event>":                 "welcome",
+		"<MsgType>device_text</MsgType><Event>subscribe</Event>":                  "fallback",
 		"<MsgType>event</MsgType><Event>hello</Event><Content>hello</Content>":    "fallback",
-		"<MsgType>voice</MsgType>":                         "media",
-		"<MsgType>image</MsgType><Content>hello</Content>": "media",
-		"<InfoType>authorized</InfoType>":                  "notice",
+		"<MsgType>voice</MsgType>":                                                "media",
+		"<MsgType>image</MsgType><Content>hello</Content>":                        "media",
+		"<InfoType>authorized</InfoType>":                                         "notice",
 	} {
+		w.nonce = rand.Text() // as each message has another one
 		rec := post(in, w.plain(), []byte("<xml>"+doc+"</xml>"))
 		require.Equal(t, 200, rec.Code)
 		require.Equal(t, want, content(rec.Body.String()), doc)

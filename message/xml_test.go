@@ -157,6 +157,7 @@ func TestJSONIsBoundedToo(t *testing.T) {
 	}
 	m, err := open("\ufeff {\"a\":[[1,2],[3]],\"b\":{},\"c\":[],\"d\":false}\n")
 	require.NoError(t, err)
-	require.Len(t, m.Root.Children, 5, "an array in an array is flat, an empty one leaves nothing")
+	require.Len(t, m.Root.Children, 6, "an array in an array is flat, and an empty one has its place")
+	require.Empty(t, m.Root.Child("c").Children)
 	require.Equal(t, "false", m.Root.Get("d"))
 }

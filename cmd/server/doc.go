@@ -44,8 +44,10 @@
 //	    allow: [/token, /ticket, /message, /login, /js]   # routes it may be used through; default all
 //	    hosts: [shop.example.com]               # pages that may be signed, and where logins may return to
 //	    verify_files: {MP_verify_abc.txt: abc}  # served at the root of the public side
-//	    sign_key: ${SIGN_KEY}                   # signs what backends are sent
-//	    previous_sign_key: ${OLD_SIGN_KEY}      # while it is being changed
+//	    sign_key: ${SIGN_KEY}                   # signs what backends are sent; without it they cannot tell it from a forged message
+//	    previous_sign_key: ${OLD_SIGN_KEY}      # while it is being changed, for a day: copies that fit neither key are dropped
+//	    receive_ids: []                         # further ids that encrypted messages may be for: a platform's, "" of a smart robot; any for a suite
+//	    forward_signature: false                # backends of form xml and json are given WeChat's signature too, which covers no body
 //	    message:                                # callbacks, at /app/shop/message
 //	      token: ${SHOP_TOKEN}
 //	      aes_key: ${SHOP_AES_KEY}              # EncodingAESKey
@@ -53,7 +55,7 @@
 //	      previous_aes_key: ${OLD_AES_KEY}
 //	      mode: secure                          # plain, compatible or secure (default with an aes_key)
 //	      allow_private: false                  # backends that requests name may have private addresses
-//	      forward:
+//	      forward:                              # repeats of one message have the same header Wetoken-Delivery: deduplicate by it
 //	        - url: http://crm:9000/wx
 //	          form: json                        # xml (default), json, or raw: as it came
 //	          answer: true                      # what it answers is for the user; default it gets a copy, kept until taken

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"runtime/debug"
@@ -22,7 +23,7 @@ type outcome int
 
 const (
 	delivered outcome = iota
-	gone              // not there any more, or given up
+	gone              // not there any more, given up or refused
 	busy              // another process has it
 	failed            // its target did not take it
 	lost              // the store did not answer
@@ -52,17 +53,24 @@ func (o *Outbox) deliver(ctx context.Context, key string, last error) result {
 	defer o.release(ctx, lease)
 	item, ok, err := o.read(ctx, key)
 	switch {
+	case errors.Is(err, ErrRefused):
+		return o.refuse(ctx, r, item, err)
 	case err != nil:
 		return r.as(lost, err)
 	case !ok:
 		return r.as(gone, nil)
 	}
 	r.target = host(item.Target)
+	err = o.check(key, &item)
 	old := last != nil && time.Since(item.Added) > o.age()
-	if !old {
-		if err := o.send(ctx, lease, item); err != nil {
-			return r.as(failed, err)
-		}
+	if err == nil && !old {
+		err = o.send(ctx, lease, item)
+	}
+	switch {
+	case errors.Is(err, ErrRefused):
+		return o.refuse(ctx, r, item, err)
+	case err != nil && !old:
+		return r.as(failed, err)
 	}
 	if err := o.remove(ctx, key); err != nil {
 		return r.as(lost, err)
@@ -72,6 +80,15 @@ func (o *Outbox) deliver(ctx context.Context, key string, last error) result {
 		return r.as(gone, nil)
 	}
 	return r.as(delivered, nil)
+}
+
+// refuse removes an item that must not be sent. It is the one place that decides about those.
+func (o *Outbox) refuse(ctx context.Context, r result, item Item, why error) result {
+	if err := o.remove(ctx, r.key); err != nil {
+		return r.as(lost, err)
+	}
+	o.report(ctx, fmt.Errorf("outbox: dropped an item of app %.64q for %q: %w", item.App, host(item.Target), why))
+	return r.as(gone, nil)
 }
 
 // send runs Send while holding on to the lease, and no longer than that.
@@ -121,8 +138,11 @@ func (o *Outbox) read(ctx context.Context, key string) (item Item, ok bool, err 
 	if !ok {
 		return item, false, nil
 	}
+	if len(record) > maxRecord {
+		return item, false, fmt.Errorf("%w: its record has %d bytes", ErrRefused, len(record))
+	}
 	if err := json.Unmarshal(record, &item); err != nil {
-		return item, false, fmt.Errorf("outbox: read item: the record under %s is not one of ours: %w", key, err)
+		return Item{}, false, fmt.Errorf("%w: the record under %q is not one of ours", ErrRefused, key)
 	}
 	return item, true, nil
 }
@@ -158,10 +178,13 @@ func (r result) as(o outcome, err error) result {
 	return r
 }
 
-// host is what of a target may be told: the rest of an address may hold secrets.
+// maxHost is how long the name of a host can be, with a port.
+const maxHost = 253 + len(":65535")
+
+// host returns the part of a target that may be told: the rest of an address may hold secrets.
 func host(target string) string {
 	u, err := url.Parse(target)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || len(u.Host) > maxHost {
 		return "a target without a host"
 	}
 	return u.Host

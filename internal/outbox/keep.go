@@ -14,6 +14,7 @@ const (
 	farewell  = 3 * time.Second  // for deliveries under way when Keep has to end
 	maxReady  = 256              // keys of one lane held in memory; the store has the others
 	maxRest   = 1024
+	maxOne    = 4 // deliveries to one target at a time
 )
 
 // Keep delivers until ctx ends, and then returns its cause once the deliveries under way are done or cut short. A Send
@@ -127,7 +128,7 @@ func (d *desk) start(ctx, work context.Context, now time.Time) {
 	}
 }
 
-// may tells whether l may have one more delivery under way. A target that fails has one, and all of them together half
+// may reports whether l may have one more delivery under way. A target that fails has one, and all of them together half
 // of what there is, as they may take their time to fail.
 func (d *desk) may(l *lane, now time.Time) bool {
 	switch limit := d.limit(); {
@@ -136,7 +137,7 @@ func (d *desk) may(l *lane, now time.Time) bool {
 	case l.failures > 0:
 		return l.running == 0 && d.probing < limit/2
 	default:
-		return l.running < max(limit/8, 1)
+		return l.running < min(max(limit/8, 1), maxOne)
 	}
 }
 

@@ -42,12 +42,20 @@ func (s Status) Error() string {
 // Post sends body to target and returns what was answered with a 2xx. How long that may take is ctx's to say. Errors
 // name the target's host, and no more of its address.
 func (s *Sender) Post(ctx context.Context, target, contentType string, body []byte) (answer []byte, err error) {
+	return s.Deliver(ctx, "", target, contentType, body)
+}
+
+// Deliver is Post with id in the header Wetoken-Delivery, by which the target knows what it has had already.
+func (s *Sender) Deliver(ctx context.Context, id, target, contentType string, body []byte) (answer []byte, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil || r.URL.Host == "" {
 		return nil, errors.New("relay: post: the target is not a whole http or https address")
 	}
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("User-Agent", "wetoken")
+	if id != "" {
+		r.Header.Set("Wetoken-Delivery", id)
+	}
 	if s.Key != "" {
 		r.Header.Set("Wetoken-Signature", Sign(time.Now(), body, s.Key, s.PreviousKey))
 	}

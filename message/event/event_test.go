@@ -3,7 +3,11 @@ package event_test
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -280,4 +284,119 @@ func TestPlatformNotices(t *testing.T) {
 
 	_, created := decode[event.SuiteAuth](t, `<xml><SuiteId>ww</SuiteId><InfoType>create_auth</InfoType><AuthCode>c</AuthCode><State>s</State></xml>`)
 	require.Equal(t, "c", created.AuthCode)
+}
+
+func TestFieldsOfLaterAndOlderDocuments(t *testing.T) {
+	_, chat := decode[event.ChangeExternalChat](t, head+`<Event>change_external_chat</Event><ChatId>C</ChatId><ChangeType>update</ChangeType><MemChangeCnt>2</MemChangeCnt>`+
+		`<MemChangeList><Item>Jack</Item><Item>Rose</Item></MemChangeList><LastMemVer>9c3f</LastMemVer><CurMemVer>7121</CurMemVer></xml>`)
+	require.Equal(t, []string{"Jack", "Rose"}, chat.MemChangeList)
+	require.Equal(t, "9c3f 7121", chat.LastMemVer+" "+chat.CurMemVer)
+	_, chat = decode[event.ChangeExternalChat](t, head+`<Event>change_external_chat</Event><MemChangeList></MemChangeList></xml>`)
+	require.Empty(t, chat.MemChangeList)
+
+	_, approval := decode[event.SysApprovalChange](t, head+`<Event>sys_approval_change</Event><ApprovalInfo><SpNoStr>202001080001</SpNoStr>`+
+		`<SpRecord><Details><Approver><UserId>A</UserId></Approver><Attach>m1</Attach></Details></SpRecord>`+
+		`<Comments><CommentUserInfo><UserId>L</UserId></CommentUserInfo><CommentId>7</CommentId><Attach>m2</Attach><Attach>m3</Attach></Comments>`+
+		`<ProcessList><NodeList><NodeType>1</NodeType><SpStatus>2</SpStatus><ApvRel>1</ApvRel>`+
+		`<SubNodeList><UserInfo><UserId>A</UserId></UserInfo><Speech>ok</Speech><SpYj>2</SpYj><Sptime>1571728713</Sptime><MediaIds>m4</MediaIds></SubNodeList>`+
+		`<SubNodeList><UserInfo><UserId>B</UserId></UserInfo><SpYj>1</SpYj><Sptime>0</Sptime></SubNodeList></NodeList>`+
+		`<NodeList><NodeType>2</NodeType></NodeList></ProcessList></ApprovalInfo></xml>`)
+	info := approval.ApprovalInfo
+	require.Equal(t, "202001080001", info.SpNoStr)
+	require.Equal(t, []string{"m1"}, info.SpRecord[0].Details[0].Attach)
+	require.Equal(t, []string{"m2", "m3"}, info.Comments[0].Attach)
+	require.Len(t, info.ProcessList.NodeList, 2)
+	node := info.ProcessList.NodeList[0]
+	require.Equal(t, []int{1, 2, 1}, []int{node.NodeType, node.SpStatus, node.ApvRel})
+	require.Equal(t, "A ok", node.SubNodeList[0].UserInfo.UserID+" "+node.SubNodeList[0].Speech)
+	require.Equal(t, 2, node.SubNodeList[0].SpYj)
+	require.EqualValues(t, 1571728713, node.SubNodeList[0].SpTime.Unix())
+	require.Equal(t, []string{"m4"}, node.SubNodeList[0].MediaIDs)
+	require.True(t, node.SubNodeList[1].SpTime.IsZero())
+
+	_, user := decode[event.ChangeContact](t, head+`<Event>change_contact</Event><ChangeType>update_user</ChangeType><DirectLeader>lisi,wangwu</DirectLeader>`+
+		`<ExtAttr><Item><Name>爱好</Name><Value>旅游</Value></Item></ExtAttr></xml>`)
+	require.Equal(t, "lisi,wangwu", user.DirectLeader)
+	require.Equal(t, "爱好旅游", user.ExtAttr[0].Name+user.ExtAttr[0].Value)
+
+	_, wifi := decode[event.WifiConnected](t, head+`<Event>WifiConnected</Event><PlaceId>p</PlaceId></xml>`)
+	require.Equal(t, "p", wifi.PlaceID)
+
+	for _, doc := range []string{
+		head + `<Event>wxa_appeal_record</Event><appeal_record_id>7</appeal_record_id><material><illegal_material><content>c1</content><content_url>u1</content_url></illegal_material>` +
+			`<appeal_material><reason>r1</reason><proof_material_ids>m1</proof_material_ids><proof_material_ids>m2</proof_material_ids></appeal_material></material>` +
+			`<material><illegal_material><content>c2</content></illegal_material></material></xml>`,
+		`{"MsgType":"event","Event":"wxa_appeal_record","material":[{"illegal_material":{"content":"c1","content_url":"u1"},"appeal_material":{"reason":"r1","proof_material_ids":["m1","m2"]}},{"illegal_material":{"content":"c2"}}]}`,
+	} {
+		_, appeal := decode[event.AppealRecord](t, doc)
+		require.Len(t, appeal.Material, 2, doc)
+		require.Equal(t, "c1 u1", appeal.Material[0].IllegalMaterial.Content+" "+appeal.Material[0].IllegalMaterial.ContentURL)
+		require.Equal(t, "r1", appeal.Material[0].AppealMaterial.Reason)
+		require.Equal(t, []string{"m1", "m2"}, appeal.Material[0].AppealMaterial.ProofMaterialIDs)
+		require.Equal(t, "c2", appeal.Material[1].IllegalMaterial.Content)
+	}
+
+	m, device := decode[event.Device](t, `<xml><MsgType>device_event</MsgType><Event>bind</Event><DeviceType>gh_1</DeviceType><DeviceID>d</DeviceID><SessionID>0</SessionID><Content>MTIz</Content><OpenID>o</OpenID></xml>`)
+	require.Equal(t, event.Device{DeviceType: "gh_1", DeviceID: "d", SessionID: "0", Content: "MTIz", OpenID: "o"}, device)
+	require.True(t, message.OnEvent("bind")(m))
+}
+
+// Every list of every event is read as empty when WeChat writes it so.
+func TestEmptyListsOfEventsHaveNoItems(t *testing.T) {
+	_, pics := decode[event.SendPics](t, head+`<Event>pic_weixin</Event><SendPicsInfo><Count>0</Count><PicList/></SendPicsInfo></xml>`)
+	require.Empty(t, pics.SendPicsInfo.PicList)
+	_, pics = decode[event.SendPics](t, head+`<Event>pic_weixin</Event><SendPicsInfo><PicList><item><PicMd5Sum>a</PicMd5Sum></item></PicList><PicList><item><PicMd5Sum>b</PicMd5Sum></item></PicList></SendPicsInfo></xml>`)
+	require.Len(t, pics.SendPicsInfo.PicList, 2)
+	_, mass := decode[event.MassSendJobFinish](t, head+`<Event>MASSSENDJOBFINISH</Event><CopyrightCheckResult><ResultList></ResultList></CopyrightCheckResult><ArticleUrlResult><ResultList></ResultList></ArticleUrlResult></xml>`)
+	require.Empty(t, mass.CopyrightCheckResult.ResultList)
+	require.Empty(t, mass.ArticleURLResult.ResultList)
+	_, popup := decode[event.SubscribeMsgPopup](t, `{"MsgType":"event","Event":"subscribe_msg_popup_event","List":null}`)
+	require.Empty(t, popup.List)
+	_, check := decode[event.MediaCheck](t, head+`<Event>wxa_media_check</Event><detail></detail></xml>`)
+	require.Empty(t, check.Detail)
+}
+
+func TestTheIndexHasEveryType(t *testing.T) {
+	set := token.NewFileSet()
+	types := map[string]string{"message.Message": ""} // and their comments
+	index := ""
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(set, name, nil, parser.ParseComments)
+		require.NoError(t, err)
+		if file.Doc != nil {
+			index += file.Doc.Text()
+		}
+		for _, d := range file.Decls {
+			if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.TYPE {
+				types[g.Specs[0].(*ast.TypeSpec).Name.Name] = g.Doc.Text()
+			}
+		}
+	}
+	delete(types, "Beacon") // a part of Shake
+	_, index, ok := strings.Cut(index, "# Index")
+	require.True(t, ok)
+	indexed, events := map[string]bool{}, map[string]bool{}
+	for line := range strings.Lines(index) {
+		if !strings.HasPrefix(line, "\t") {
+			continue
+		}
+		fields := strings.Fields(strings.ReplaceAll(line, ",", " "))
+		name := fields[len(fields)-1]
+		comment, ok := types[name]
+		require.True(t, ok, name)
+		indexed[name] = true
+		for _, e := range fields[:len(fields)-1] {
+			require.False(t, events[e], e)
+			events[e] = true
+			if name != "Card" && name != "message.Message" {
+				require.Contains(t, comment, e, "the comment of %s", name)
+			}
+		}
+	}
+	require.Len(t, indexed, len(types))
 }

@@ -77,6 +77,16 @@ type AppealRecord struct {
 	AuditTime         string
 	AuditReason       string
 	PunishDescription string
+	Material          []struct {
+		IllegalMaterial struct {
+			Content    string
+			ContentURL string
+		}
+		AppealMaterial struct {
+			Reason           string
+			ProofMaterialIDs []string `wechat:"proof_material_ids>item,proof_material_ids"` // media ids
+		}
+	} `wechat:"material>item,material,materials>item,materials>material,materials"`
 }
 
 // PrivacyApply is wxa_privacy_apply: whether an interface touching privacy may be used (隐私接口审核结果).

@@ -190,3 +190,13 @@ type Card struct {
 	RefundFreeCoinCount float64
 	RefundPayCoinCount  float64
 }
+
+// Device is bind, unbind, subscribe_status and unsubscribe_status, all with MsgType device_event: the user has bound a
+// device to the account, or let go of it (微信硬件).
+type Device struct {
+	DeviceType string // the account's gh_ name
+	DeviceID   string
+	SessionID  string
+	Content    string // in base64
+	OpenID     string
+}

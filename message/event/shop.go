@@ -40,6 +40,7 @@ type WifiConnected struct {
 	ExpireTime  time.Time
 	VendorID    string
 	ShopID      string
+	PlaceID     string // in place of ShopID, in older documents
 	DeviceNo    string
 }
 

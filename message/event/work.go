@@ -16,6 +16,7 @@ type ChangeContact struct {
 	Department     string // numbers with commas
 	MainDepartment int64
 	IsLeaderInDept string
+	DirectLeader   string // userids with commas
 	Position       string
 	Mobile         string
 	Gender         int
@@ -27,10 +28,11 @@ type ChangeContact struct {
 	Telephone      string
 	Address        string
 	ExtAttr        []struct {
-		Name string
-		Type int
-		Text struct{ Value string }
-		Web  struct{ Title, URL string }
+		Name  string
+		Type  int
+		Text  struct{ Value string }
+		Web   struct{ Title, URL string }
+		Value string // of a text, in older documents
 	} `wechat:"ExtAttr>Item"`
 
 	ID       int64 // of a department
@@ -69,12 +71,15 @@ type ChangeExternalContact struct {
 
 // ChangeExternalChat is change_external_chat: a group of customers was made, changed or dissolved (客户群变更).
 type ChangeExternalChat struct {
-	ChangeType   string // create, update, dismiss
-	ChatID       string
-	UpdateDetail string
-	JoinScene    int
-	QuitScene    int
-	MemChangeCnt int
+	ChangeType    string // create, update, dismiss
+	ChatID        string
+	UpdateDetail  string
+	JoinScene     int
+	QuitScene     int
+	MemChangeCnt  int
+	MemChangeList []string `wechat:"MemChangeList>Item,MemChangeList"` // userids and external userids
+	LastMemVer    string   // version of the members before
+	CurMemVer     string   // … and now: a gap means that an event was missed
 }
 
 // ChangeExternalTag is change_external_tag: a customer tag was made, changed, removed or moved (客户标签变更).
@@ -88,7 +93,8 @@ type ChangeExternalTag struct {
 // SysApprovalChange is sys_approval_change: a form was filed, or somebody decided upon it (审批状态变化).
 type SysApprovalChange struct {
 	ApprovalInfo struct {
-		SpNo       string
+		SpNo       string // not of all forms: SpNoStr is
+		SpNoStr    string
 		SpName     string
 		SpStatus   int // 1 open, 2 approved, 3 refused, 4 withdrawn, 6 withdrawn once approved, 7 deleted, 10 paid
 		TemplateID string
@@ -102,6 +108,7 @@ type SysApprovalChange struct {
 				Speech   string
 				SpStatus int
 				SpTime   time.Time
+				Attach   []string // media ids
 			}
 		}
 		Notifyer []struct{ UserID string }
@@ -110,8 +117,23 @@ type SysApprovalChange struct {
 			CommentTime     time.Time
 			CommentContent  string
 			CommentID       string
+			Attach          []string // media ids
 		}
-		StatuChangeEvent int
+		ProcessList struct {
+			NodeList []struct {
+				NodeType    int // 1 approves, 2 gets a copy, 3 handles
+				SpStatus    int // 1 open, 2 approved, 3 refused, 4 passed on, 11 sent back, 12 and 13 somebody was added, 14 handled, 15 handed over
+				ApvRel      int // 1 all of several people, 2 any of them, 3 one after the other
+				SubNodeList []struct {
+					UserInfo struct{ UserID string }
+					Speech   string
+					SpYj     int       // as SpStatus
+					SpTime   time.Time // zero until then
+					MediaIDs []string
+				}
+			}
+		}
+		StatuChangeEvent int // 1 filed, 2 approved, 3 refused, 4 passed on, 5 urged, 6 withdrawn, 8 withdrawn once approved, 10 commented …
 	}
 }
 
