@@ -242,8 +242,8 @@ func TestEightProcessesWithoutAWordFromWeChatHoldNoDeadClassicToken(t *testing.T
 		require.Empty(t, got.dead)
 		require.Zero(t, got.fails)
 		require.Positive(t, lost)
-		require.InDelta(t, len(got.seen)+lost, w.made(oldPath), 1, "a fetch for each expiry, and one more where the reply was lost")
-		require.Zero(t, w.made(stablePath))
+		require.InDelta(t, len(got.seen)+lost, w.made(oldPath)+w.made(stablePath), 1, "a fetch for each expiry, and one more where the reply was lost")
+		require.Less(t, w.made(stablePath), lost/5, "only where the current token ends before the lost fetch can be forgotten")
 	})
 }
 

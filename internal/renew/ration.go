@@ -19,7 +19,7 @@ type rationing struct {
 
 // WeChat forces 20 refreshes of an app a day, and ends its classic tokens 2 000 times, ordinary renewals included.
 var (
-	forcings = rationing{"/forced", 20, 10, 30 * time.Second}
+	forcings = rationing{"/forced", 20, 10, 31 * time.Second} // 30 s as WeChat counts them
 	renewals = rationing{"/renewed", 400, 100, 0}
 )
 
@@ -42,26 +42,41 @@ func WithCaller(ctx context.Context, name string) context.Context {
 type spent struct {
 	Day   string `json:"day"` // in China, where WeChat's days begin
 	Count int    `json:"count"`
-	Last  int64  `json:"last"` // Unix milliseconds
 }
 
 // ration takes one from the caller's ration and from the app's.
 func (k *Keeper) ration(ctx context.Context, r rationing) error {
 	app := k.Key + r.name
-	if caller, ok := ctx.Value(callerKey{}).(string); ok {
-		if _, _, err := next(ctx, k.Store, app, r.aDay, r.apart); err != nil { // before the caller's is used up for nothing
-			return err
-		}
-		if err := take(ctx, k.Store, app+"/"+caller, r.aCallerDay, r.apart); err != nil {
+	caller, called := ctx.Value(callerKey{}).(string)
+	if _, _, err := next(ctx, k.Store, app, r.aDay); err != nil { // before anything is used up for nothing
+		return err
+	}
+	if called {
+		if _, _, err := next(ctx, k.Store, app+"/"+caller, r.aCallerDay); err != nil {
 			return err
 		}
 	}
-	return take(ctx, k.Store, app, r.aDay, r.apart)
+	if r.apart > 0 { // the store's clock counts, as those of processes differ
+		_, ok, err := k.take(ctx, r.name+"/apart", r.apart)
+		if err != nil {
+			return fmt.Errorf("write ration: %w", err)
+		}
+		if !ok {
+			return fmt.Errorf("%w: the next may be made in %s at most", ErrRationed, r.apart)
+		}
+	}
+	if called {
+		if err := use(ctx, k.Store, app+"/"+caller, r.aCallerDay); err != nil {
+			return err
+		}
+	}
+	return use(ctx, k.Store, app, r.aDay)
 }
 
-func take(ctx context.Context, s store.Store, key string, most int, apart time.Duration) error {
+// use takes one from the ration under key.
+func use(ctx context.Context, s store.Store, key string, most int) error {
 	for {
-		was, is, err := next(ctx, s, key, most, apart)
+		was, is, err := next(ctx, s, key, most)
 		if err != nil {
 			return err
 		}
@@ -75,27 +90,23 @@ func take(ctx context.Context, s store.Store, key string, most int, apart time.D
 	}
 }
 
-// next is what is to stand under key once one more is taken, or why none may be.
-func next(ctx context.Context, s store.Store, key string, most int, apart time.Duration) (was, is []byte, err error) {
+// next returns the record under key, and the one to write there once one more is taken. A record that was not written
+// here counts as none.
+func next(ctx context.Context, s store.Store, key string, most int) (was, is []byte, err error) {
 	raw, ok, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read ration: %w", err)
 	}
 	var old spent
-	if ok && json.Unmarshal(raw, &old) != nil {
+	if ok && (len(raw) > maxRecord || json.Unmarshal(raw, &old) != nil || old.Count < 0) {
 		old = spent{}
 	}
-	now := time.Now()
-	one := spent{Day: now.In(china).Format(time.DateOnly), Count: 1, Last: now.UnixMilli()}
+	one := spent{Day: time.Now().In(china).Format(time.DateOnly), Count: 1}
 	if old.Day == one.Day {
-		one.Count = old.Count + 1
+		one.Count = min(old.Count, most) + 1
 	}
 	if one.Count > most {
 		return nil, nil, fmt.Errorf("%w: %d were made today", ErrRationed, most)
-	}
-	// The last one may have been made by a machine whose clock is ahead, but not by an hour.
-	if wait := time.UnixMilli(old.Last).Add(apart).Sub(now); apart > 0 && wait > 0 && wait <= apart+clocksApart {
-		return nil, nil, fmt.Errorf("%w: the next may be made in %s", ErrRationed, wait.Round(time.Second))
 	}
 	if is, err = json.Marshal(one); err != nil {
 		return nil, nil, fmt.Errorf("write ration: %w", err)

@@ -154,8 +154,11 @@ func (r *record) kept(now time.Time, ours bool, by *Keeper) *Kept {
 	ahead := by.Ahead
 	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
 	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Late: end.Add(-r.slack(ahead)), End: end, record: r, ours: ours}
-	if !ours || r.Asked {
+	if !ours {
 		k.Late = end.Add(-r.skew(ahead))
+	}
+	if r.Asked { // another process may have written it back to a store that lost it, for less than the life it had
+		k.Late = end.Add(-2 * r.skew(ahead))
 	}
 	if !ours { // by the fastest clock
 		k.Expires = end.Add(-r.skew(ahead))

@@ -18,7 +18,7 @@ import (
 const (
 	// landMax is how long after its start a fetch may reach WeChat, whatever became of its caller. It is shorter than
 	// the life that announce leaves to the value that such a fetch ends.
-	landMax = 3 * time.Minute
+	landMax = 2 * time.Minute
 
 	// settleTime is how long other processes may take to hear of a change in the store while they are read.
 	settleTime = 3 * time.Second
@@ -44,13 +44,14 @@ func (l *load) noteCall(ctx context.Context) error {
 	return nil
 }
 
-// renoteCall records again that a fetch from here was not answered, in a store that lost it.
+// renoteCall records again that a fetch from here was not answered, in a store that lost it. The value that such a fetch
+// ends may by then have been written back, and be served for longer than announce left to it.
 func (l *load) renoteCall(ctx context.Context) error {
 	left := time.Until(l.unanswered)
 	if left <= 0 {
 		return nil
 	}
-	_, _, err := l.take(ctx, "/unanswered", left)
+	_, _, err := l.take(ctx, "/unanswered", left+3*clocksApart)
 	return err
 }
 
