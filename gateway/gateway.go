@@ -110,6 +110,7 @@ func New(o Options) (*Gateway, error) {
 //	POST /app/{app}/ticket/{type}   scope renew
 //	POST /app/{app}/login/redeem    scope login
 //	POST /app/{app}/phone           scope login, of a mini program
+//	POST /app/{app}/retry           scope admin: asks WeChat now, where an earlier refusal is remembered
 //	GET  /healthz, /readyz          open
 //
 // See token.Handler, ticket.Handler and oauth.Handler.
@@ -260,8 +261,8 @@ func (g *Gateway) Ping(ctx context.Context) error {
 // Shutdown closes the listeners at once, so a program waits in between for as long as its balancer takes to ask again.
 func (g *Gateway) Drain() { g.draining.Store(true) }
 
-// Keep does the work that nobody asks for until ctx ends, whose cause it returns: it renews the tokens of apps with
-// keep: true, and delivers the copies of messages.
+// Keep does the work that nobody asks for until ctx ends, whose cause it returns: it renews the tokens and tickets of apps
+// with keep: true, and delivers the copies of messages.
 func (g *Gateway) Keep(ctx context.Context) error {
 	var all sync.WaitGroup
 	keep := func(ctx context.Context, a *app, what string, work func(context.Context) error) {
@@ -271,14 +272,10 @@ func (g *Gateway) Keep(ctx context.Context) error {
 			}
 		})
 	}
+	all.Go(func() { g.renewKept(ctx) })
 	for name, a := range g.apps {
 		if name != a.name {
 			continue
-		}
-		if a.Keep {
-			ctx, cancel := a.registered(ctx)
-			defer cancel()
-			keep(ctx, a, "keep token", a.rooms().tokens.Keep)
 		}
 		if a.Message != nil {
 			keep(ctx, a, "deliver copies", a.rooms().messages.Keep)

@@ -12,6 +12,11 @@
 // and -private; where they are one and the same, both sides stand on it. SIGTERM closes the addresses at once, and lets
 // the requests under way finish: take a server out of its balancer before, if that must not send it requests in vain.
 //
+// A refusal that a person has to cure, such as an IP address that is not whitelisted, is remembered for a minute, doubling
+// to ten. Once it is cured in WeChat's console, POST /app/{app}/retry, by a caller with scope admin, asks WeChat at once for
+// the app's token and tickets, and answers {"errcode":0,"errmsg":"ok"} or the refusal there is now; SIGHUP does so for all
+// apps that were used in this process. What one server gets, the others find in the store they share.
+//
 // # Configuration
 //
 // The file is YAML, with ${NAME} in its texts taken from the environment, and a key that is unknown is refused. This one
@@ -30,7 +35,7 @@
 //	  - name: shop-backend                      # for the log
 //	    key: ${SHOP_KEY}                        # 16 characters or more, or sha256: and the hex digest of such a key
 //	    apps: [shop]
-//	    scopes: [token, renew, ticket, login]
+//	    scopes: [token, renew, ticket, login]   # admin is for operators
 //	apps:
 //	  shop:                                     # its name in /app/shop/…; its appid works there too
 //	    name: 小店                               # for people
@@ -40,6 +45,7 @@
 //	    agent_id: 0                             # of WeCom: the application; needed with hosts
 //	    token_mode: stable                      # stable (default) or classic
 //	    keep: true                              # renew the token before its end, read or not
+//	    tickets: [jsapi, wx_card]               # and these tickets; of WeCom jsapi and agent_config; default none
 //	    expires_at: 2099-01-01T00:00:00Z        # the registration ends
 //	    allow: [/token, /ticket, /message, /login, /js]   # routes it may be used through; default all
 //	    hosts: [shop.example.com]               # pages that may be signed, and where logins may return to

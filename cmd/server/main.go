@@ -97,6 +97,7 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 		running, at = append(running, srv), append(at, side.name, l.Addr().String())
 		go func() { failed <- srv.Serve(l) }()
 	}
+	retryOnHangup(ctx, g)
 	slog.Info("listening", at...)
 	listening()
 	kept := make(chan struct{})
