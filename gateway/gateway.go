@@ -45,6 +45,9 @@ type Gateway struct {
 	config  Config
 	store   store.Store
 	records store.Store
+
+	oneStore bool // records is store
+
 	http    *http.Client
 	log     *slog.Logger
 	callers callers
@@ -66,7 +69,7 @@ func New(o Options) (*Gateway, error) {
 		g.store = new(store.Memory)
 	}
 	if g.records == nil {
-		g.records = g.store
+		g.records, g.oneStore = g.store, true
 	}
 	if g.log == nil {
 		g.log = slog.Default()
@@ -244,17 +247,29 @@ func (g *Gateway) hush(err error) string {
 	return "gateway: a store cannot be used: the server's log has more"
 }
 
-// Ping tells whether the stores can be used. It reads the key "ready" of both.
+// Ping returns why a store cannot be used, or nil. A store with a method Ping(context.Context) error is asked by that; of
+// any other the key "ready" is read.
 func (g *Gateway) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeMax)
 	defer cancel()
-	if _, _, err := g.store.Get(ctx, "ready"); err != nil {
+	if err := ping(ctx, g.store); err != nil {
 		return fmt.Errorf("gateway: the store cannot be used: %w", err)
 	}
-	if _, _, err := g.records.Get(ctx, "ready"); err != nil {
+	if g.oneStore {
+		return nil
+	}
+	if err := ping(ctx, g.records); err != nil {
 		return fmt.Errorf("gateway: the records cannot be used: %w", err)
 	}
 	return nil
+}
+
+func ping(ctx context.Context, s store.Store) error {
+	if p, ok := s.(interface{ Ping(context.Context) error }); ok {
+		return p.Ping(ctx)
+	}
+	_, _, err := s.Get(ctx, "ready")
+	return err
 }
 
 // Drain makes /readyz answer 503, which tells a balancer to send no more requests. It has to see that: http.Server's

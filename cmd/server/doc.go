@@ -7,8 +7,8 @@
 //	server seal -config wetoken.yaml        seals all that is stored with the current master key
 //
 // Each flag may stand in the environment instead, as WETOKEN_CONFIG, WETOKEN_STORE and so on; flags win over the
-// environment, and both over the file. A configuration that cannot be served, a store that cannot be used and master
-// keys that do not fit are one line on standard error and exit code 2. The two sides have addresses of their own, -public
+// environment, and both over the file. A configuration that cannot be served, a store of no such kind and master keys that
+// do not fit are one line on standard error and exit code 2. The two sides have addresses of their own, -public
 // and -private; where they are one and the same, both sides stand on it. SIGTERM closes the addresses at once, and lets
 // the requests under way finish: take a server out of its balancer before, if that must not send it requests in vain.
 //
@@ -85,6 +85,10 @@
 //	postgres://USER:PASSWORD@HOST[:PORT]/NAME     parameters are those of libpq, such as sslmode=verify-full
 //	oracle://USER:PASSWORD@HOST[:PORT]/SERVICE    options are those of go-ora; has been run against no Oracle server
 //
+// A server starts, and goes on, while a store is away or takes no writes: tokens and tickets then come from its memory and
+// from WeChat, the log says so in one line, and /readyz answers 503 with the reason. The store is checked again after a
+// second, doubling to 30, and at each /readyz, and is used from then on. Logins and copies of messages need it.
+//
 // In a user or a password, reserved characters are written %XX. MySQL, PostgreSQL and Oracle need server migrate once,
 // by a user who may make tables.
 //
@@ -92,6 +96,11 @@
 //
 // WETOKEN_MASTER_KEYS encrypts whatever is stored: keys in base64 with commas between them, the current one first and
 // previous ones after it. openssl rand -base64 32 makes one. To change it while servers run, start them again one by
-// one with OLD,NEW and then with NEW,OLD; run server seal with the same; then start them with NEW. To encrypt what was
-// stored without keys, stop all servers, run server seal -plaintext, and start them with keys.
+// one with OLD,NEW and then with NEW,OLD; run server seal with the same; then start them with NEW. Each store holds a mark
+// that is sealed too. A server neither reads nor writes any other value before it has found that its keys open the mark.
+//
+// To encrypt values that were stored without keys, stop all servers, run server seal -plaintext, and start them with keys.
+// It lists the keys of the values that it adopts. Beside sealed values, a value that is not sealed is one that somebody
+// without the master keys has put there: servers refuse it and say so, and restore the mark where that was replaced; and
+// seal -plaintext lists such values and adopts none, unless -mixed is given, as after a run that was cut short.
 package main

@@ -58,12 +58,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if s.command != "" {
 		return do(ctx, s, stdout, all)
 	}
-	o.Store, o.Records = all.shared.Store, all.records.Store
+	o.Store = all.shared.Store
+	if all.records != all.shared {
+		o.Records = all.records.Store
+	}
 	g, err := gateway.New(o)
 	if err != nil {
 		return err
 	}
-	if err := all.each(func(o *opened) error { return o.check(ctx) }); err != nil {
+	if err := all.each(func(o *opened) error { return o.start(ctx) }); err != nil {
 		return err
 	}
 	return serve(ctx, g, s, func() {
