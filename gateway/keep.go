@@ -120,22 +120,23 @@ func (v *visit) make(ctx context.Context) {
 	}
 }
 
-// refresh renews the token and the configured tickets where they are due, and returns when the first of them is due next.
+// refresh renews the token and the configured tickets where they are due, and returns when the first of them is due next,
+// and the first failure.
 func (a *app) refresh(ctx context.Context) (due time.Time, err error) {
 	r := a.rooms()
 	if due, err = r.tokens.Refresh(ctx); err != nil {
 		return due, err
 	}
 	for _, typ := range a.Tickets {
-		next, err := r.tickets.Refresh(ctx, typ)
-		if err != nil {
-			return due, err
+		next, failed := r.tickets.Refresh(ctx, typ)
+		if failed != nil && err == nil {
+			err = failed
 		}
 		if next.Before(due) {
 			due = next
 		}
 	}
-	return due, nil
+	return due, err
 }
 
 // visits is a heap of them, the earliest first.

@@ -174,6 +174,20 @@ func TestTicketsThatAreKeptAreRenewedUnread(t *testing.T) {
 	})
 }
 
+func TestATicketThatWeChatRefusesKeepsNoOtherFromBeingKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wx, c := newWeChat(), config()
+		set(&c, "corp", func(a *gateway.App) { a.Keep, a.Tickets = true, []string{"jsapi", "agent_config"} })
+		wx.Fail(wechattest.Fault{Path: "/cgi-bin/get_jsapi_ticket", Code: 48001})
+		stop := keep(t, c, new(store.Memory), wx.Client())
+		pass(12 * time.Hour)
+		require.InDelta(t, 7, wx.Calls("/cgi-bin/ticket/get"), 1)
+		require.InDelta(t, 7, wx.Calls("/cgi-bin/gettoken"), 1)
+		require.Less(t, wx.Calls("/cgi-bin/get_jsapi_ticket"), 120, "asked again every ten minutes at last")
+		stop()
+	})
+}
+
 func TestTicketsThatCannotBeKeptAreRefused(t *testing.T) {
 	for says, spoil := range map[string]func(a *gateway.App){
 		`apps.shop.tickets: invalid type "agent_config": want jsapi or wx_card`: func(a *gateway.App) { a.Tickets = []string{"agent_config"} },
