@@ -56,6 +56,7 @@ func TestARememberedRefusalIsForgottenOnRequest(t *testing.T) {
 		require.Equal(t, http.StatusBadGateway, status)
 		require.Equal(t, 40164, a.Code, "it is not cured yet")
 		require.Equal(t, 2, wx.Calls("/cgi-bin/stable_token"))
+		synctest.Wait()
 		require.NotContains(t, log.String(), "scope=admin", "what was refused changed nothing")
 
 		wx.Heal() // in WeChat's console
@@ -64,6 +65,7 @@ func TestARememberedRefusalIsForgottenOnRequest(t *testing.T) {
 		status, a = within(t, h, "POST", "/app/shop/retry", opsKey, "")
 		require.Equal(t, http.StatusOK, status, a.Msg)
 		require.Equal(t, 3, wx.Calls("/cgi-bin/stable_token"))
+		synctest.Wait()
 		require.Contains(t, log.String(), "caller=ops app=shop scope=admin")
 		status, _ = within(t, h, "GET", "/app/shop/token", allKey, "")
 		require.Equal(t, http.StatusOK, status)
@@ -120,9 +122,11 @@ func TestRetryTriesTheAppsInUse(t *testing.T) {
 			require.Equal(t, http.StatusBadGateway, status)
 		}
 		g.Retry(t.Context())
+		synctest.Wait()
 		require.Contains(t, log.String(), "apps=2 failed=2")
 		wx.Heal()
 		g.Retry(t.Context())
+		synctest.Wait()
 		require.Contains(t, log.String(), "apps=2 failed=0")
 		for _, app := range []string{"shop", "corp"} {
 			status, _ := within(t, h, "GET", "/app/"+app+"/token", allKey, "")
