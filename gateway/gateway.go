@@ -6,7 +6,8 @@
 //	http.ListenAndServe(":8080", g.Public())
 //
 // [Gateway.Private] is for our own services, which carry a caller key; [Gateway.Public] is for WeChat and browsers.
-// Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, 403 without the scope, 404 for what there is not.
+// Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, 403 without the scope, 404 for what there is not, and for
+// failures of WeChat the statuses that token.Handler lists.
 package gateway
 
 import (
