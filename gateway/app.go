@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wetoken/wetoken"
@@ -25,11 +26,13 @@ type app struct {
 	name    string
 
 	rooms func() *rooms
+	built atomic.Bool // rooms was called
 }
 
 // rooms are the parts that serve an app, and the muxes they stand on.
 type rooms struct {
-	tokens   *token.Manager // nil for a website
+	tokens   *token.Manager  // nil for a website
+	tickets  *ticket.Manager // nil for a website
 	messages *message.Receiver
 
 	private, public, both func() http.Handler
@@ -43,15 +46,17 @@ func (g *Gateway) newApp(name string, settings App) *app {
 
 func (a *app) build() *rooms {
 	g, r := a.gateway, new(rooms)
+	a.built.Store(true)
 	var private, public []wetoken.Part
 	if a.Kind != Website {
 		r.tokens = &token.Manager{AppID: a.AppID, Secret: a.Secret, Mode: a.tokenMode(), Store: g.store, Client: a.wire(), Report: a.report}
-		tickets := &ticket.Manager{AppID: a.AppID, Work: a.Kind == Work, AgentID: a.AgentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
+		r.tickets = &ticket.Manager{AppID: a.AppID, Work: a.Kind == Work, AgentID: a.AgentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
 		private = append(private,
 			&token.Handler{Source: r.tokens, Guard: a.guard("token")},
-			&ticket.Handler{Source: tickets, Guard: a.guard("ticket")})
+			&ticket.Handler{Source: r.tickets, Guard: a.guard("ticket")},
+			retry{a, r})
 		if a.Kind != Mini {
-			signer := &jssdk.Signer{AppID: a.AppID, Tickets: tickets, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
+			signer := &jssdk.Signer{AppID: a.AppID, Tickets: r.tickets, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
 			public = append(public, &jssdk.Handler{Signer: signer})
 		}
 	}
@@ -151,14 +156,6 @@ func (a *app) guard(scope string) func(http.Handler) http.Handler {
 }
 
 func (a *app) expired() bool { return !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) }
-
-// registered is ctx until the app's registration ends.
-func (a *app) registered(ctx context.Context) (context.Context, context.CancelFunc) {
-	if a.ExpiresAt.IsZero() {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, a.ExpiresAt)
-}
 
 // allows tells whether the app may be used through the route below /app/{app}/.
 func (a *app) allows(route string) bool {

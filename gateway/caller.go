@@ -101,14 +101,31 @@ func (g *Gateway) guard(app, scope string) func(http.Handler) http.Handler {
 			if g.log.Enabled(r.Context(), slog.LevelDebug) {
 				g.log.DebugContext(r.Context(), "let in", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
 			}
-			if scope == "renew" {
-				g.log.InfoContext(r.Context(), "change", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
-				r = r.WithContext(renew.WithCaller(r.Context(), c.name))
+			if scope != "renew" && scope != "admin" {
+				next.ServeHTTP(w, r)
+				return
 			}
-			next.ServeHTTP(w, r)
+			answered := &recorder{ResponseWriter: w, status: http.StatusOK}
+			next.ServeHTTP(answered, r.WithContext(renew.WithCaller(r.Context(), c.name)))
+			if answered.status < http.StatusBadRequest { // what was refused changed nothing
+				g.log.InfoContext(r.Context(), "change", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
+			}
 		})
 	}
 }
+
+// recorder notes the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func unauthorized(w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="wetoken"`)

@@ -52,6 +52,7 @@ type App struct {
 	AgentID   int       `json:"agent_id"`   // WeCom, where the secret is an application's; hosts need it
 	TokenMode string    `json:"token_mode"` // stable (default) or classic
 	Keep      bool      `json:"keep"`       // renew ahead on a timer, read or not
+	Tickets   []string  `json:"tickets"`    // tickets that keep renews too: jsapi, wx_card, agent_config
 	ExpiresAt time.Time `json:"expires_at"` // the registration ends; default never
 	Allow     []string  `json:"allow"`      // routes this app may be used through, such as /token; / is all of them, as is the default
 
@@ -225,6 +226,9 @@ func (a App) check() error {
 		return errors.New("agent_id: must be set, or nobody could log in for hosts by WeCom's QR code")
 	case a.SignKey == "" && a.PreviousSignKey != "":
 		return errors.New("previous_sign_key: needs sign_key beside it")
+	}
+	if err := a.checkTickets(); err != nil {
+		return err
 	}
 	for _, route := range a.Allow {
 		if !strings.HasPrefix(route, "/") {

@@ -6,7 +6,8 @@
 //	http.ListenAndServe(":8080", g.Public())
 //
 // [Gateway.Private] is for our own services, which carry a caller key; [Gateway.Public] is for WeChat and browsers.
-// Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, 403 without the scope, 404 for what there is not.
+// Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, 403 without the scope, 404 for what there is not, and for
+// failures of WeChat the statuses that token.Handler lists.
 package gateway
 
 import (
@@ -46,6 +47,9 @@ type Gateway struct {
 	config  Config
 	store   store.Store
 	records store.Store
+
+	oneStore bool // records is store
+
 	http    *http.Client
 	log     *slog.Logger
 	callers callers
@@ -68,7 +72,7 @@ func New(o Options) (*Gateway, error) {
 		g.store = new(store.Memory)
 	}
 	if g.records == nil {
-		g.records = g.store
+		g.records, g.oneStore = g.store, true
 	}
 	if g.log == nil {
 		g.log = slog.Default()
@@ -116,6 +120,7 @@ func New(o Options) (*Gateway, error) {
 //	POST /app/{app}/ticket/{type}   scope renew
 //	POST /app/{app}/login/redeem    scope login
 //	POST /app/{app}/phone           scope login, of a mini program
+//	POST /app/{app}/retry           scope admin: asks WeChat now, where an earlier refusal is remembered
 //	GET  /healthz, /readyz          open
 //
 // See token.Handler, ticket.Handler and oauth.Handler.
@@ -249,44 +254,44 @@ func (g *Gateway) hush(err error) string {
 	return "gateway: a store cannot be used: the server's log has more"
 }
 
-// Ping tells whether the stores can be used. It reads the key "ready" of both.
+// Ping returns why a store cannot be used, or nil. A store with a method Ping(context.Context) error is asked by that; of
+// any other the key "ready" is read.
 func (g *Gateway) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeMax)
 	defer cancel()
-	if _, _, err := g.store.Get(ctx, "ready"); err != nil {
+	if err := g.ping(ctx, g.store); err != nil {
 		return fmt.Errorf("gateway: the store cannot be used: %w", err)
 	}
-	if _, _, err := g.records.Get(ctx, "ready"); err != nil {
+	if g.oneStore {
+		return nil
+	}
+	if err := g.ping(ctx, g.records); err != nil {
 		return fmt.Errorf("gateway: the records cannot be used: %w", err)
 	}
 	return nil
+}
+
+func (g *Gateway) ping(ctx context.Context, s store.Store) error {
+	if p, ok := s.(interface{ Ping(context.Context) error }); ok {
+		return p.Ping(ctx)
+	}
+	_, _, err := s.Get(ctx, "ready")
+	if errors.Is(err, store.ErrPlaintext) || errors.Is(err, store.ErrTampered) { // the store has answered
+		g.log.ErrorContext(ctx, "somebody without the keys has written to the store", "key", "ready", "error", err)
+		return nil
+	}
+	return err
 }
 
 // Drain makes /readyz answer 503, which tells a balancer to send no more requests. It has to see that: http.Server's
 // Shutdown closes the listeners at once, so a program waits in between for as long as its balancer takes to ask again.
 func (g *Gateway) Drain() { g.draining.Store(true) }
 
-// Keep does the work that nobody asks for until ctx ends, whose cause it returns: it renews the tokens of apps with
-// keep: true, and delivers the copies of messages.
+// Keep does the work that nobody asks for until ctx ends, whose cause it returns: it renews the tokens and tickets of apps
+// with keep: true, and delivers the copies of messages.
 func (g *Gateway) Keep(ctx context.Context) error {
 	var all sync.WaitGroup
-	keep := func(ctx context.Context, a *app, what string, work func(context.Context) error) {
-		all.Go(func() {
-			if err := work(ctx); !errors.Is(err, context.Cause(ctx)) {
-				g.log.ErrorContext(ctx, what, "app", a.name, "error", err)
-			}
-		})
-	}
-	for name, a := range g.apps {
-		if name != a.name {
-			continue
-		}
-		if a.Keep {
-			ctx, cancel := a.registered(ctx)
-			defer cancel()
-			keep(ctx, a, "keep token", a.rooms().tokens.Keep)
-		}
-	}
+	all.Go(func() { g.renewKept(ctx) })
 	all.Go(func() { g.keepCopies(ctx) })
 	all.Wait()
 	<-ctx.Done()

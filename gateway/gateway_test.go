@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,6 +259,41 @@ func TestHealthAndReadiness(t *testing.T) {
 	g.Drain()
 	status, _ = ask(t, "GET", whole.URL+"/readyz", "", "")
 	require.Equal(t, http.StatusServiceUnavailable, status)
+}
+
+// frank is a store that says by itself whether it can be used.
+type frank struct {
+	store.Memory
+	broken atomic.Bool
+}
+
+func (f *frank) Ping(context.Context) error {
+	if f.broken.Load() {
+		return errBroken
+	}
+	return nil
+}
+
+func TestAStoreMaySayWhetherItCanBeUsed(t *testing.T) {
+	f := new(frank)
+	f.broken.Store(true)
+	base := private(t, gateway.Options{Config: config(), Records: f})
+	status, a := ask(t, "GET", base+"/readyz", "", "")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, a.Msg, "the records cannot be used: connection refused")
+	f.broken.Store(false)
+	status, _ = ask(t, "GET", base+"/readyz", "", "")
+	require.Equal(t, http.StatusOK, status)
+}
+
+func TestAPlaintextValueInASealedStoreKeepsNoServerFromBeingReady(t *testing.T) {
+	inner, printed := new(store.Memory), new(bytes.Buffer)
+	sealed := &store.Sealed{Store: inner, KeyRing: store.KeyRing{bytes.Repeat([]byte("k"), 32)}}
+	base := private(t, gateway.Options{Config: config(), Store: sealed, Log: slog.New(slog.NewTextHandler(printed, nil))})
+	require.NoError(t, inner.Set(t.Context(), "ready", []byte("ok"), 0))
+	status, a := ask(t, "GET", base+"/readyz", "", "")
+	require.Equal(t, http.StatusOK, status, a.Msg)
+	require.Contains(t, printed.String(), "somebody without the keys has written to the store")
 }
 
 func TestAppsThatAreKeptAreRenewedUnread(t *testing.T) {

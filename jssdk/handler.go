@@ -20,7 +20,7 @@ import (
 // in place of wx.config's. A page of another host than the Handler's may ask when its own is among the Signer's Hosts;
 // /js/card answers no others. That keeps out the pages of others, not their programs, which write any Origin: so /js/card
 // signs no balance, as an amount of money is for Signer.AddCard in process alone. An error is {"errcode":…,"errmsg":"…"}:
-// 403 says why a page may not be signed, 502 has WeChat's errcode where it refused, 503 means that it was not reached.
+// 403 says why a page may not be signed, and the others are as those of token.Handler, without the app's affairs.
 //
 // The script is to stand behind WeChat's own. Where it cannot call wx.config it says so in the console and, once the
 // document is read to its end, by an event wetoken:error of it, whose detail is such an error.

@@ -26,9 +26,9 @@ var (
 //	POST /login/redeem {"login_code":"…"}        the User, once; where sites share the app, each compares its to
 //	POST /phone        {"code":"…","openid":"…"} the Phone, where Source is a Mini; openid may be left out
 //
-// An error is {"errcode":…,"errmsg":"…"}: 400 for a body that is not as above, 404 for a login_code that is no good, 502
-// with WeChat's errcode where WeChat refused, 503 where it could not be reached. Where WeChat refuses the code of a phone
-// number or its user, that is 400 too, with WeChat's errcode.
+// An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode where WeChat refused: 400 for a body that is not as above
+// and where WeChat refuses the code of a phone number or its user, 404 for a login_code that is no good, and else as those
+// of token.Handler.
 type Handler struct {
 	Source Source
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
@@ -77,8 +77,8 @@ func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
 	p, err := m.Phone(r.Context(), ask.Code, ask.OpenID)
 	var refusal *wechat.Error
 	switch {
-	case errors.As(err, &refusal) && aboutCode(refusal.Code):
-		answer.Error(w, http.StatusBadRequest, int(refusal.Code), ofButton(err, refusal))
+	case errors.As(err, &refusal) && needsNewCode(refusal.Code):
+		answer.Error(w, http.StatusBadRequest, int(refusal.Code), ofButton(refusal))
 	case err != nil:
 		answer.Failure(w, err)
 	default:
@@ -86,17 +86,13 @@ func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ofButton tells of a code that is no good what helps: another login, which the error advises, brings no phone number.
-func ofButton(err error, refusal *wechat.Error) string {
-	switch refusal.Code {
-	case wechat.ErrInvalidCode, wechat.ErrCodeUsed, wechat.ErrCodeExpired:
-		text := fmt.Sprintf("oauth: phone number: %d %s: the user must press the getPhoneNumber button again", refusal.Code, refusal.Msg)
-		if refusal.RID != "" {
-			text += " (rid " + refusal.RID + ")"
-		}
-		return text
+// ofButton says how to get another code for a phone number: another login, which the error advises, brings none.
+func ofButton(refusal *wechat.Error) string {
+	text := fmt.Sprintf("oauth: phone number: %d %s: the user must press the getPhoneNumber button again", refusal.Code, refusal.Msg)
+	if refusal.RID != "" {
+		text += " (rid " + refusal.RID + ")"
 	}
-	return err.Error()
+	return text
 }
 
 func reply(w http.ResponseWriter, v any) {

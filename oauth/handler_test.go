@@ -250,3 +250,29 @@ func TestVerificationFilesStandAtTheRoot(t *testing.T) {
 		require.Equal(t, 404, get(path).Code, path)
 	}
 }
+
+func TestAMiniProgramIsNotToldToLogInAgainWhereThatHelpsNobody(t *testing.T) {
+	wx, m := newMini()
+	wx.AddPerson(wechattest.Person{Name: "blocked", Blocked: true})
+	wx.AddPerson(wechattest.Person{Name: "ming"})
+	log := captureLog(t)
+	w := post(m, "/session", `{"code":"`+wx.MiniCode(appID, "blocked")+`"}`)
+	require.Equal(t, 400, w.Code)
+	require.Contains(t, w.Body.String(), "risk control")
+	require.NotContains(t, w.Body.String(), "again")
+	require.Empty(t, log.String())
+	for code, want := range map[int]int{45011: 429, -1: 503} {
+		wx.Heal()
+		wx.Fail(wechattest.Fault{Path: "/sns/jscode2session", Code: code})
+		w = post(m, "/session", `{"code":"`+wx.MiniCode(appID, "ming")+`"}`)
+		require.Equal(t, want, w.Code, w.Body)
+		require.NotEmpty(t, w.Header().Get("Retry-After"))
+		require.Contains(t, w.Body.String(), fmt.Sprintf(`{"errcode":%d,`, code))
+		require.NotContains(t, w.Body.String(), "wx.login")
+	}
+	wx.Heal()
+	wx.Fail(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Code: 45011})
+	w = post(&oauth.Handler{Source: m, Guard: open}, "/phone", `{"code":"`+wx.PhoneCode(appID, "ming")+`"}`)
+	require.Equal(t, 429, w.Code)
+	require.NotEmpty(t, w.Header().Get("Retry-After"))
+}

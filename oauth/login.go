@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/wetoken/wetoken/internal/answer"
 	"github.com/wetoken/wetoken/internal/hosts"
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -254,8 +255,15 @@ func noticeFor(err error) notice {
 	case errors.Is(err, wechat.ErrInvalidCode), errors.Is(err, wechat.ErrCodeUsed),
 		errors.Is(err, wechat.ErrCodeExpired):
 		return noticeCode
+	case errors.Is(err, wechat.ErrCodeBlocked):
+		return noticeRisk
 	case errors.As(err, &refusal):
-		return noticeRefused
+		switch answer.Of(err).Status {
+		case http.StatusTooManyRequests:
+			return noticeOften
+		case http.StatusBadGateway, http.StatusBadRequest:
+			return noticeRefused
+		}
 	}
 	return noticeTrouble
 }

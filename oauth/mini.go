@@ -139,7 +139,7 @@ func (m *Mini) session(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		reply(w, map[string]any{"login_code": code, "expires_in": int(codeLife / time.Second)})
-	case errors.As(err, &refusal) && aboutCode(refusal.Code):
+	case errors.As(err, &refusal) && needsNewCode(refusal.Code):
 		answer.Error(w, http.StatusBadRequest, int(refusal.Code), "oauth: WeChat refused the code: call wx.login again")
 	default:
 		answer.Public(w, r, "oauth: not logged in", err)
@@ -151,14 +151,9 @@ const (
 	maxCode = 512     // bytes of a code of WeChat's
 )
 
-// aboutCode tells whether a refusal is about the code or its user, and so not the app's affair.
-func aboutCode(c wechat.Code) bool {
-	switch c {
-	case wechat.ErrInvalidCode, wechat.ErrCodeUsed, wechat.ErrCodeExpired, wechat.ErrCodeBlocked,
-		wechat.ErrMinuteQuota, wechat.ErrInvalidOpenID:
-		return true
-	}
-	return false
+// needsNewCode reports whether WeChat refused a code that another one of the same user would replace.
+func needsNewCode(c wechat.Code) bool {
+	return c == wechat.ErrInvalidCode || c == wechat.ErrCodeUsed || c == wechat.ErrCodeExpired
 }
 
 func (m *Mini) limit() int {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wetoken/wetoken/internal/answer"
 	"github.com/wetoken/wetoken/wechat"
 )
 
@@ -57,6 +58,12 @@ var (
 	noticeTrouble = notice{503,
 		[2]string{"暂时无法登录", "Login not possible now"},
 		[2]string{"服务暂时不可用，请稍后重试。", "The service is not available right now. Please try again later."}}
+	noticeOften = notice{429,
+		[2]string{"登录过于频繁", "Too many logins"},
+		[2]string{"登录请求过于频繁，请一分钟后再试。", "There were too many logins. Please wait a minute, and try again."}}
+	noticeRisk = notice{400,
+		[2]string{"微信限制了登录", "WeChat blocks this login"},
+		[2]string{"微信的风险控制限制了您的账号，暂时无法登录。", "WeChat's risk control blocks your account, so you cannot log in."}}
 	noticeBackend = notice{502,
 		[2]string{"网站没有响应", "The site does not answer"},
 		[2]string{"微信登录成功，但网站未能接收，请稍后重试。", "WeChat has logged you in, but the site did not take it. Please try again later."}}
@@ -108,6 +115,12 @@ func fail(w http.ResponseWriter, r *http.Request, p page, err error) {
 	}
 	if refusal := (*wechat.Error)(nil); errors.As(err, &refusal) {
 		p.why = "errcode " + strconv.Itoa(int(refusal.Code))
+	}
+	if u := answer.Of(err); u.Status == p.status {
+		u.SetRetryAfter(w.Header())
+	}
+	if p.status == http.StatusTooManyRequests || errors.Is(err, wechat.ErrCodeBlocked) { // another login does not help
+		p.again = ""
 	}
 	if p.status >= http.StatusInternalServerError {
 		slog.ErrorContext(r.Context(), "login failed", "error", err)

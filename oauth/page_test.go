@@ -110,3 +110,25 @@ func TestWhileTheStoreIsDownThePageSaysSo(t *testing.T) {
 	b.fall(false)
 	require.Equal(t, "shop", s.browser(t).open(end).body, "what failed for the store's sake has used nothing up")
 }
+
+func TestAPageHasTheStatusOfTheRefusal(t *testing.T) {
+	for code, c := range map[int]struct {
+		status     int
+		says       string
+		after      string
+		loginAgain bool
+	}{
+		-1:    {503, "暂时无法登录", "2", true},
+		45011: {429, "一分钟后再试", "60", false},
+		40226: {400, "风险控制", "", false},
+		40164: {502, "微信拒绝了登录", "", true},
+	} {
+		captureLog(t)
+		s := newStage()
+		end := s.browser(t).stop(back, loginURL(shop))
+		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/access_token", Code: code})
+		p := refused(t, s.browser(t), end, c.status, c.says)
+		require.Equal(t, c.after, p.header.Get("Retry-After"))
+		require.Equal(t, c.loginAgain, strings.Contains(p.body, "重新登录"), p.body)
+	}
+}

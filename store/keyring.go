@@ -94,25 +94,31 @@ func (k sealer) seal(name string, value []byte) ([]byte, error) {
 	return k.aead.Seal(out, out[head:], value, append(out[:head:head], name...)), nil
 }
 
+// Errors of values that a [Sealed] store does not open.
 var (
-	errPlain    = errors.New("store: sealed: the value is not sealed (Plaintext would accept it)")
-	errKey      = errors.New("store: sealed: the value is sealed with a key that is not in KeyRing")
-	errTampered = errors.New("store: sealed: the value was changed, cut short or moved from another key")
+	// ErrPlaintext says that a value is not sealed. Where others are, somebody without the keys has put it there.
+	ErrPlaintext = errors.New("store: sealed: the value is not sealed: it is older than the keys, or somebody without them has put it there")
+
+	// ErrSealKey says that a value is sealed with a key that KeyRing does not have.
+	ErrSealKey = errors.New("store: sealed: the value is sealed with a key that is not in KeyRing")
+
+	// ErrTampered says that a sealed value was changed, cut short or moved from another key.
+	ErrTampered = errors.New("store: sealed: the value was changed, cut short or moved from another key")
 )
 
 // unseal returns the value in raw and whether the first of keys sealed it. plain accepts what was never sealed.
 func unseal(keys []sealer, name string, raw []byte, plain bool) (value []byte, current bool, err error) {
 	if !bytes.HasPrefix(raw, []byte(magic)) {
 		if !plain {
-			return nil, false, errPlain
+			return nil, false, ErrPlaintext
 		}
 		return raw, false, nil
 	}
 	if len(raw) < frameSize {
-		return nil, false, errTampered
+		return nil, false, ErrTampered
 	}
 	head := len(magic) + idSize
-	err = errKey
+	err = ErrSealKey
 	for i, k := range keys {
 		if k.id != string(raw[len(magic):head]) {
 			continue
@@ -121,7 +127,7 @@ func unseal(keys []sealer, name string, raw []byte, plain bool) (value []byte, c
 		if openErr == nil {
 			return value, i == 0, nil
 		}
-		err = errTampered
+		err = ErrTampered
 	}
 	return nil, false, err
 }

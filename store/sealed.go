@@ -12,7 +12,8 @@ import (
 
 // Sealed is a Store that encrypts each value before another Store sees it, with AES-256-GCM. Whoever reads that store
 // learns the keys' names and how long the values are. Whoever writes to it can remove values and put back older ones
-// of the same key, but can neither make one nor move one to another key: such a value is an error, never a miss.
+// of the same key, but can neither make one nor move one to another key: such a value is [ErrPlaintext], [ErrSealKey] or
+// [ErrTampered], never a miss.
 //
 //	keys, err := store.ParseKeys(os.Getenv("STORE_KEYS"))
 //	…
@@ -134,7 +135,7 @@ func (s *Sealed) Reseal(ctx context.Context) (n int, err error) {
 		case err == nil && done:
 			n++
 		case err == nil:
-		case errors.Is(err, errPlain), errors.Is(err, errKey), errors.Is(err, errTampered):
+		case errors.Is(err, ErrPlaintext), errors.Is(err, ErrSealKey), errors.Is(err, ErrTampered):
 			if bad++; first == nil {
 				first = fmt.Errorf("the first is %q: %w", key, err)
 			}

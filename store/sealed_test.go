@@ -364,3 +364,18 @@ func FuzzSealedOpensNothingItDidNotSeal(f *testing.F) {
 		_, _ = lenient.Reseal(t.Context())
 	})
 }
+
+func TestSealedSaysWhyItOpensNoValue(t *testing.T) {
+	inner := new(store.Memory)
+	require.NoError(t, (&store.Sealed{Store: inner, KeyRing: ring('a')}).Set(t.Context(), "k", []byte("value"), 0))
+	raw, _, err := inner.Get(t.Context(), "k")
+	require.NoError(t, err)
+	require.NoError(t, inner.Set(t.Context(), "plain", []byte("value"), 0))
+	require.NoError(t, inner.Set(t.Context(), "moved", raw, 0))
+	for key, want := range map[string]error{"plain": store.ErrPlaintext, "moved": store.ErrTampered, "k": nil} {
+		_, _, err := (&store.Sealed{Store: inner, KeyRing: ring('a')}).Get(t.Context(), key)
+		require.ErrorIs(t, err, want)
+	}
+	_, _, err = (&store.Sealed{Store: inner, KeyRing: ring('b')}).Get(t.Context(), "k")
+	require.ErrorIs(t, err, store.ErrSealKey)
+}

@@ -74,6 +74,30 @@ func (m *Manager) Renew(ctx context.Context, typ Type, refused string) (wechat.C
 	return wrap(typ)(c.Renew(ctx, refused))
 }
 
+// Refresh renews a ticket if it is due, waits for that, and returns when it is due next.
+func (m *Manager) Refresh(ctx context.Context, typ Type) (due time.Time, err error) {
+	c, err := m.kept(typ)
+	if err != nil {
+		return due, err
+	}
+	if due, err = c.Refresh(ctx); err != nil {
+		err = fmt.Errorf("ticket: %s: %w", typ, err)
+	}
+	return due, err
+}
+
+// Retry forgets why WeChat refused tickets before, asks at once for those that were asked for in this process, and returns
+// the first failure. A ticket that is not due is not fetched again.
+func (m *Manager) Retry(ctx context.Context) (err error) {
+	m.copies.byType.Range(func(typ, c any) bool {
+		if e := c.(*renew.Copy).Retry(ctx); e != nil && err == nil {
+			err = fmt.Errorf("ticket: %s: %w", typ, e)
+		}
+		return ctx.Err() == nil
+	})
+	return err
+}
+
 func (m *Manager) kept(typ Type) (*renew.Copy, error) {
 	path, err := m.path(typ)
 	if err != nil {

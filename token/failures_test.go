@@ -42,7 +42,8 @@ func TestEveryFailureSaysWhatToDo(t *testing.T) {
 		"WeCom's secret": {mode: token.Work, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 40001, Msg: "invalid credential"}) }, says: "the secret is wrong"},
 		"WeCom's addresses": {mode: token.Work, spoil: func(wx *wechattest.Server) {
 			wx.Fail(wechattest.Fault{Code: 60020, Msg: "not allow to access from your ip, from ip: 203.0.113.5"})
-		}, says: "add 203.0.113.5"},
+		}, says: "add 203.0.113.5 to the application's trusted addresses in WeCom's console"},
+		"classic quota": {mode: token.Classic, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 45009}) }, says: "token_mode: stable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

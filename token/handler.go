@@ -1,7 +1,6 @@
 package token
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/wetoken/wetoken/internal/answer"
@@ -13,9 +12,10 @@ import (
 //	GET  /token                   {"access_token":"…","expires_in":7140,"expires_at":"2026-01-02T03:04:05Z"}
 //	POST /token {"refused":"…"}   the same, with another token than the refused one
 //
-// expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}: 400 for a request without a refused token, 429
-// where only a forced refresh would help and its ration is used up, 502 with WeChat's errcode where WeChat refused, 503
-// where it could not be reached or still answers the refused token. Answers are not to be cached.
+// expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode where WeChat refused: 400 for a
+// request without a refused token, 429 where only a forced refresh would help and its ration is used up, or where WeChat
+// was asked too often (45011, 45033), 503 where WeChat is busy (-1), could not be reached or still answers the refused
+// token, and 502 for any other refusal. 429 and 503 have a Retry-After. Answers are not to be cached.
 type Handler struct {
 	Source wechat.TokenSource
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
@@ -44,11 +44,6 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) reply(w http.ResponseWriter, c wechat.Credential, err error) {
-	if errors.Is(err, ErrRationed) {
-		w.Header().Set("Retry-After", "30")
-		answer.Refuse(w, http.StatusTooManyRequests, err.Error())
-		return
-	}
 	if err != nil {
 		answer.Failure(w, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -114,6 +115,20 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 		require.NotEmpty(t, resp.Header.Get("Retry-After"))
 	})
+	for code, c := range map[int]struct {
+		status int
+		after  string
+	}{-1: {503, "2"}, 45011: {429, "60"}, 45033: {429, "2"}, 45009: {502, ""}} {
+		t.Run(fmt.Sprint("WeChat answers ", code, " to a cold call"), func(t *testing.T) {
+			w := newWorld(token.Stable)
+			w.wx.Fail(wechattest.Fault{Code: code})
+			var got served
+			resp := send(t, "GET", w.served(t), "", &got)
+			require.Equal(t, c.status, resp.StatusCode)
+			require.Equal(t, c.after, resp.Header.Get("Retry-After"))
+			require.Equal(t, code, got.Code)
+		})
+	}
 	t.Run("the ration is used up", func(t *testing.T) {
 		w := newWorld(token.Stable)
 		url := w.served(t)

@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/wetoken/wetoken/internal/renew"
 	"github.com/wetoken/wetoken/store"
@@ -102,6 +103,25 @@ func (m *Manager) Renew(ctx context.Context, refused string) (wechat.Credential,
 // Keep renews the token ahead of its end, read or not, until ctx ends, and returns the cause of that. Without it a
 // token is renewed by being read.
 func (m *Manager) Keep(ctx context.Context) error { return m.kept().Keep(ctx) }
+
+// Refresh renews the token if it is due, waits for that, and returns when it is due next. It is for programs that keep the
+// tokens of many apps from a few goroutines, which a Keep for each would not do.
+func (m *Manager) Refresh(ctx context.Context) (due time.Time, err error) {
+	if due, err = m.kept().Refresh(ctx); err != nil {
+		err = m.wrap(err)
+	}
+	return due, err
+}
+
+// Retry forgets why WeChat refused the token before, which is remembered for up to ten minutes, and asks again at once. It
+// is for when the cause was cured in WeChat's console. A token that is not due is not fetched again. Other processes find
+// the new token in the shared store.
+func (m *Manager) Retry(ctx context.Context) error {
+	if err := m.kept().Retry(ctx); err != nil {
+		return m.wrap(err)
+	}
+	return nil
+}
 
 func (m *Manager) wrap(err error) error { return fmt.Errorf("token: %s: %w", m.AppID, err) }
 

@@ -72,7 +72,7 @@ var codes = map[Code]struct{ what, cure string }{
 	ErrInvalidSecret:       {"invalid appsecret", "check the app's secret, or reset it in WeChat's console and configure the new one"},
 	ErrCodeUsed:            {"code used", "a code works once: send the user through login again"},
 	ErrInvalidIP:           {"IP address not whitelisted", "add this server's IP address to the app's whitelist in WeChat's console"},
-	ErrCodeBlocked:         {"code blocked", "WeChat takes this user for a risk"},
+	ErrCodeBlocked:         {"code blocked", "WeChat's risk control blocks this user"},
 	ErrSecretFrozen:        {"appsecret frozen", "unfreeze the secret in WeChat's console"},
 	ErrMissingToken:        {"access_token missing", "set Client.Tokens"},
 	ErrTokenExpired:        {"access_token expired", ""},

@@ -33,9 +33,18 @@ func (e *Error) Unwrap() error { return e.Code }
 
 // advice says what a person can do about the refusal, naming the caller's IP address where WeChat does.
 func (e *Error) advice() string {
-	if e.Code == ErrInvalidIP || e.Code == ErrWorkIP {
+	switch e.Code {
+	case ErrInvalidIP:
 		if ip := addressIn.FindStringSubmatch(e.Msg); ip != nil {
 			return "add " + ip[1] + " to the IP whitelist of the app in WeChat's console"
+		}
+	case ErrWorkIP:
+		if ip := addressIn.FindStringSubmatch(e.Msg); ip != nil {
+			return "add " + ip[1] + " to the application's trusted addresses in WeCom's console"
+		}
+	case ErrQuota:
+		if strings.HasSuffix(e.Op, " /cgi-bin/token") {
+			return "get the token from stable_token, which has a quota of its own (token_mode: stable), or wait for midnight in China"
 		}
 	}
 	return codes[e.Code].cure

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -18,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	oracle "github.com/sijms/go-ora/v2"
 	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
@@ -74,20 +77,42 @@ func openSQLite(file string) (*sql.DB, error) {
 	if file == "" || strings.HasPrefix(file, "//") && !strings.HasPrefix(file, "///") {
 		return nil, errors.New("the URL must be sqlite:FILE")
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) // SQLite would let everybody read it
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}
 	u.RawQuery = url.Values{"_pragma": {"busy_timeout(1000)", "journal_mode(WAL)"}}.Encode()
 	c, err := sqlite.NewConnector(u.String())
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(c), nil
+	return sql.OpenDB(&sqliteFile{Connector: c, name: file}), nil
+}
+
+// sqliteFile connects to a file, and makes it where it is missing: for its owner alone, as SQLite would let everybody read
+// it. A file that is there is not opened, since closing it would end the locks that other connections hold on it.
+type sqliteFile struct {
+	driver.Connector
+	name string
+	mu   sync.Mutex
+}
+
+func (c *sqliteFile) Connect(ctx context.Context) (driver.Conn, error) {
+	c.mu.Lock()
+	f, err := os.OpenFile(c.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	c.mu.Unlock()
+	if err != nil {
+		if _, statErr := os.Stat(c.name); statErr != nil {
+			return nil, err
+		}
+	}
+	return c.Connector.Connect(ctx)
+}
+
+// notDatabase reports whether err says that a file is no database of SQLite.
+func notDatabase(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlitelib.SQLITE_NOTADB
 }
 
 // openMySQL takes the driver's parameters from the query.

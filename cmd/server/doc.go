@@ -7,10 +7,15 @@
 //	server seal -config wetoken.yaml        seals all that is stored with the current master key
 //
 // Each flag may stand in the environment instead, as WETOKEN_CONFIG, WETOKEN_STORE and so on; flags win over the
-// environment, and both over the file. A configuration that cannot be served, a store that cannot be used and master
-// keys that do not fit are one line on standard error and exit code 2. The two sides have addresses of their own, -public
+// environment, and both over the file. A configuration that cannot be served, a store of no such kind and master keys that
+// do not fit are one line on standard error and exit code 2. The two sides have addresses of their own, -public
 // and -private; where they are one and the same, both sides stand on it. SIGTERM closes the addresses at once, and lets
 // the requests under way finish: take a server out of its balancer before, if that must not send it requests in vain.
+//
+// A refusal that a person has to cure, such as an IP address that is not whitelisted, is remembered for a minute, doubling
+// to ten. Once it is cured in WeChat's console, POST /app/{app}/retry, by a caller with scope admin, asks WeChat at once for
+// the app's token and tickets, and answers {"errcode":0,"errmsg":"ok"} or the refusal there is now; SIGHUP does so for all
+// apps that were used in this process. What one server gets, the others find in the store they share.
 //
 // # Configuration
 //
@@ -30,7 +35,7 @@
 //	  - name: shop-backend                      # for the log
 //	    key: ${SHOP_KEY}                        # 16 characters or more, or sha256: and the hex digest of such a key
 //	    apps: [shop]
-//	    scopes: [token, renew, ticket, login]
+//	    scopes: [token, renew, ticket, login]   # admin is for operators
 //	apps:
 //	  shop:                                     # its name in /app/shop/…; its appid works there too
 //	    name: 小店                               # for people
@@ -40,6 +45,7 @@
 //	    agent_id: 0                             # of WeCom: the application; needed with hosts
 //	    token_mode: stable                      # stable (default) or classic
 //	    keep: true                              # renew the token before its end, read or not
+//	    tickets: [jsapi, wx_card]               # and these tickets; of WeCom jsapi and agent_config; default none
 //	    expires_at: 2099-01-01T00:00:00Z        # the registration ends
 //	    allow: [/token, /ticket, /message, /login, /js]   # routes it may be used through; default all
 //	    hosts: [shop.example.com]               # pages that may be signed, and where logins may return to
@@ -81,6 +87,10 @@
 //	postgres://USER:PASSWORD@HOST[:PORT]/NAME     parameters are those of libpq, such as sslmode=verify-full
 //	oracle://USER:PASSWORD@HOST[:PORT]/SERVICE    options are those of go-ora; has been run against no Oracle server
 //
+// A server starts, and goes on, while a store is away or takes no writes: tokens and tickets then come from its memory and
+// from WeChat, the log says so in one line, and /readyz answers 503 with the reason. The store is checked again after a
+// second, doubling to 30, and at each /readyz, and is used from then on. Logins and copies of messages need it.
+//
 // In a user or a password, reserved characters are written %XX. MySQL, PostgreSQL and Oracle need server migrate once,
 // by a user who may make tables.
 //
@@ -88,6 +98,11 @@
 //
 // WETOKEN_MASTER_KEYS encrypts whatever is stored: keys in base64 with commas between them, the current one first and
 // previous ones after it. openssl rand -base64 32 makes one. To change it while servers run, start them again one by
-// one with OLD,NEW and then with NEW,OLD; run server seal with the same; then start them with NEW. To encrypt what was
-// stored without keys, stop all servers, run server seal -plaintext, and start them with keys.
+// one with OLD,NEW and then with NEW,OLD; run server seal with the same; then start them with NEW. Each store holds a mark
+// that is sealed too. A server neither reads nor writes any other value before it has found that its keys open the mark.
+//
+// To encrypt values that were stored without keys, stop all servers, run server seal -plaintext, and start them with keys.
+// It lists the keys of the values that it adopts. Beside sealed values, a value that is not sealed is one that somebody
+// without the master keys has put there: servers refuse it and say so, and restore the mark where that was replaced; and
+// seal -plaintext lists such values and adopts none, unless -mixed is given, as after a run that was cut short.
 package main

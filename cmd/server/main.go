@@ -57,12 +57,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if s.command != "" {
 		return do(ctx, s, stdout, all)
 	}
-	o.Store, o.Records = all.shared.Store, all.records.Store
+	o.Store = all.shared.Store
+	if all.records != all.shared {
+		o.Records = all.records.Store
+	}
 	g, err := gateway.New(o)
 	if err != nil {
 		return err
 	}
-	if err := all.each(func(o *opened) error { return o.check(ctx) }); err != nil {
+	if err := all.each(func(o *opened) error { return o.start(ctx) }); err != nil {
 		return err
 	}
 	return serve(ctx, g, s, func() {
@@ -96,6 +99,7 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 		running, at = append(running, srv), append(at, side.name, l.Addr().String())
 		go func() { failed <- srv.Serve(l) }()
 	}
+	retryOnHangup(ctx, g)
 	slog.Info("listening", at...)
 	listening()
 	kept := make(chan struct{})

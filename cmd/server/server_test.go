@@ -258,3 +258,25 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 		})
 	}
 }
+
+func TestSIGHUPAsksWeChatAgain(t *testing.T) {
+	wx := new(wechattest.Server)
+	wx.AddApp("wx0123456789abcdef", "a-secret-of-this-test")
+	wx.Fail(wechattest.Fault{Code: 40164})
+	p := serveConfig(t, wx)
+	answered := func() int {
+		resp, err := p.token(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	require.Equal(t, http.StatusBadGateway, answered())
+	wx.Heal() // in WeChat's console
+	require.Equal(t, http.StatusBadGateway, answered(), "the refusal is remembered")
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	until(t, 10*time.Second, "WeChat was asked again", func() bool {
+		return strings.Contains(p.log.String(), `msg="asked WeChat again" apps=1 failed=0`)
+	})
+	require.Equal(t, http.StatusOK, answered())
+	require.Equal(t, 2, wx.Calls("/cgi-bin/stable_token"))
+}

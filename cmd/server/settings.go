@@ -16,7 +16,7 @@ import (
 type settings struct {
 	command                        string // serve when empty
 	config, public, private, store string
-	demo, fresh, plaintext         bool
+	demo, fresh, plaintext, mixed  bool
 	logLevel                       slog.Level
 
 	opened map[string]net.Listener // by address, of the demo
@@ -35,6 +35,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.private, "private", "127.0.0.1:8081", "address for our own services")
 	f.StringVar(&s.store, "store", "", "URL of the shared store, in place of the file's (default memory:)")
 	f.BoolVar(&s.plaintext, "plaintext", false, "with seal: seal what was stored before there were master keys, too")
+	f.BoolVar(&s.mixed, "mixed", false, "with seal -plaintext: do so in a store that holds sealed values, too")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.VisitAll(func(g *flag.Flag) {
 		if value, ok := os.LookupEnv("WETOKEN_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))); ok && err == nil {
@@ -68,6 +69,9 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	}
 	if s.plaintext && s.command != "seal" {
 		return s, errors.New("-plaintext is for the command seal")
+	}
+	if s.mixed && !s.plaintext {
+		return s, errors.New("-mixed is for the command seal with -plaintext")
 	}
 	if s.command != "" && s.config == "" && s.store == "" {
 		return s, errors.New("-config FILE or -store URL is needed")

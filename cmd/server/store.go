@@ -7,7 +7,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/store"
@@ -16,7 +15,7 @@ import (
 
 // opened is a store that the configuration names.
 type opened struct {
-	store.Store // as it is served from: raw, or what seals it
+	store.Store // as it is served from: behind a gate, but for memory
 
 	name    string // its key in the configuration
 	raw     store.Store
@@ -24,12 +23,13 @@ type opened struct {
 	migrate func(ctx context.Context) error // nil where there are no tables to make
 	own     bool                            // a file that nobody but us prepares
 	close   func() error
+	gate    *gate // nil for memory, which is always there and empty at first
 }
 
 // stores are the two of a configuration, which may be one.
 type stores struct{ shared, records *opened }
 
-// openStores opens them. It does not reach for them: check does.
+// openStores opens them. It does not reach for them: start does.
 func openStores(c gateway.Config) (s stores, err error) {
 	var keys store.KeyRing
 	if text, ok := os.LookupEnv("WETOKEN_MASTER_KEYS"); ok {
@@ -92,6 +92,10 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 		o.sealed = &store.Sealed{Store: o.raw, KeyRing: keys}
 		o.Store = o.sealed
 	}
+	if scheme != "memory" {
+		o.gate = &gate{Store: o.Store, opened: o}
+		o.Store = o.gate
+	}
 	return o, nil
 }
 
@@ -104,41 +108,4 @@ func kind(url string) string {
 		return fmt.Sprintf("kind of store %q", strings.TrimSuffix(s, "://"))
 	}
 	return "such kind of store"
-}
-
-// The mark is what stands in each store that a server has used. It tells a later one that its master keys fit.
-const (
-	markKey = "ready" // which the gateway reads to tell whether the store is
-	mark    = "ok"
-)
-
-const checkMax = 5 * time.Second
-
-// check tells whether the server can work with the store, and makes the table of an SQLite file.
-func (o *opened) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, checkMax)
-	defer cancel()
-	if o.own {
-		if err := o.migrate(ctx); err != nil {
-			return fmt.Errorf("%s: %w", o.name, err)
-		}
-	}
-	raw, _, err := o.raw.Get(ctx, markKey)
-	if err != nil {
-		return fmt.Errorf("%s: cannot be used: %w", o.name, err)
-	}
-	if o.sealed != nil && string(raw) == mark {
-		return fmt.Errorf("%s: WETOKEN_MASTER_KEYS is set, and its values are not sealed: stop all servers and run server seal -plaintext", o.name)
-	}
-	if _, err := o.Swap(ctx, markKey, nil, []byte(mark), 0); err != nil {
-		return fmt.Errorf("%s: cannot be written: %w", o.name, err)
-	}
-	value, _, err := o.Get(ctx, markKey)
-	if err != nil {
-		return fmt.Errorf("%s: WETOKEN_MASTER_KEYS does not fit: %w", o.name, err)
-	}
-	if string(value) != mark {
-		return fmt.Errorf("%s: its values are sealed, and WETOKEN_MASTER_KEYS is not set", o.name)
-	}
-	return nil
 }

@@ -50,7 +50,7 @@ func refused(t *testing.T, env []string, args ...string) (line string) {
 
 const password = "hunter2"
 
-func TestAStoreThatCannotBeUsedIsOneLineAndExitCode2(t *testing.T) {
+func TestAWrongStoreIsOneLineAndExitCode2(t *testing.T) {
 	t.Parallel()
 	nobody := freeAddress(t)
 	garbage := filepath.Join(t.TempDir(), "garbage.db")
@@ -58,21 +58,13 @@ func TestAStoreThatCannotBeUsedIsOneLineAndExitCode2(t *testing.T) {
 	for name, c := range map[string]struct{ url, says string }{
 		"no URL":                {password, "store: want a URL such as redis://"},
 		"odd kind":              {"mongodb://u:" + password + "@h", `no kind of store "mongodb"`},
-		"Redis gone":            {"redis://:" + password + "@" + nobody, "store: cannot be used: redisstore: get: dial tcp"},
-		"Redis over TLS gone":   {"rediss://:" + password + "@" + nobody, "dial tcp"},
-		"cluster gone":          {"redis-cluster://:" + password + "@" + nobody, "dial tcp"},
-		"sentinels gone":        {"redis-sentinel://:" + password + "@" + nobody + "/main/0", "sentinels"},
 		"odd database of Redis": {"redis://:" + password + "@" + nobody + "/x", "database"},
-		"MySQL gone":            {"mysql://u:" + password + "@" + nobody + "/x", "store: cannot be used: sqlstore: get: dial tcp"},
-		"PostgreSQL gone":       {"postgres://u:" + password + "@" + nobody + "/x", "store: cannot be used: sqlstore: get: failed to connect"},
-		"Oracle gone":           {"oracle://u:" + password + "@" + nobody + "/x", "store: cannot be used: sqlstore: get: dial tcp"},
 		"bare %":                {"mysql://u:" + password + "%@h/x", "reserved characters"},
 		"no database":           {"postgres://u:" + password + "@h", "the URL must be postgres://USER:PASSWORD@HOST[:PORT]/NAME"},
 		"odd parameter":         {"mysql://u:" + password + "@h/x?timeout=soon", "soon"},
 		"odd parameter of pgx":  {"postgres://u:" + password + "@h/x?connect_timeout=soon", "soon"},
 		"odd parameter of ora":  {"oracle://u:" + password + "@h/x?colour=red", "colour"},
 		"no file":               {"sqlite:", "sqlite:FILE"},
-		"no folder":             {"sqlite:/nonexistent/wetoken.db", "/nonexistent"},
 		"a file of another":     {"sqlite:" + garbage, "not a database"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +147,9 @@ func TestMigrateMakesTheTablesAndCanBeRepeated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := open(t)
-			require.Contains(t, refused(t, nil, "-demo", "-store", url), "server migrate")
+			early := launch(t, nil, "-demo", "-store", url)
+			until(t, 20*time.Second, "the server listens", func() bool { return early.status("/healthz") == http.StatusOK })
+			require.Contains(t, early.get(t, "/readyz"), "server migrate")
 			var nodes sync.WaitGroup
 			for range 8 {
 				nodes.Go(func() {
@@ -166,6 +160,7 @@ func TestMigrateMakesTheTablesAndCanBeRepeated(t *testing.T) {
 				})
 			}
 			nodes.Wait()
+			early.ready(t)
 			start(t, nil, "-demo", "-store", url)
 			_, stderr, code := execute(t, nil, "migrate", "-store", url)
 			require.Zero(t, code, stderr)

@@ -3,11 +3,8 @@ package answer
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
-
-	"github.com/wetoken/wetoken/wechat"
 )
 
 // Error answers {"errcode":…,"errmsg":…}. The code is WeChat's where it is WeChat that refused, else the status.
@@ -24,18 +21,6 @@ func Error(w http.ResponseWriter, status, code int, msg string) {
 
 // Refuse answers with a status of ours and words.
 func Refuse(w http.ResponseWriter, status int, msg string) { Error(w, status, status, msg) }
-
-// Failure answers with what kept WeChat, or the way to it, from serving the request: 502 where WeChat refused, 503 where
-// it could not be reached.
-func Failure(w http.ResponseWriter, err error) {
-	var refusal *wechat.Error
-	if errors.As(err, &refusal) {
-		Error(w, http.StatusBadGateway, int(refusal.Code), err.Error())
-		return
-	}
-	w.Header().Set("Retry-After", "2")
-	Refuse(w, http.StatusServiceUnavailable, err.Error())
-}
 
 // JSON answers with a body that is JSON already.
 func JSON(w http.ResponseWriter, status int, body []byte) {

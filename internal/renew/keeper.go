@@ -62,6 +62,7 @@ type load struct {
 }
 
 func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
+	k.forget(ctx)
 	l := &load{Keeper: k, refused: refused, current: held}
 	err := l.run(ctx)
 	served := l.good() || l.stands(ctx)
