@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Verify returns nil where rawData, byte by byte as the mini program got it, bears the signature WeChat made for this
@@ -58,6 +59,8 @@ func (m *Mini) Decrypt(ctx context.Context, openID, encryptedData, iv string, ou
 	return nil
 }
 
+var errWatermark = errors.New("its watermark is not of this app")
+
 // unmarshal reads data that WeChat has marked as this app's.
 func (m *Mini) unmarshal(data []byte, out any) error {
 	var mark struct {
@@ -66,7 +69,7 @@ func (m *Mini) unmarshal(data []byte, out any) error {
 		} `json:"watermark"`
 	}
 	if json.Unmarshal(data, &mark) != nil || mark.Watermark.AppID != m.AppID {
-		return errors.New("its watermark is not of this app")
+		return errWatermark
 	}
 	return json.Unmarshal(data, out)
 }
@@ -91,6 +94,11 @@ func open(sessionKey, encryptedData, iv string) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(sessionKey)
 	if err != nil || len(key) != 16 {
 		return nil, errors.New("the kept session_key is not 16 bytes of base64")
+	}
+	for name, value := range map[string]string{"encryptedData": encryptedData, "iv": iv} {
+		if strings.Contains(value, " ") {
+			return nil, errors.New(name + " holds blanks in place of +: percent-encode it, as encodeURIComponent does, or send it as JSON")
+		}
 	}
 	data, err := base64.StdEncoding.DecodeString(encryptedData)
 	if err != nil || len(data) == 0 || len(data)%aes.BlockSize != 0 {

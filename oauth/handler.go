@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/wetoken/wetoken/internal/answer"
@@ -28,7 +27,8 @@ var (
 //
 // An error is {"errcode":…,"errmsg":"…"}: 400 for a body that is not as above, 404 for a login_code that is no good, 502
 // with WeChat's errcode where WeChat refused, 503 where it could not be reached. Where WeChat refuses the code of a phone
-// number or its user, that is 400 too, with WeChat's errcode.
+// number or its user, that is 400 too, with WeChat's errcode; where its answer is no number of this app's user, that is
+// 502, and the user must press the button again.
 type Handler struct {
 	Source Source
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
@@ -78,25 +78,14 @@ func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
 	var refusal *wechat.Error
 	switch {
 	case errors.As(err, &refusal) && aboutCode(refusal.Code):
-		answer.Error(w, http.StatusBadRequest, int(refusal.Code), ofButton(err, refusal))
+		answer.Error(w, http.StatusBadRequest, int(refusal.Code), err.Error())
+	case errors.As(err, new(buttonError)): // and no 503, as to try again is of no use
+		answer.Refuse(w, http.StatusBadGateway, err.Error())
 	case err != nil:
 		answer.Failure(w, err)
 	default:
 		reply(w, p)
 	}
-}
-
-// ofButton tells of a code that is no good what helps: another login, which the error advises, brings no phone number.
-func ofButton(err error, refusal *wechat.Error) string {
-	switch refusal.Code {
-	case wechat.ErrInvalidCode, wechat.ErrCodeUsed, wechat.ErrCodeExpired:
-		text := fmt.Sprintf("oauth: phone number: %d %s: the user must press the getPhoneNumber button again", refusal.Code, refusal.Msg)
-		if refusal.RID != "" {
-			text += " (rid " + refusal.RID + ")"
-		}
-		return text
-	}
-	return err.Error()
 }
 
 func reply(w http.ResponseWriter, v any) {
