@@ -78,11 +78,11 @@ func (a *app) build() *rooms {
 func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 	g := a.gateway
 	if a.Kind == Mini {
-		m := &oauth.Mini{AppID: a.AppID, Secret: a.Secret, Store: g.store, Tokens: tokens, Client: a.wire()}
+		m := &oauth.Mini{AppID: a.AppID, Name: a.name, Secret: a.Secret, Store: g.store, Tokens: tokens, Client: a.wire()}
 		return m, m
 	}
 	l := &oauth.Login{
-		AppID: a.AppID, Secret: a.Secret, AgentID: a.AgentID, Store: g.store, Records: g.records, Client: a.wire(),
+		AppID: a.AppID, Name: a.name, Secret: a.Secret, AgentID: a.AgentID, Store: g.store, Records: g.records, Client: a.wire(),
 		URL: strings.TrimSuffix(g.config.PublicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.Hosts,
 		OpenURL: g.config.Endpoints.Open, SSOURL: g.config.Endpoints.Login,
 	}

@@ -188,6 +188,17 @@ func TestAMiniProgramsUserLogsInAndGivesAPhoneNumber(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status, "a mini program has no pages")
 }
 
+func TestTwoNamesOfOneAppIDShareNoLoginCodes(t *testing.T) {
+	d := open(t, func(c *gateway.Config) { set(c, "too", func(a *gateway.App) { a.Allow = nil }) })
+	d.wx.AddPerson(wechattest.Person{Name: "ming"})
+	base := "/app/" + url.PathEscape("新闻")
+	var session map[string]any
+	require.Equal(t, http.StatusOK, post(t, d.public+base+"/session", "", map[string]string{"code": d.wx.MiniCode(miniID, "ming")}, &session))
+	code := map[string]any{"login_code": session["login_code"]}
+	require.Equal(t, http.StatusNotFound, post(t, d.private+"/app/too/login/redeem", allKey, code, new(any)))
+	require.Equal(t, http.StatusOK, post(t, d.private+base+"/login/redeem", newsKey, code, new(any)))
+}
+
 func fetch(t *testing.T, method, address string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)

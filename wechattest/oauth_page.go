@@ -111,7 +111,7 @@ const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 // inOrder tells whether the parameters stand as WeChat's manual has them.
 func inOrder(raw string) bool {
-	order := []string{"appid", "redirect_uri", "response_type", "scope", "state", "agentid", "lang", "forcePopup", "forceSnapShot", "component_appid"}
+	order := []string{"appid", "redirect_uri", "response_type", "scope", "state", "agentid", "lang", "forcePopup", "forceSnapShot", "component_appid", "connect_redirect"}
 	last := -1
 	for _, pair := range strings.Split(raw, "&") {
 		name, _, _ := strings.Cut(pair, "=")
