@@ -59,7 +59,7 @@ func newTown(t *testing.T, kind oauth.Kind) *town {
 	tokens := &token.Manager{AppID: appID, Secret: secret, Store: w.login.Store, Client: way}
 	tickets := &ticket.Manager{AppID: appID, Tokens: tokens, Store: w.login.Store, Client: way}
 	signer := &jssdk.Signer{AppID: appID, Tickets: tickets, Hosts: w.login.Hosts}
-	wetoken.Bind(door, "/wx", w.login, &jssdk.Handler{Signer: signer})
+	wetoken.Bind(door, "/wx", w.login, &jssdk.Handler{Signer: signer, Cards: true})
 	door.Handle("/my/", w.login.Require(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		u, _ := oauth.FromContext(r.Context())
 		render(rw, `<p id="who">{{.}}</p>`, u.OpenID)
