@@ -32,7 +32,18 @@ type rooms struct {
 	tokens   *token.Manager // nil for a website
 	messages *message.Receiver
 
-	private, public, both func() http.Handler
+	private, public, both func() *http.ServeMux
+}
+
+// mux is what serves a side.
+func (r *rooms) mux(s side) *http.ServeMux {
+	switch s {
+	case side{private: true}:
+		return r.private()
+	case side{public: true}:
+		return r.public()
+	}
+	return r.both()
 }
 
 func (g *Gateway) newApp(name string, settings App) *app {
@@ -52,7 +63,8 @@ func (a *app) build() *rooms {
 			&ticket.Handler{Source: tickets, Guard: a.guard("ticket")})
 		if a.Kind != Mini {
 			signer := &jssdk.Signer{AppID: a.AppID, Tickets: tickets, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
-			public = append(public, &jssdk.Handler{Signer: signer})
+			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.Cards})
+			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: g.guard(a.name, "ticket")})
 		}
 	}
 	source, login := a.logins(r.tokens)
@@ -68,9 +80,9 @@ func (a *app) build() *rooms {
 		}
 	}
 	public = append(public, r.messages)
-	r.private = mux(rest{g.nothing}, private)
-	r.public = mux(rest{notFound}, public)
-	r.both = mux(rest{g.nothing}, private, public)
+	r.private = mux(a.refuseRoute(side{private: true}), private...)
+	r.public = mux(a.refuseRoute(side{public: true}), public...)
+	r.both = mux(a.refuseRoute(side{private: true, public: true}), either(private, public))
 	return r
 }
 
@@ -117,22 +129,6 @@ func (a *app) report(ctx context.Context, err error) {
 	a.gateway.log.WarnContext(ctx, "a token or ticket could not be renewed", "app", a.name, "error", err)
 }
 
-// mux serves parts, and the rest where none of them does. It is made when it is first used.
-func mux(r rest, parts ...[]wetoken.Part) func() http.Handler {
-	return sync.OnceValue(func() http.Handler {
-		all := []wetoken.Part{r}
-		for _, p := range parts {
-			all = append(all, p...)
-		}
-		return wetoken.Handler(all...)
-	})
-}
-
-// rest serves what no other part does.
-type rest struct{ serve http.HandlerFunc }
-
-func (p rest) Routes() map[string]http.Handler { return map[string]http.Handler{"/": p.serve} }
-
 // guard lets callers read with scope, and renew with the scope for that.
 func (a *app) guard(scope string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -158,7 +154,7 @@ func (a *app) registered(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithDeadline(ctx, a.ExpiresAt)
 }
 
-// allows tells whether the app may be used through the route below /app/{app}/.
+// allows reports whether the app may be used through the route below /app/{app}/.
 func (a *app) allows(route string) bool {
 	if len(a.Allow) == 0 {
 		return true
