@@ -35,7 +35,7 @@ type rooms struct {
 	private, public, both func() *http.ServeMux
 }
 
-// mux is what serves a side.
+// mux returns the mux of a side.
 func (r *rooms) mux(s side) *http.ServeMux {
 	switch s {
 	case side{private: true}:

@@ -7,8 +7,7 @@
 //
 // [Gateway.Private] is for our own services, which carry a caller key; [Gateway.Public] is for WeChat and browsers.
 // Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, or with one that is not known; 403 without the scope; 404 for
-// an app or a route that there is not, and 405 for a method that a route does not have. Callers with a key are told which
-// it is.
+// an unknown app or route, and 405 for a wrong method. Callers with a key are told which it is.
 package gateway
 
 import (
@@ -153,8 +152,8 @@ func (g *Gateway) serve(s side) http.Handler {
 	return g.behindProxies(mux(g.refusePath(s), all)())
 }
 
-// door hands a request on to the side of the app that it names. A callback for an app that there is not is answered as
-// that of a stranger is.
+// door hands a request on to the side of the app that it names. Callbacks for unknown apps are answered like
+// those of strangers.
 func (g *Gateway) door(s side) http.HandlerFunc {
 	strangers := http.NewServeMux()
 	if s.public {

@@ -86,10 +86,10 @@ type unserved struct {
 	side side
 	open []string      // methods by which strangers may use its path
 	all  []string      // methods by which callers with a key may
-	why  func() string // there is no route; for callers with a key
+	why  func() string // why there is no such route, for callers with a key
 }
 
-// refuse answers a request that no route serves. What there is on the private side is told only to those with a key.
+// refuse answers a request that no route serves. Only callers with a key are told about the private side.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, u unserved) {
 	c, fault := g.callers.of(r)
 	allowed := u.open
@@ -111,7 +111,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, u unserved) {
 
 const noSuch = "there is no such app or route"
 
-// method is the method of a request, as an answer may repeat it.
+// method returns the method of a request, cut to a length that an answer may repeat.
 func method(r *http.Request) string { return fmt.Sprintf("%.20s", r.Method) }
 
 // refuseRoute answers requests for routes that an app does not have on a side.
@@ -148,7 +148,7 @@ func (g *Gateway) refusePath(s side) func(*http.ServeMux) http.HandlerFunc {
 	}
 }
 
-// missing says why no app serves the route.
+// missing returns the reason why no app serves the route.
 func (g *Gateway) missing(name, route string) string {
 	a := g.apps[name]
 	if a == nil {

@@ -73,7 +73,7 @@ func (f fault) word() string {
 	return "failed"
 }
 
-// noticeFor is what a person is told of a fault.
+// noticeFor returns the text that people read about a fault.
 func noticeFor(f fault) notice {
 	switch f {
 	case faultDenied:

@@ -92,5 +92,5 @@ func (l *Login) stored(ctx context.Context, openID string) (g Grant, raw []byte,
 	return g, raw, true, nil
 }
 
-// grantKey names the record of a user's grant. WeChat gives it to the AppID, whatever Name the app has here.
+// grantKey names the record of a user's grant. All Names of one AppID share it, as WeChat knows the AppID alone.
 func (l *Login) grantKey(openID string) string { return "oauth/" + l.app() + "/grant/" + openID }

@@ -152,15 +152,18 @@ func (l *Login) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return // those who look ahead do not use up a login
 	}
+	// A login goes on when its browser goes away, or asks again: WeChat takes a code once.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishMax)
+	defer cancel()
 	q := r.URL.Query()
 	name := q.Get("state")
-	s, err := l.take(r, name)
+	s, err := l.take(r.WithContext(ctx), name)
 	cookie := l.shown(r, name, s)
 	code := loginCodeFor(name, cookie)
 	var end outcome
 	switch {
 	case err == nil:
-		end = l.finish(r, name, s, q.Get("code"), code)
+		end = l.finish(ctx, name, s, q.Get("code"), code)
 	case errors.Is(err, errUsed) && s.Proven && cookie != "":
 		end, err = l.await(r.Context(), name, s)
 	}

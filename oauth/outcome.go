@@ -16,7 +16,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// outcome is how a login ended.
+// outcome is the end of a login.
 type outcome struct {
 	At    int64 `json:"at"` // Unix seconds
 	Fault fault `json:"fault,omitempty"`
@@ -24,14 +24,13 @@ type outcome struct {
 	User  User  `json:"user,omitzero"`     // for Done and Require
 }
 
-// finishMax is the time that a login has to end, once WeChat has sent the browser back.
-const finishMax = 20 * time.Second
+const (
+	finishMax = 20 * time.Second // for a login to end, once WeChat has sent the browser back
+	keepMax   = 5 * time.Second  // for the store to keep what comes of it
+)
 
-// finish asks WeChat who has come back with code, and keeps the outcome for the same browser. It goes on when the browser goes
-// away, as WeChat takes a code once.
-func (l *Login) finish(r *http.Request, name string, s state, code, loginCode string) outcome {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishMax)
-	defer cancel()
+// finish asks WeChat who has come back with code, and keeps the outcome for the same browser.
+func (l *Login) finish(ctx context.Context, name string, s state, code, loginCode string) outcome {
 	end, err := l.conclude(ctx, s, code, loginCode)
 	if err != nil {
 		end = outcome{Fault: faultOf(err)}
@@ -45,6 +44,8 @@ func (l *Login) finish(r *http.Request, name string, s state, code, loginCode st
 	if s.Proven {
 		end.At = time.Now().Unix()
 		s.End = &end
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepMax)
+		defer cancel()
 		b, err := s.encode()
 		if err == nil {
 			err = l.store().Set(ctx, l.key("state", name), b, endedLife)
@@ -84,7 +85,7 @@ const repeatPoll = 100 * time.Millisecond
 
 // await returns the outcome of the login called name, which another request of the same browser ends.
 func (l *Login) await(ctx context.Context, name string, s state) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, finishMax+time.Second)
+	ctx, cancel := context.WithTimeout(ctx, finishMax+keepMax)
 	defer cancel()
 	for s.End == nil {
 		timer := time.NewTimer(repeatPoll)
@@ -113,7 +114,7 @@ func (l *Login) deliver(w http.ResponseWriter, r *http.Request, s state, end out
 	case end.Fault != "":
 		l.refuse(w, r, s, end.Fault, end.Code)
 	case s.Stay:
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishMax)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), keepMax)
 		defer cancel()
 		if err := l.stay(ctx, w, end.User); err != nil {
 			l.fail(w, r, s, err)

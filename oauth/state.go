@@ -40,7 +40,7 @@ type state struct {
 	Used   bool   `json:"used,omitempty"`   // its code was taken to WeChat, or the user declined
 	Proven bool   `json:"proven,omitempty"` // used by a browser that showed the cookie
 
-	End *outcome `json:"end,omitempty"` // how it ended, if Used and Proven
+	End *outcome `json:"end,omitempty"` // its outcome, if Used and Proven
 }
 
 // site is the one that a login returns to.
