@@ -35,7 +35,18 @@ type rooms struct {
 	tickets  *ticket.Manager // nil for a website
 	messages *message.Receiver
 
-	private, public, both func() http.Handler
+	private, public, both func() *http.ServeMux
+}
+
+// mux returns the mux of a side.
+func (r *rooms) mux(s side) *http.ServeMux {
+	switch s {
+	case side{private: true}:
+		return r.private()
+	case side{public: true}:
+		return r.public()
+	}
+	return r.both()
 }
 
 func (g *Gateway) newApp(name string, settings App) *app {
@@ -57,7 +68,8 @@ func (a *app) build() *rooms {
 			retry{a, r})
 		if a.Kind != Mini {
 			signer := &jssdk.Signer{AppID: a.AppID, Tickets: r.tickets, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
-			public = append(public, &jssdk.Handler{Signer: signer})
+			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.Cards})
+			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: g.guard(a.name, "ticket")})
 		}
 	}
 	source, login := a.logins(r.tokens)
@@ -73,9 +85,9 @@ func (a *app) build() *rooms {
 		}
 	}
 	public = append(public, r.messages)
-	r.private = mux(rest{g.nothing}, private)
-	r.public = mux(rest{notFound}, public)
-	r.both = mux(rest{g.nothing}, private, public)
+	r.private = mux(a.refuseRoute(side{private: true}), private...)
+	r.public = mux(a.refuseRoute(side{public: true}), public...)
+	r.both = mux(a.refuseRoute(side{private: true, public: true}), either(private, public))
 	return r
 }
 
@@ -83,11 +95,11 @@ func (a *app) build() *rooms {
 func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 	g := a.gateway
 	if a.Kind == Mini {
-		m := &oauth.Mini{AppID: a.AppID, Secret: a.Secret, Store: g.store, Tokens: tokens, Client: a.wire()}
+		m := &oauth.Mini{AppID: a.AppID, Name: a.name, Secret: a.Secret, Store: g.store, Tokens: tokens, Client: a.wire()}
 		return m, m
 	}
 	l := &oauth.Login{
-		AppID: a.AppID, Secret: a.Secret, AgentID: a.AgentID, Store: g.store, Records: g.records, Client: a.wire(),
+		AppID: a.AppID, Name: a.name, Secret: a.Secret, AgentID: a.AgentID, Store: g.store, Records: g.records, Client: a.wire(),
 		URL: strings.TrimSuffix(g.config.PublicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.Hosts,
 		OpenURL: g.config.Endpoints.Open, SSOURL: g.config.Endpoints.Login,
 	}
@@ -124,22 +136,6 @@ func (a *app) report(ctx context.Context, err error) {
 	a.gateway.log.WarnContext(ctx, "a token or ticket could not be renewed", "app", a.name, "error", err)
 }
 
-// mux serves parts, and the rest where none of them does. It is made when it is first used.
-func mux(r rest, parts ...[]wetoken.Part) func() http.Handler {
-	return sync.OnceValue(func() http.Handler {
-		all := []wetoken.Part{r}
-		for _, p := range parts {
-			all = append(all, p...)
-		}
-		return wetoken.Handler(all...)
-	})
-}
-
-// rest serves what no other part does.
-type rest struct{ serve http.HandlerFunc }
-
-func (p rest) Routes() map[string]http.Handler { return map[string]http.Handler{"/": p.serve} }
-
 // guard lets callers read with scope, and renew with the scope for that.
 func (a *app) guard(scope string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -157,7 +153,7 @@ func (a *app) guard(scope string) func(http.Handler) http.Handler {
 
 func (a *app) expired() bool { return !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) }
 
-// allows tells whether the app may be used through the route below /app/{app}/.
+// allows reports whether the app may be used through the route below /app/{app}/.
 func (a *app) allows(route string) bool {
 	if len(a.Allow) == 0 {
 		return true

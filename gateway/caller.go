@@ -58,29 +58,44 @@ func newCallers(keys []Key) (callers, error) {
 	return all, nil
 }
 
-// of finds who makes a request, by a Bearer token, the password of Basic, or wetoken_key in the query. The key is
-// hashed before it is looked for, so that how long that takes tells nothing of other keys.
-func (all callers) of(r *http.Request) *caller {
-	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+// of finds the caller that makes a request by its key, a Bearer token or the password of Basic, or else says what is
+// wrong. The key is hashed before it is looked for, so that how long that takes tells nothing of other keys.
+func (all callers) of(r *http.Request) (c *caller, fault error) {
+	authorization := r.Header.Get("Authorization")
+	if authorization == "" {
+		return nil, errNoKey
+	}
+	key, ok := strings.CutPrefix(authorization, "Bearer ")
 	if !ok {
-		if _, key, ok = r.BasicAuth(); !ok && strings.Contains(r.URL.RawQuery, "wetoken_key=") {
-			key = r.URL.Query().Get("wetoken_key")
+		if _, key, ok = r.BasicAuth(); !ok {
+			return nil, errOddKey
 		}
 	}
 	if len(key) < minKey {
-		return nil
+		return nil, errWrongKey
 	}
 	d := sha256.Sum256([]byte(key))
 	for _, c := range all[[8]byte(d[:8])] {
 		if subtle.ConstantTimeCompare(c.digest[:], d[:]) == 1 {
-			return c
+			return c, nil
 		}
 	}
-	return nil
+	return nil, errWrongKey
 }
 
+// Why a request is not let in.
+var (
+	errNoKey    = errors.New("a caller key is needed: Authorization: Bearer KEY")
+	errOddKey   = errors.New("this Authorization has no caller key: want Authorization: Bearer KEY")
+	errWrongKey = errors.New("this caller key is not known: it must be one of keys in the server's configuration")
+)
+
+// reserved are the scopes that "*" does not include: they move money or change the server, and a key that was made for
+// all there was must not gain them when they come.
+var reserved = []string{"refund", "transfer", "pay-api", "admin"}
+
 func (c *caller) may(app, scope string) bool {
-	return (has(c.apps, app) || has(c.apps, "*")) && (has(c.scopes, scope) || has(c.scopes, "*"))
+	return (has(c.apps, app) || has(c.apps, "*")) && (has(c.scopes, scope) || has(c.scopes, "*") && !has(reserved, scope))
 }
 
 func has(list []string, s string) bool { return slices.Contains(list, s) }
@@ -89,9 +104,9 @@ func has(list []string, s string) bool { return slices.Contains(list, s) }
 func (g *Gateway) guard(app, scope string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c := g.callers.of(r)
+			c, fault := g.callers.of(r)
 			if c == nil {
-				unauthorized(w)
+				unauthorized(w, fault)
 				return
 			}
 			if !c.may(app, scope) {
@@ -127,7 +142,11 @@ func (r *recorder) WriteHeader(status int) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-func unauthorized(w http.ResponseWriter) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="wetoken"`)
-	answer.Refuse(w, http.StatusUnauthorized, "a caller key is needed: Authorization: Bearer KEY")
+func unauthorized(w http.ResponseWriter, fault error) {
+	challenge := `Bearer realm="wetoken"`
+	if errors.Is(fault, errWrongKey) {
+		challenge += `, error="invalid_token"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	answer.Refuse(w, http.StatusUnauthorized, fault.Error())
 }

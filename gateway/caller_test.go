@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -47,8 +49,150 @@ func TestAKeyMayComeInOtherWays(t *testing.T) {
 	basic := strings.Replace(base, "http://", "http://anybody:"+allKey+"@", 1)
 	status, _ := ask(t, "GET", basic+"/app/shop/token", "", "")
 	require.Equal(t, http.StatusOK, status)
-	status, _ = ask(t, "GET", base+"/app/shop/token?wetoken_key="+allKey, "", "")
-	require.Equal(t, http.StatusOK, status)
+	for _, name := range []string{"wetoken_key", "key", "access_token"} { // an address ends up in logs
+		status, a := ask(t, "GET", base+"/app/shop/token?"+name+"="+allKey, "", "")
+		require.Equal(t, http.StatusUnauthorized, status, name)
+		require.NotContains(t, a.Msg, allKey)
+	}
+}
+
+func TestAWrongKeyAndAMissingOneAreToldApart(t *testing.T) {
+	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
+	for _, path := range []string{"/app/shop/token", "/app/none/token", "/app/shop/nothing", "/nothing"} {
+		for authorization, want := range map[string][2]string{
+			"":                           {"a caller key is needed", `Bearer realm="wetoken"`},
+			"Bearer " + allKey + "x":     {"this caller key is not known", `Bearer realm="wetoken", error="invalid_token"`},
+			"Bearer short":               {"this caller key is not known", `Bearer realm="wetoken", error="invalid_token"`},
+			"Basic Ondyb25nLWtleS14eHg=": {"this caller key is not known", `Bearer realm="wetoken", error="invalid_token"`},
+			"Token " + allKey:            {"has no caller key", `Bearer realm="wetoken"`},
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", base+path, nil)
+			require.NoError(t, err)
+			if authorization != "" {
+				req.Header.Set("Authorization", authorization)
+			}
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			var a answer
+			require.NoError(t, json.NewDecoder(resp.Body).Decode(&a))
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+			require.Contains(t, a.Msg, want[0], authorization)
+			require.Equal(t, want[1], resp.Header.Get("WWW-Authenticate"))
+			require.NotContains(t, a.Msg, allKey)
+		}
+	}
+}
+
+func TestCallersWithAKeyAreToldWhatThereIsNot(t *testing.T) {
+	d := open(t, nil)
+	for path, says := range map[string]string{
+		"/app/none/token":              `there is no app "none"`,
+		"/app/%3Cb%3E%22/token":        `there is no app "<b>\""`,
+		"/app/wxaaaaaaaaaaaaaaaa/x":    "several apps with the appid",
+		"/app/gone/token":              `the registration of app "gone" has ended`,
+		"/app/too/token":               `app "too" does not allow "/token"`,
+		"/app/shop/tokens":             `there is no route GET "/tokens" of app "shop" on the private side`,
+		"/app/" + shopID + "/x":        `there is no route GET "/x" of app "shop" on the private side`,
+		"/app/shop/js/config.js":       `of app "shop" on the private side: it is on the public side`,
+		"/app/" + long("a") + "/token": `there is no app "aaaa`,
+		"/nothing":                     `there is no route GET "/nothing" on the private side`,
+	} {
+		status, a := ask(t, "GET", d.private+path, allKey, "")
+		require.Equal(t, http.StatusNotFound, status, path)
+		require.Contains(t, a.Msg, says)
+		require.Less(t, len(a.Msg), 300)
+		status, a = ask(t, "GET", d.private+path, "", "")
+		require.Equal(t, http.StatusUnauthorized, status, path)
+		require.NotContains(t, a.Msg, "there is no")
+	}
+
+	status, a := ask(t, "GET", d.public+"/app/shop/token", allKey, "")
+	require.Equal(t, http.StatusNotFound, status)
+	require.Equal(t, `there is no route GET "/token" of app "shop" on the public side: it is on the private side`, a.Msg)
+	for _, key := range []string{"", allKey + "x"} {
+		for _, path := range []string{"/app/shop/token", "/app/none/token", "/app/gone/token", "/nothing"} {
+			status, a = ask(t, "GET", d.public+path, key, "")
+			require.Equal(t, http.StatusNotFound, status)
+			require.Equal(t, "there is no such app or route", a.Msg, "strangers are told nothing")
+		}
+	}
+}
+
+func long(s string) string { return strings.Repeat(s, 2000) }
+
+func TestAWrongMethodIsNamed(t *testing.T) {
+	d := open(t, func(c *gateway.Config) {
+		set(c, "shop", func(a *gateway.App) { a.VerifyFiles = map[string]string{"MP_verify_abc.txt": "abc"} })
+	})
+	both := bothSides(t, d)
+	for _, c := range []struct {
+		base, method, path, key string
+		status                  int
+		allow                   string
+	}{
+		{d.private, "PUT", "/app/shop/token", allKey, 405, "GET, HEAD, POST"},
+		{d.private, "DELETE", "/app/shop/ticket/jsapi", allKey, 405, "GET, HEAD, POST"},
+		{d.private, "GET", "/app/shop/login/redeem", readKey, 405, "POST"},
+		{d.private, "PUT", "/app/shop/token", "", 401, ""},
+		{d.private, "PUT", "/app/none/token", "", 401, ""},
+		{d.private, "POST", "/healthz", "", 405, "GET, HEAD"},
+		{d.public, "POST", "/app/shop/login", "", 405, "GET, HEAD"},
+		{d.public, "GET", "/app/shop/js/config", "", 405, "OPTIONS, POST"},
+		{d.public, "DELETE", "/app/shop/message", "", 405, "GET, HEAD, POST"},
+		{d.public, "DELETE", "/app/none/message", "", 405, "GET, HEAD, POST"}, // as for an app there is
+		{d.public, "PUT", "/app/shop/token", "", 404, ""},
+		{d.public, "POST", "/MP_verify_abc.txt", "", 405, "GET, HEAD"},
+		{both, "PUT", "/app/shop/token", "", 401, ""},
+		{both, "PUT", "/app/shop/token", allKey, 405, "GET, HEAD, POST"},
+		{both, "POST", "/app/shop/login", "", 405, "GET, HEAD"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), c.method, c.base+c.path, nil)
+		require.NoError(t, err)
+		if c.key != "" {
+			req.Header.Set("Authorization", "Bearer "+c.key)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		var a answer
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&a))
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.status, resp.StatusCode, "%s %s: %s", c.method, c.path, a.Msg)
+		require.Equal(t, c.allow, resp.Header.Get("Allow"), "%s %s", c.method, c.path)
+		require.Equal(t, c.status, a.Code)
+	}
+}
+
+// bothSides serves the gateway of d with both sides on one address.
+func bothSides(t *testing.T, d *doors) string {
+	t.Helper()
+	both := httptest.NewServer(d.gateway.Both())
+	t.Cleanup(both.Close)
+	return both.URL
+}
+
+func TestAllScopesAreThoseThatHarmNobody(t *testing.T) {
+	all := gateway.Key{Apps: []string{"*"}, Scopes: []string{"*"}}
+	for _, scope := range []string{"token", "renew", "ticket", "login"} {
+		require.True(t, gateway.May(all, "shop", scope), scope)
+	}
+	for _, scope := range []string{"refund", "transfer", "pay-api", "admin"} {
+		require.False(t, gateway.May(all, "shop", scope), scope)
+		named := gateway.Key{Apps: []string{"*"}, Scopes: []string{"*", scope}}
+		require.True(t, gateway.May(named, "shop", scope), scope)
+	}
+}
+
+func TestScopesThatGuardNothingAreRefused(t *testing.T) {
+	for _, scope := range []string{"api", "pay", "refund", "transfer", "pay-api", "message", "metrics"} {
+		c := config()
+		c.Keys[1].Scopes = []string{"token", scope, "nonsense"}
+		err := c.Check()
+		require.ErrorContains(t, err, `keys[1].scopes: there is no scope "`+scope+`", "nonsense"; there are token, renew, ticket, login, admin and *`)
+	}
+	c := config()
+	c.Keys[1].Scopes = []string{"token", "renew", "ticket", "login", "admin", "*"}
+	require.NoError(t, c.Check())
 }
 
 func TestAKeyMayBeGivenAsItsDigest(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -40,7 +41,7 @@ type Key struct {
 	Name   string   `json:"name"`
 	Key    string   `json:"key"`    // at least 16 characters, or sha256: and the hex digest of such a key
 	Apps   []string `json:"apps"`   // names of apps; "*" is all
-	Scopes []string `json:"scopes"` // token, renew, ticket, …; "*" is all
+	Scopes []string `json:"scopes"` // token, renew, ticket, login, admin; "*" is all of them but admin
 }
 
 // App is one WeChat app.
@@ -58,6 +59,7 @@ type App struct {
 
 	Hosts           []string          `json:"hosts"`        // where logins may return to, whose pages may be signed, where requests may point
 	VerifyFiles     map[string]string `json:"verify_files"` // served at the root of the public side: MP_verify_….txt, WW_verify_….txt
+	Cards           bool              `json:"cards"`        // official account: anybody may have cards signed for its pages, by their id; see jssdk.Handler
 	SignKey         string            `json:"sign_key"`     // signs what backends are sent
 	PreviousSignKey string            `json:"previous_sign_key"`
 	Message         *Message          `json:"message"` // default: no callbacks
@@ -79,8 +81,8 @@ const (
 
 var kinds = []Kind{Official, Mini, Website, Work}
 
-// Scopes are what a caller may be allowed to do.
-var scopes = []string{"token", "renew", "ticket", "api", "login", "pay", "refund", "message", "metrics", "admin"}
+// scopes are what a caller may be allowed to do. Each guards a route.
+var scopes = []string{"token", "renew", "ticket", "login", "admin"}
 
 // Check finds what keeps c from being served, and names its key.
 func (c Config) Check() error {
@@ -200,10 +202,14 @@ func (k Key) check(apps map[string]App) error {
 			return fmt.Errorf("apps: there is no app %q", name)
 		}
 	}
+	var odd []string
 	for _, s := range k.Scopes {
 		if s != "*" && !has(scopes, s) {
-			return fmt.Errorf("scopes: there is no scope %q; there are %s and *", s, strings.Join(scopes, ", "))
+			odd = append(odd, strconv.Quote(s))
 		}
+	}
+	if len(odd) > 0 {
+		return fmt.Errorf("scopes: there is no scope %s; there are %s and *", strings.Join(odd, ", "), strings.Join(scopes, ", "))
 	}
 	return nil
 }
@@ -224,6 +230,8 @@ func (a App) check() error {
 		return errors.New("kind: a website application has no token: leave out token_mode and keep")
 	case a.Kind == Work && a.AgentID == 0 && len(a.Hosts) > 0:
 		return errors.New("agent_id: must be set, or nobody could log in for hosts by WeCom's QR code")
+	case a.Cards && a.Kind != "" && a.Kind != Official:
+		return fmt.Errorf("cards: only an official account signs cards for pages, and this is kind %s", a.Kind)
 	case a.SignKey == "" && a.PreviousSignKey != "":
 		return errors.New("previous_sign_key: needs sign_key beside it")
 	}

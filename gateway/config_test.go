@@ -36,6 +36,7 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"nameless key":      {`{"keys":[{"key":"0123456789abcdef","apps":["*"],"scopes":["*"]}]}`, "keys[0].name"},
 		"key for no app":    {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["shop"],"scopes":["*"]}]}`, `there is no app "shop"`},
 		"odd scope":         {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["all"]}]}`, `there is no scope "all"`},
+		"cards of a mini":   {keyed(`"m":{"app_id":"wx1","secret":"x","kind":"mini","cards":true}`), "apps.m.cards: only an official account signs cards"},
 		"no secret":         {keyed(`"shop":{"app_id":"wx1"}`), "apps.shop.secret: must be set"},
 		"no app id":         {keyed(`"shop":{"secret":"x"}`), "apps.shop.app_id: must be set"},
 		"odd kind":          {keyed(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: there is no kind "oa"`},

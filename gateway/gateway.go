@@ -6,8 +6,9 @@
 //	http.ListenAndServe(":8080", g.Public())
 //
 // [Gateway.Private] is for our own services, which carry a caller key; [Gateway.Public] is for WeChat and browsers.
-// Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, 403 without the scope, 404 for what there is not, and for
-// failures of WeChat the statuses that token.Handler lists.
+// Errors are {"errcode":…,"errmsg":"…"}: 401 without a key, or with one that is not known; 403 without the scope; 404 for
+// an unknown app or route, and 405 for a wrong method; and for failures of WeChat the statuses that token.Handler lists.
+// Callers with a key are told which it is.
 package gateway
 
 import (
@@ -16,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"path"
@@ -24,7 +26,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/internal/answer"
 	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/message"
@@ -118,19 +119,14 @@ func New(o Options) (*Gateway, error) {
 //	POST /app/{app}/token           scope renew
 //	GET  /app/{app}/ticket/{type}   scope ticket
 //	POST /app/{app}/ticket/{type}   scope renew
+//	POST /app/{app}/js/card         scope ticket, of an official account
 //	POST /app/{app}/login/redeem    scope login
 //	POST /app/{app}/phone           scope login, of a mini program
 //	POST /app/{app}/retry           scope admin: asks WeChat now, where an earlier refusal is remembered
 //	GET  /healthz, /readyz          open
 //
-// See token.Handler, ticket.Handler and oauth.Handler.
-func (g *Gateway) Private() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.private() }, nil, g.nothing))
-	mux.HandleFunc("/", g.nothing)
-	g.operations(mux, error.Error)
-	return g.behindProxies(mux)
-}
+// See token.Handler, ticket.Handler, jssdk.CardHandler and oauth.Handler.
+func (g *Gateway) Private() http.Handler { return g.serve(side{private: true}) }
 
 // Public serves WeChat and browsers:
 //
@@ -139,80 +135,76 @@ func (g *Gateway) Private() http.Handler {
 //	GET  /app/{app}/login/callback         where WeChat sends the browser back
 //	POST /app/{app}/session                of a mini program
 //	GET  /app/{app}/js/config.js           signs the page that holds it
-//	POST /app/{app}/js/config, /js/card
+//	POST /app/{app}/js/config              signs the page that asks
+//	POST /app/{app}/js/card                signs cards by their id, of an app with cards: true
 //	GET  /MP_verify_….txt, /WW_verify_….txt
 //
 // See message.Receiver, oauth.Login, oauth.Mini, jssdk.Handler and oauth.VerifyFiles.
-func (g *Gateway) Public() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.public() }, g.nobody, notFound))
-	mux.Handle("/", wetoken.Handler(g.files, rest{notFound}))
-	return g.behindProxies(mux)
-}
+func (g *Gateway) Public() http.Handler { return g.serve(side{public: true}) }
 
-// Both serves the private and the public side on one address. As strangers reach it, /readyz tells them no more than that
-// a store cannot be used: the log has the rest.
-func (g *Gateway) Both() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.both() }, g.nobody, g.nothing))
-	mux.Handle("/", wetoken.Handler(g.files, rest{g.nothing}))
-	g.operations(mux, g.hush)
-	return g.behindProxies(mux)
-}
+// Both serves the private and the public side on one address. A route that both sides have is the private one to requests
+// with an Authorization. As strangers reach it, /readyz tells them no more than that a store cannot be used: the log has
+// the rest.
+func (g *Gateway) Both() http.Handler { return g.serve(side{private: true, public: true}) }
 
-// operations are what those ask who run the server. They are told in words what keeps the stores from being used.
-func (g *Gateway) operations(mux *http.ServeMux, words func(error) string) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer.JSON(w, http.StatusOK, okBody) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { g.ready(w, r, words) })
-}
-
-// door hands a request on to the side of the app that it names, or else to those who answer for apps there are not: nobody
-// and nothing.
-func (g *Gateway) door(side func(*rooms) http.Handler, nobody wetoken.Part, nothing http.HandlerFunc) http.HandlerFunc {
-	parts := []wetoken.Part{rest{nothing}}
-	if nobody != nil {
-		parts = append(parts, nobody)
+func (g *Gateway) serve(s side) http.Handler {
+	all := routes{"/app/": g.door(s)}
+	if s.public {
+		maps.Copy(all, g.files.Routes())
 	}
-	missing := wetoken.Handler(parts...)
+	if s.private {
+		words := error.Error
+		if s.public {
+			words = g.hush
+		}
+		all["GET /healthz"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer.JSON(w, http.StatusOK, okBody) })
+		all["GET /readyz"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.ready(w, r, words) })
+	}
+	return g.behindProxies(mux(g.refusePath(s), all)())
+}
+
+// door hands a request on to the side of the app that it names. Callbacks for unknown apps are answered like
+// those of strangers.
+func (g *Gateway) door(s side) http.HandlerFunc {
+	strangers := http.NewServeMux()
+	if s.public {
+		for pattern, h := range g.nobody.Routes() {
+			strangers.Handle(pattern, h)
+		}
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !clean(r.URL.Path) {
-			nothing(w, r) // or a mux would redirect out of the app
+		if !clean(r.URL.Path) { // or a mux would redirect out of the app
+			g.refuse(w, r, unserved{side: s, why: func() string { return noSuch }})
 			return
 		}
-		h := missing
-		a, route := g.find(r)
+		a, name, route := g.find(r)
 		if a != nil {
-			h = side(a.rooms())
+			below(route, a.rooms().mux(s)).ServeHTTP(w, r)
+			return
 		}
-		below(route, h).ServeHTTP(w, r)
+		below(route, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if h, pattern := strangers.Handler(r); pattern != "" {
+				h.ServeHTTP(w, r)
+				return
+			}
+			open := methods(strangers, r)
+			g.refuse(w, r, unserved{side: s, open: open, why: func() string { return g.missing(name, route) }})
+		})).ServeHTTP(w, r)
 	}
 }
 
-// nothing answers a private request that nobody serves. What there is is told only to those with a key.
-func (g *Gateway) nothing(w http.ResponseWriter, r *http.Request) {
-	if g.callers.of(r) == nil {
-		unauthorized(w)
-		return
-	}
-	notFound(w, r)
-}
-
-func notFound(w http.ResponseWriter, _ *http.Request) {
-	answer.Refuse(w, http.StatusNotFound, "there is no such app or route")
-}
-
-// find is the app that a request's path names, unless its registration has ended or does not allow the route, and the
-// rest of the path.
-func (g *Gateway) find(r *http.Request) (a *app, route string) {
-	name, route, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
+// find is the app that a request's path names, unless its registration has ended or does not allow the route, the name,
+// and the rest of the path.
+func (g *Gateway) find(r *http.Request) (a *app, name, route string) {
+	name, route, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
 	a = g.apps[name]
 	if a != nil && (a.expired() || !a.allows(route)) {
 		a = nil
 	}
-	return a, "/" + route
+	return a, name, "/" + route
 }
 
-// clean tells whether a path holds no dots and no double slashes that lead elsewhere. Those that are not escaped never
+// clean reports whether a path holds no dots and no double slashes that lead elsewhere. Those that are not escaped never
 // come this far.
 func clean(p string) bool {
 	c := path.Clean(p)

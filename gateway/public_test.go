@@ -28,6 +28,7 @@ const (
 // doors are both sides of a gateway on sockets, and the WeChat behind them.
 type doors struct {
 	wx              *wechattest.Server
+	gateway         *gateway.Gateway
 	pages           string // where WeChat's pages stand
 	public, private string
 }
@@ -50,6 +51,7 @@ func open(t *testing.T, change func(*gateway.Config)) *doors {
 	}
 	g, err := gateway.New(gateway.Options{Config: c, HTTP: d.wx.Client(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
+	d.gateway = g
 	public.Config.Handler, private.Config.Handler = g.Public(), g.Private()
 	for _, srv := range []*httptest.Server{public, private} {
 		srv.Start()
@@ -188,6 +190,17 @@ func TestAMiniProgramsUserLogsInAndGivesAPhoneNumber(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status, "a mini program has no pages")
 }
 
+func TestTwoNamesOfOneAppIDShareNoLoginCodes(t *testing.T) {
+	d := open(t, func(c *gateway.Config) { set(c, "too", func(a *gateway.App) { a.Allow = nil }) })
+	d.wx.AddPerson(wechattest.Person{Name: "ming"})
+	base := "/app/" + url.PathEscape("新闻")
+	var session map[string]any
+	require.Equal(t, http.StatusOK, post(t, d.public+base+"/session", "", map[string]string{"code": d.wx.MiniCode(miniID, "ming")}, &session))
+	code := map[string]any{"login_code": session["login_code"]}
+	require.Equal(t, http.StatusNotFound, post(t, d.private+"/app/too/login/redeem", allKey, code, new(any)))
+	require.Equal(t, http.StatusOK, post(t, d.private+base+"/login/redeem", newsKey, code, new(any)))
+}
+
 func fetch(t *testing.T, method, address string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
@@ -225,6 +238,58 @@ func TestAPageIsSigned(t *testing.T) {
 		var refused answer
 		require.Equal(t, http.StatusForbidden, post(t, d.public+"/app/"+app+"/js/config", "", map[string]string{"url": "https://evil.example.com/"}, &refused))
 	}
+}
+
+func TestCardsAreSignedForPagesOfAppsThatSaySo(t *testing.T) {
+	const card, open1 = "p1Pj9jr90_SQRaVqYI239Ka1erkI", `{"addCard":[{"cardId":"p1Pj9jr90_SQRaVqYI239Ka1erkI"}]}`
+	d := open(t, func(c *gateway.Config) {
+		c.Apps["cards"] = gateway.App{AppID: "wxdddddddddddddddd", Secret: secret, Cards: true, Hosts: []string{"shop.example.com"}}
+		set(c, "shop", func(a *gateway.App) { a.Hosts = []string{"shop.example.com"} })
+	})
+	d.wx.AddApp("wxdddddddddddddddd", secret)
+	both := bothSides(t, d)
+	send := func(base, app, key, body string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", base+"/app/"+app+"/js/card", strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Origin", "https://shop.example.com")
+		if key != "" {
+			req.Header.Set("Authorization", "Bearer "+key)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(b)
+	}
+	const whole = `{"addCard":[{"cardId":"` + card + `","code":"20000","openid":"o1","balance":"20000"}]}`
+	for _, public := range []string{d.public, both} {
+		status, said := send(public, "shop", "", open1)
+		require.Equal(t, http.StatusForbidden, status, said)
+		require.Contains(t, said, "cards is off")
+		status, said = send(public, "cards", "", open1)
+		require.Equal(t, http.StatusOK, status, said)
+		status, said = send(public, "cards", "", whole)
+		require.Equal(t, http.StatusBadRequest, status, said)
+		require.NotContains(t, said, "signature")
+	}
+	for _, private := range []string{d.private, both} {
+		for _, app := range []string{"shop", "cards"} {
+			status, said := send(private, app, allKey, whole)
+			require.Equal(t, http.StatusOK, status, said)
+			require.Contains(t, said, `\"balance\":\"20000\"`)
+			status, _ = send(private, app, allKey+"x", whole)
+			require.Equal(t, http.StatusUnauthorized, status)
+			status, _ = send(private, app, newsKey, whole)
+			require.Equal(t, http.StatusForbidden, status)
+		}
+		status, _ := send(private, "corp", allKey, whole)
+		require.Equal(t, http.StatusNotFound, status, "WeCom has no cards")
+	}
+	status, _ := send(d.private, "shop", "", whole)
+	require.Equal(t, http.StatusUnauthorized, status)
+	status, said := send(d.public, "shop", allKey, whole)
+	require.Equal(t, http.StatusForbidden, status, said)
 }
 
 func TestVerificationFilesStandAtTheRoot(t *testing.T) {

@@ -16,7 +16,7 @@ type Card struct {
 
 	Code                string `json:"code"`                 // the card's own code, where the card was made with such
 	OpenID              string `json:"openid"`               // the one user who may take it
-	Balance             string `json:"balance"`              // fen in a red-packet card; Handler signs none
+	Balance             string `json:"balance"`              // fen in a red-packet card
 	FixedBeginTimestamp int64  `json:"fixed_begintimestamp"` // seconds; when the card begins to be valid; not signed
 	OuterStr            string `json:"outer_str"`            // comes back with the event of the card's being taken; not signed
 }

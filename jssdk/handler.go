@@ -14,18 +14,24 @@ import (
 //
 //	GET  /js/config.js?debug=true&jsApiList=a,b&openTagList=c&agent=true   a script that calls wx.config for its page
 //	POST /js/config {"url":"…"}                                            the argument of wx.config
-//	POST /js/card   {"addCard":[{"cardId":"…"}]} or {"chooseCard":{}}      the argument of wx.addCard or wx.chooseCard; not of WeCom
+//	POST /js/card   {"addCard":[{"cardId":"…"}]} or {"chooseCard":{}}      the argument of wx.addCard or wx.chooseCard; see Cards
 //
 // The body of /js/config may also have debug, jsApiList, openTagList, and agent: true for the argument of wx.agentConfig
 // in place of wx.config's. A page of another host than the Handler's may ask when its own is among the Signer's Hosts;
-// /js/card answers no others. That keeps out the pages of others, not their programs, which write any Origin: so /js/card
-// signs no balance, as an amount of money is for Signer.AddCard in process alone. An error is {"errcode":…,"errmsg":"…"}:
-// 403 says why a page may not be signed, and the others are as those of token.Handler, without the app's affairs.
+// /js/card answers no others. That keeps out the pages of others, not their programs, which write any Origin. An error is
+// {"errcode":…,"errmsg":"…"}: 403 says why a page may not be signed, and the others are as those of token.Handler, without
+// the app's affairs.
 //
 // The script is to stand behind WeChat's own. Where it cannot call wx.config it says so in the console and, once the
 // document is read to its end, by an event wetoken:error of it, whose detail is such an error.
 type Handler struct {
 	Signer *Signer
+
+	// Cards lets anybody have cards signed at /js/card, by their cardId alone; default nobody. WeChat's signature is over
+	// bare values that are sorted and joined, so what is signed as one value can be shown to WeChat as another, such as a
+	// code or an openid as the balance of a red-packet card: all other values are for [CardHandler]. An app with
+	// red-packet cards should leave Cards off.
+	Cards bool
 }
 
 // Routes makes Handler a part that wetoken.Bind mounts.
@@ -51,7 +57,7 @@ func (h *Handler) script(w http.ResponseWriter, _ *http.Request) {
 	w.Write(script)
 }
 
-// admits tells whether the page that asks may have the answer. A request without an Origin comes from no page, or from
+// admits reports whether the page that asks may have the answer. A request without an Origin comes from no page, or from
 // one of the same host.
 func (h *Handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Add("Vary", "Origin")
@@ -105,52 +111,6 @@ func (h *Handler) config(w http.ResponseWriter, r *http.Request) {
 	}
 	c.Debug, c.OpenTagList = ask.Debug, ask.OpenTagList
 	reply(w, r, c, err)
-}
-
-const maxCards = 100
-
-func (h *Handler) card(w http.ResponseWriter, r *http.Request) {
-	var ask struct {
-		AddCard    []Card      `json:"addCard"`
-		ChooseCard *CardChoice `json:"chooseCard"`
-	}
-	if r.Header.Get("Origin") == "" {
-		answer.Refuse(w, http.StatusForbidden, "jssdk: cards are signed for pages of the app's hosts, and this request has no Origin")
-		return
-	}
-	const want = `{"addCard":[{"cardId":"…"}]} or {"chooseCard":{}}`
-	if !h.admits(w, r) || !answer.Body(w, r, maxBody, want, &ask) {
-		return
-	}
-	if ask.ChooseCard != nil {
-		c, err := h.Signer.ChooseCard(r.Context(), *ask.ChooseCard)
-		reply(w, r, c, err)
-		return
-	}
-	if len(ask.AddCard) == 0 || len(ask.AddCard) > maxCards {
-		answer.Refuse(w, http.StatusBadRequest, "the body must be "+want)
-		return
-	}
-	var list struct {
-		Cards []SignedCard `json:"cardList"`
-	}
-	for _, c := range ask.AddCard {
-		if c.CardID == "" {
-			answer.Refuse(w, http.StatusBadRequest, "each card must have its cardId")
-			return
-		}
-		if c.Balance != "" {
-			answer.Refuse(w, http.StatusBadRequest, "jssdk: balance must be left out: an amount is not signed for whoever asks, but by the app's own server")
-			return
-		}
-		signed, err := h.Signer.AddCard(r.Context(), c)
-		if err != nil {
-			reply(w, r, nil, err)
-			return
-		}
-		list.Cards = append(list.Cards, signed)
-	}
-	reply(w, r, list, nil)
 }
 
 // reply answers v as JSON, or what kept it from being had.

@@ -17,8 +17,12 @@ import (
 
 // ask sends a request of a page to a mounted Handler.
 func ask(s *jssdk.Signer, method, path, origin, body string) *httptest.ResponseRecorder {
+	return askOf(&jssdk.Handler{Signer: s, Cards: true}, method, path, origin, body)
+}
+
+func askOf(p wetoken.Part, method, path, origin, body string) *httptest.ResponseRecorder {
 	mux := http.NewServeMux()
-	wetoken.Bind(mux, "/wx", &jssdk.Handler{Signer: s})
+	wetoken.Bind(mux, "/wx", p)
 	r := httptest.NewRequest(method, "/wx"+path, strings.NewReader(body))
 	if origin != "" {
 		r.Header.Set("Origin", origin)
@@ -91,31 +95,76 @@ func TestAPreflightIsAnsweredToTheAppsHostsAlone(t *testing.T) {
 }
 
 func TestAPageAsksForCards(t *testing.T) {
-	w := ask(official(), "POST", "/js/card", shop, `{"addCard":[{"cardId":"p1","code":"c1"},{"cardId":"p2"}]}`)
+	w := ask(official(), "POST", "/js/card", shop, `{"addCard":[{"cardId":"`+card1+`"},{"cardId":"`+card2+`"}]}`)
 	require.Equal(t, 200, w.Code, w.Body)
 	var add struct {
 		List []jssdk.SignedCard `json:"cardList"`
 	}
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &add))
 	require.Len(t, add.List, 2)
-	require.Equal(t, "p2", add.List[1].CardID)
-	require.Contains(t, add.List[0].CardExt, `"code":"c1"`)
+	require.Equal(t, card2, add.List[1].CardID)
 
-	w = ask(official(), "POST", "/js/card", shop, `{"chooseCard":{}}`)
-	require.Equal(t, 200, w.Code, w.Body)
-	var choose jssdk.SignedChoice
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &choose))
-	require.Equal(t, "SHA1", choose.SignType)
+	for _, choice := range []string{"{}", `{"cardId":"` + card1 + `"}`} {
+		w = ask(official(), "POST", "/js/card", shop, `{"chooseCard":`+choice+`}`)
+		require.Equal(t, 200, w.Code, w.Body)
+		var choose jssdk.SignedChoice
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &choose))
+		require.Equal(t, "SHA1", choose.SignType)
+	}
 }
 
-func TestNobodyOutsideHasAnAmountSigned(t *testing.T) {
+// Card ids of WeChat's shape.
+const card1, card2 = "p1Pj9jr90_SQRaVqYI239Ka1erkI", "pFS7Fjg8kV1IdDz01r4SQwMkuC-_"
+
+func TestCardsAreSignedForNobodyUnlessTheAppSaysSo(t *testing.T) {
+	closed := &jssdk.Handler{Signer: official()}
+	for _, body := range []string{`{"addCard":[{"cardId":"` + card1 + `"}]}`, `{"chooseCard":{}}`} {
+		w := askOf(closed, "POST", "/js/card", shop, body)
+		require.Equal(t, 403, w.Code)
+		require.Contains(t, w.Body.String(), "cards is off")
+	}
+	require.Equal(t, 403, askOf(&jssdk.CardHandler{Signer: official()}, "POST", "/js/card", "", `{"chooseCard":{}}`).Code, "no Guard")
+	require.Equal(t, 404, askOf(&jssdk.CardHandler{Signer: work(), Guard: letIn}, "POST", "/js/card", "", `{"chooseCard":{}}`).Code)
+}
+
+func letIn(next http.Handler) http.Handler { return next }
+
+func TestTheAppsServerHasCardsSignedWithAllThatIsInThem(t *testing.T) {
+	h := &jssdk.CardHandler{Signer: official(), Guard: letIn}
+	w := askOf(h, "POST", "/js/card", "", `{"addCard":[{"cardId":"p1","code":"c1","openid":"o1","balance":"20000","outer_str":"x"}]}`)
+	require.Equal(t, 200, w.Code, w.Body)
+	var add struct {
+		List []jssdk.SignedCard `json:"cardList"`
+	}
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &add))
+	var ext struct{ Code, OpenID, Balance, Timestamp, Signature, Nonce_str string }
+	require.NoError(t, json.Unmarshal([]byte(add.List[0].CardExt), &ext))
+	require.Equal(t, jssdk.SignCard("ticket-of-card", ext.Timestamp, ext.Nonce_str, "p1", "c1", "o1", "20000"), ext.Signature)
+
+	w = askOf(h, "POST", "/js/card", "", `{"chooseCard":{"shopId":"3","cardType":"GROUPON"}}`)
+	require.Equal(t, 200, w.Code, w.Body)
+	require.Equal(t, 400, askOf(h, "POST", "/js/card", "", `{}`).Code)
+	broken := official()
+	broken.Tickets = refused{}
+	w = askOf(&jssdk.CardHandler{Signer: broken, Guard: letIn}, "POST", "/js/card", "", `{"chooseCard":{}}`)
+	require.Equal(t, 502, w.Code)
+	require.Contains(t, w.Body.String(), "10.1.2.3", "our own servers are told what is wrong")
+}
+
+func TestNoStrangerHasAValueOfItsOwnSigned(t *testing.T) {
 	for _, body := range []string{
-		`{"addCard":[{"cardId":"p1","balance":"20000"}]}`, `{"addCard":[{"cardId":"p1"},{"cardId":"p2","Balance":"1"}]}`,
+		`{"addCard":[{"cardId":"ID","code":"20000"}]}`, `{"addCard":[{"cardId":"ID","openid":"20000"}]}`,
+		`{"addCard":[{"cardId":"ID","balance":"20000"}]}`, `{"addCard":[{"cardId":"ID"},{"cardId":"ID","Balance":"1"}]}`,
+		`{"addCard":[{"cardId":"ID","outer_str":"1"}]}`, `{"addCard":[{"cardId":"ID","fixed_begintimestamp":1}]}`,
+		`{"addCard":[{"cardId":"20000ID"}]}`, `{"addCard":[{"cardId":"20000"}]}`, `{"addCard":[{"cardId":"ID\n"}]}`, `{"addCard":[{"cardId":"p1"}]}`,
+		`{"chooseCard":{"shopId":"20000"}}`, `{"chooseCard":{"cardType":"20000"}}`, `{"chooseCard":{"cardId":"20000"}}`,
+		`{"chooseCard":{"cardId":"ID","shopid":"20000"}}`,
 	} {
-		w := ask(official(), "POST", "/js/card", shop, body)
-		require.Equal(t, 400, w.Code, w.Body)
-		require.Contains(t, w.Body.String(), "balance must be left out")
-		require.NotContains(t, w.Body.String(), "cardExt")
+		w := ask(official(), "POST", "/js/card", shop, strings.ReplaceAll(body, "ID", card1))
+		require.Equal(t, 400, w.Code, body)
+		require.Contains(t, w.Body.String(), "jssdk: ")
+		require.NotContains(t, w.Body.String(), "ignature", body)
+		require.NotContains(t, w.Body.String(), "cardSign")
 	}
 }
 

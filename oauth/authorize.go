@@ -25,13 +25,13 @@ const (
 
 // AuthorizeURL is the page inside WeChat, or WeCom, that asks the user and then sends the browser to redirectURI with
 // code and state. Letters and digits of state come back, up to 128 of them. WeChat demands the parameters in this very
-// order.
+// order. The last one, which its manual lacks, keeps WeChat on Android from asking for redirectURI twice.
 func (l *Login) AuthorizeURL(redirectURI, scope, state string) string {
 	q := l.query(redirectURI, scope, state)
 	if l.kind() == Work && l.AgentID != 0 {
 		q += "&agentid=" + strconv.Itoa(l.AgentID)
 	}
-	return base(l.OpenURL, wechat.OpenURL) + "/connect/oauth2/authorize?" + q + "#wechat_redirect"
+	return base(l.OpenURL, wechat.OpenURL) + "/connect/oauth2/authorize?" + q + "&connect_redirect=1#wechat_redirect"
 }
 
 // QRURL is the page with the QR code, for a website or WeCom, that sends the browser to redirectURI once the user has

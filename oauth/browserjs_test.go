@@ -99,8 +99,11 @@ func TestARealBrowserTakesCards(t *testing.T) {
 			.then(function (o) { o.complete = function (res) { result(res.errMsg); }; `+then+` });`, nil)
 		return b.text("#result")
 	}
-	require.Equal(t, "addCard:ok", ask(`{ addCard: [{ cardId: "p1", code: "c1" }, { cardId: "p2", openid: "oUser" }] }`, "wx.addCard(o)"))
-	require.Equal(t, "chooseCard:ok", ask(`{ chooseCard: { cardType: "GROUPON" } }`, "wx.chooseCard(o)"))
+	const card = "p1Pj9jr90_SQRaVqYI239Ka1erkI"
+	require.Equal(t, "addCard:ok", ask(`{ addCard: [{ cardId: "`+card+`" }, { cardId: "`+card+`" }] }`, "wx.addCard(o)"))
+	require.Equal(t, "addCard:invalid signature", ask(`{ addCard: [{ cardId: "`+card+`" }] }`,
+		`var ext = JSON.parse(o.cardList[0].cardExt); ext.balance = "20000"; o.cardList[0].cardExt = JSON.stringify(ext); wx.addCard(o)`))
+	require.Equal(t, "chooseCard:ok", ask(`{ chooseCard: { cardId: "`+card+`" } }`, "wx.chooseCard(o)"))
 	require.Equal(t, "chooseCard:invalid signature", ask(`{ chooseCard: {} }`, `o.shopId = "3"; wx.chooseCard(o)`))
 }
 

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,24 +21,23 @@ var ErrLoginCode = errors.New("login_code is unknown, expired or redeemed alread
 // address, or else who runs another one can use the codes of its visitors here. In WeCom a User without a UserID is no
 // member of the company: anybody with WeChat can log in, and has an openid.
 func (l *Login) Redeem(ctx context.Context, loginCode string) (User, error) {
-	return redeem(ctx, l.store(), l.app(), loginCode)
+	return redeem(ctx, l.store(), l.owner(), loginCode)
 }
 
-// issue makes a login_code for a user. The store sees only its hash.
-func issue(ctx context.Context, s store.Store, app string, u User) (loginCode string, err error) {
+// issue keeps a user under a login_code. The store sees only its hash.
+func issue(ctx context.Context, s store.Store, owner, loginCode string, u User) error {
 	b, err := json.Marshal(u)
+	if err == nil {
+		err = s.Set(ctx, codeKey(owner, loginCode), b, codeLife)
+	}
 	if err != nil {
-		return "", fmt.Errorf("oauth: keep login: %w", err)
+		return fmt.Errorf("oauth: keep login: %w", err)
 	}
-	loginCode = rand.Text()
-	if err := s.Set(ctx, codeKey(app, loginCode), b, codeLife); err != nil {
-		return "", fmt.Errorf("oauth: keep login: %w", err)
-	}
-	return loginCode, nil
+	return nil
 }
 
-func redeem(ctx context.Context, s store.Store, app, loginCode string) (User, error) {
-	key := codeKey(app, loginCode)
+func redeem(ctx context.Context, s store.Store, owner, loginCode string) (User, error) {
+	key := codeKey(owner, loginCode)
 	b, ok, err := s.Get(ctx, key)
 	if err != nil {
 		return User{}, fmt.Errorf("oauth: read login: %w", err)
@@ -61,4 +59,4 @@ func redeem(ctx context.Context, s store.Store, app, loginCode string) (User, er
 	return u, nil
 }
 
-func codeKey(app, loginCode string) string { return "oauth/" + app + "/code/" + hash(loginCode) }
+func codeKey(owner, loginCode string) string { return "oauth/" + owner + "/code/" + hash(loginCode) }

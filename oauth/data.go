@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/wetoken/wetoken/internal/wirejson"
 )
@@ -59,6 +60,8 @@ func (m *Mini) Decrypt(ctx context.Context, openID, encryptedData, iv string, ou
 	return nil
 }
 
+var errWatermark = errors.New("its watermark is not of this app")
+
 // unmarshal reads data that WeChat has marked as this app's.
 func (m *Mini) unmarshal(data []byte, out any) error {
 	var mark struct {
@@ -67,7 +70,7 @@ func (m *Mini) unmarshal(data []byte, out any) error {
 		} `json:"watermark"`
 	}
 	if wirejson.Unmarshal(data, &mark) != nil || mark.Watermark.AppID != m.AppID {
-		return errors.New("its watermark is not of this app")
+		return errWatermark
 	}
 	return wirejson.Unmarshal(data, out)
 }
@@ -92,6 +95,11 @@ func open(sessionKey, encryptedData, iv string) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(sessionKey)
 	if err != nil || len(key) != 16 {
 		return nil, errors.New("the kept session_key is not 16 bytes of base64")
+	}
+	for name, value := range map[string]string{"encryptedData": encryptedData, "iv": iv} {
+		if strings.Contains(value, " ") {
+			return nil, errors.New(name + " holds blanks in place of +: percent-encode it, as encodeURIComponent does, or send it as JSON")
+		}
 	}
 	data, err := base64.StdEncoding.DecodeString(encryptedData)
 	if err != nil || len(data) == 0 || len(data)%aes.BlockSize != 0 {

@@ -124,3 +124,41 @@ func TestAPhoneNumbersFormsAreUnderstood(t *testing.T) {
 	_, err = m.Phone(t.Context(), "code", "")
 	require.ErrorContains(t, err, "Tokens must be set")
 }
+
+func TestDataWhosePlusBecameBlanksIsToldSo(t *testing.T) {
+	wx, m := newMini()
+	u, err := m.Session(t.Context(), wx.MiniCode(appID, "ming"))
+	require.NoError(t, err)
+	for _, data := range [][2]string{{"q83v AAA", "AAAAAAAAAAAAAAAAAAAAAA=="}, {"q83vAAAAAAAAAAAAAAAAAA==", "AAAA AAAAAAAAAAAAAAAAA=="}} {
+		err := m.Decrypt(t.Context(), u.OpenID, data[0], data[1], new(any))
+		require.ErrorContains(t, err, "holds blanks in place of +: percent-encode it")
+		require.NotErrorIs(t, err, oauth.ErrSession, "a new login would not help")
+	}
+}
+
+func TestAPhoneNumberOfAnotherAppAdvisesTheButtonAndNoRetry(t *testing.T) {
+	for _, body := range []string{
+		`{"errcode":0,"phone_info":{"phoneNumber":"1","watermark":{"timestamp":1,"appid":"wxother"}}}`,
+		`{"errcode":0,"phone_info":{"phoneNumber":{},"watermark":{"timestamp":1,"appid":"` + appID + `"}}}`, `{"errcode":0}`,
+	} {
+		wx, m := newMini()
+		private := &oauth.Handler{Source: m, Guard: open}
+		wx.Fail(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Body: body})
+		w := post(private, "/phone", `{"code":"c"}`)
+		require.Equal(t, 502, w.Code, w.Body)
+		require.Contains(t, w.Body.String(), "press the getPhoneNumber button again")
+		require.Empty(t, w.Header().Get("Retry-After"))
+	}
+}
+
+func TestALoginCodeUsedForThePhoneNumberIsNamed(t *testing.T) {
+	wx, m := newMini()
+	code := wx.MiniCode(appID, "ming")
+	_, err := m.Phone(t.Context(), code, "")
+	require.ErrorIs(t, err, wechat.ErrInvalidCode)
+	for _, said := range []string{err.Error(), post(&oauth.Handler{Source: m, Guard: open}, "/phone", `{"code":"`+code+`"}`).Body.String()} {
+		require.Contains(t, said, "not of wx.login or a login_code")
+		require.Contains(t, said, "press the getPhoneNumber button again")
+		require.NotContains(t, said, "log in again")
+	}
+}

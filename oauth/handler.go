@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/wetoken/wetoken/internal/answer"
@@ -27,8 +26,8 @@ var (
 //	POST /phone        {"code":"…","openid":"…"} the Phone, where Source is a Mini; openid may be left out
 //
 // An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode where WeChat refused: 400 for a body that is not as above
-// and where WeChat refuses the code of a phone number or its user, 404 for a login_code that is no good, and else as those
-// of token.Handler.
+// and where WeChat refuses the code of a phone number or its user, 404 for a login_code that is no good, 502 where WeChat's
+// answer is no number of this app's user, who must press the button again, and else as those of token.Handler.
 type Handler struct {
 	Source Source
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
@@ -78,21 +77,14 @@ func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
 	var refusal *wechat.Error
 	switch {
 	case errors.As(err, &refusal) && needsNewCode(refusal.Code):
-		answer.Error(w, http.StatusBadRequest, int(refusal.Code), ofButton(refusal))
+		answer.Error(w, http.StatusBadRequest, int(refusal.Code), err.Error())
+	case errors.As(err, new(buttonError)): // and no 503, as to try again is of no use
+		answer.Refuse(w, http.StatusBadGateway, err.Error())
 	case err != nil:
 		answer.Failure(w, err)
 	default:
 		reply(w, p)
 	}
-}
-
-// ofButton says how to get another code for a phone number: another login, which the error advises, brings none.
-func ofButton(refusal *wechat.Error) string {
-	text := fmt.Sprintf("oauth: phone number: %d %s: the user must press the getPhoneNumber button again", refusal.Code, refusal.Msg)
-	if refusal.RID != "" {
-		text += " (rid " + refusal.RID + ")"
-	}
-	return text
 }
 
 func reply(w http.ResponseWriter, v any) {

@@ -34,7 +34,7 @@ func (l *Login) Grant(ctx context.Context, openID string) (Grant, error) {
 func (l *Login) keep(ctx context.Context, g Grant) error {
 	b, err := json.Marshal(g)
 	if err == nil {
-		err = l.records().Set(ctx, l.key("grant", g.OpenID), b, grantLife)
+		err = l.records().Set(ctx, l.grantKey(g.OpenID), b, grantLife)
 	}
 	if err != nil {
 		return fmt.Errorf("keep refresh token: %w", err)
@@ -64,7 +64,7 @@ func (l *Login) replace(ctx context.Context, from, fresh Grant) (Grant, error) {
 		if err != nil {
 			return Grant{}, fmt.Errorf("keep refresh token: %w", err)
 		}
-		swapped, err := l.records().Swap(ctx, l.key("grant", fresh.OpenID), old, b, -1)
+		swapped, err := l.records().Swap(ctx, l.grantKey(fresh.OpenID), old, b, -1)
 		if err != nil {
 			return Grant{}, fmt.Errorf("keep refresh token: %w", err)
 		}
@@ -79,7 +79,7 @@ func (l *Login) stored(ctx context.Context, openID string) (g Grant, raw []byte,
 	if openID == "" || len(openID) > maxOpenID {
 		return Grant{}, nil, false, nil
 	}
-	raw, ok, err = l.records().Get(ctx, l.key("grant", openID))
+	raw, ok, err = l.records().Get(ctx, l.grantKey(openID))
 	if err != nil {
 		return Grant{}, nil, false, fmt.Errorf("read refresh token: %w", err)
 	}
@@ -91,3 +91,6 @@ func (l *Login) stored(ctx context.Context, openID string) (g Grant, raw []byte,
 	}
 	return g, raw, true, nil
 }
+
+// grantKey names the record of a user's grant. All Names of one AppID share it, as WeChat knows the AppID alone.
+func (l *Login) grantKey(openID string) string { return "oauth/" + l.app() + "/grant/" + openID }

@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/wetoken/wetoken/internal/answer"
 	"github.com/wetoken/wetoken/internal/hosts"
-	"github.com/wetoken/wetoken/wechat"
 )
 
 // Routes makes Login a part that wetoken.Bind mounts, for browsers:
@@ -19,10 +19,19 @@ import (
 //	GET /login?to=URL&scope=&lang=&nonce=   goes to WeChat, which asks the user
 //	GET /login/callback                     where WeChat sends the browser back, and the login ends
 //
-// The browser returns to to, on one of Hosts, with login_code and the nonce added to its query. scope is snsapi_base or
-// snsapi_userinfo, in WeCom snsapi_base or snsapi_privateinfo; lang, for names of places, is zh_CN, zh_TW or en. A login
-// that fails ends on a page that says why, in Chinese or English. In WeChat's console the host of URL is to be entered
-// as the domain for web authorization (网页授权域名), for WeCom as a trusted one.
+// The browser returns to to, on one of Hosts, with login_code and the nonce added to its query. to has up to 2048 bytes
+// and must be percent-encoded, as encodeURIComponent does: what follows an & that is not is another parameter, which
+// /login refuses unless it knows it. scope is snsapi_base or snsapi_userinfo, in WeCom snsapi_base or snsapi_privateinfo;
+// lang, for names of places, is zh_CN, zh_TW or en.
+//
+// A login that fails returns to to with login_error and the nonce in place of a login_code: denied where the user did
+// not consent, expired where it took too long, failed otherwise. A login without a to that is known ends on a page that
+// says why, in Chinese or English. A second request for the end of a login, as some browsers make, is answered like the
+// first for 30 seconds, if the browser shows the cookie that it was given at /login: the login_code is the same, and is
+// redeemed once.
+//
+// In WeChat's console the host of URL is to be entered as the domain for web authorization (网页授权域名), for WeCom as a
+// trusted one.
 func (l *Login) Routes() map[string]http.Handler {
 	return map[string]http.Handler{
 		"GET /login":          http.HandlerFunc(l.start),
@@ -33,45 +42,97 @@ func (l *Login) Routes() map[string]http.Handler {
 const maxNonce = 256
 
 func (l *Login) start(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q, err := linkQuery(r.URL.RawQuery)
+	if err != nil {
+		l.show(w, r, page{notice: noticeParameter, why: err.Error()})
+		return
+	}
 	s := state{To: q.Get("to"), Scope: q.Get("scope"), Lang: language(q.Get("lang")), Nonce: q.Get("nonce")}
 	if s.To != "" || l.Done == nil {
 		if err := l.returns(s.To); err != nil {
-			show(w, r, page{notice: noticeTo, why: err.Error()})
+			l.show(w, r, page{notice: noticeTo, why: err.Error()})
 			return
 		}
 	}
 	if len(s.Nonce) > maxNonce {
-		show(w, r, page{notice: noticeRequest, why: fmt.Sprintf("nonce is longer than %d bytes", maxNonce)})
+		l.show(w, r, page{notice: noticeRequest, why: fmt.Sprintf("nonce is longer than %d bytes", maxNonce)})
 		return
 	}
 	var ok bool
 	if s.Scope, ok = l.scope(s.Scope); !ok {
-		show(w, r, page{notice: noticeRequest, why: "this app has no such scope"})
+		l.show(w, r, page{notice: noticeRequest, why: "this app has no such scope"})
 		return
+	}
+	if s.Scope == ScopePrivateInfo && !insideWeCom(r) {
+		s.Scope = ScopeBase
+		if q.Get("scope") != "" { // asked for by the link, and not as what links get by default
+			l.show(w, r, page{
+				notice: noticeQRCode, why: "scope snsapi_privateinfo works inside WeCom alone",
+				again: l.again(s), link: [2]string{"继续登录", "Go on"},
+			})
+			return
+		}
 	}
 	l.send(w, r, s)
 }
 
+// linkQuery reads the query of a link to /login. It refuses parameters that /login does not know, and those that are
+// given twice: they are most likely the rest of a to that was not percent-encoded.
+func linkQuery(raw string) (url.Values, error) {
+	const cure = "percent-encode to, as encodeURIComponent does"
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errors.New("the query cannot be read: " + cure)
+	}
+	var odd []string
+	for name, values := range q {
+		switch name {
+		case "to", "scope", "lang", "nonce":
+			if len(values) > 1 {
+				return nil, fmt.Errorf("parameter %s is given twice: %s", name, cure)
+			}
+		case "from", "isappinstalled": // WeChat adds them to links that are shared
+			if !sharedBy[name+"="+values[0]] || len(values) > 1 {
+				odd = append(odd, name)
+			}
+		default:
+			odd = append(odd, name)
+		}
+	}
+	if len(odd) == 0 {
+		return q, nil
+	}
+	slices.Sort(odd)
+	for i, name := range odd {
+		odd[i] = fmt.Sprintf("%.40q", name)
+	}
+	return nil, fmt.Errorf("unknown parameters %s: want to, scope, lang and nonce; %s", strings.Join(odd[:min(len(odd), 5)], ", "), cure)
+}
+
+// sharedBy are the parameters that WeChat adds to links that are shared.
+var sharedBy = map[string]bool{
+	"from=singlemessage": true, "from=groupmessage": true, "from=timeline": true, "isappinstalled=0": true, "isappinstalled=1": true,
+}
+
 // send keeps the state and sends the browser to WeChat.
 func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
-	if _, err := l.address(); err != nil {
-		fail(w, r, page{}, err)
+	root, err := l.root()
+	if err != nil {
+		l.unavailable(w, r, s, err)
 		return
 	}
 	s.Inner = l.kind() == Work && insideWeCom(r)
 	outside := l.kind() == Website || l.kind() == Work && !s.Inner
-	bind := func(http.ResponseWriter, string) {}
-	if outside || s.Stay {
-		s.Cookie, bind = l.bind()
-	}
+	s.Loose = !outside && !s.Stay
+	cookie := rand.Text()
+	s.Cookie = hash(cookie)
 	name, err := l.begin(r.Context(), s)
 	if err != nil {
-		fail(w, r, page{}, err)
+		l.unavailable(w, r, s, err)
 		return
 	}
-	bind(w, name)
-	back := base(l.URL, "") + "/login/callback"
+	l.bind(w, name, cookie, stateLife)
+	back := root + "/login/callback"
 	to := l.AuthorizeURL(back, s.Scope, name)
 	if outside {
 		to = l.QRURL(back, name, s.Lang)
@@ -81,38 +142,46 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
 	http.Redirect(w, r, to, http.StatusFound)
 }
 
+// unavailable answers a login that could not begin.
+func (l *Login) unavailable(w http.ResponseWriter, r *http.Request, s state, err error) {
+	slog.ErrorContext(r.Context(), "login not begun", "error", err)
+	l.show(w, r, page{notice: noticeTrouble, again: l.again(s)})
+}
+
 func (l *Login) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return // those who look ahead do not use up a login
 	}
+	// A login goes on when its browser goes away, or asks again: WeChat takes a code once.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishMax)
+	defer cancel()
 	q := r.URL.Query()
-	s, err := l.take(r, q.Get("state"))
-	again := page{again: l.again(s)}
+	name := q.Get("state")
+	s, err := l.take(r.WithContext(ctx), name)
+	cookie := l.shown(r, name, s)
+	code := loginCodeFor(name, cookie)
+	var end outcome
+	switch {
+	case err == nil:
+		end = l.finish(ctx, name, s, q.Get("code"), code)
+	case errors.Is(err, errUsed) && s.Proven && cookie != "":
+		end, err = l.await(r.Context(), name, s)
+	}
+	if cookie != "" {
+		l.bind(w, name, cookie, repeatLife)
+	}
 	if err != nil {
-		fail(w, r, again, err)
+		l.fail(w, r, s, err)
 		return
 	}
-	if s.Cookie != "" {
-		l.unbind(w, q.Get("state"))
-	}
-	code := q.Get("code")
-	if code == "" || len(code) > 512 {
-		again.notice = noticeDeclined
-		show(w, r, again)
-		return
-	}
-	u, err := l.user(r.Context(), code, s)
-	if err != nil {
-		fail(w, r, again, err)
-		return
-	}
-	l.deliver(w, r, s, u)
+	l.deliver(w, r, s, end, code)
 }
-
-var errSnapshot = errors.New("oauth: a visitor of the snapshot page is not logged in")
 
 // user asks WeChat who has come back.
 func (l *Login) user(ctx context.Context, code string, s state) (User, error) {
+	if len(code) > maxCode {
+		return User{}, fmt.Errorf("oauth: the code is longer than %d bytes", maxCode)
+	}
 	g, err := l.Exchange(ctx, code)
 	if err != nil {
 		return User{}, err
@@ -124,58 +193,6 @@ func (l *Login) user(ctx context.Context, code string, s state) (User, error) {
 		return g.user(), nil
 	}
 	return l.UserInfo(ctx, g, s.Lang)
-}
-
-// deliver hands a finished login to whoever asked for it.
-func (l *Login) deliver(w http.ResponseWriter, r *http.Request, s state, u User) {
-	again := page{again: l.again(s)}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	switch {
-	case s.Stay && !l.admits(u):
-		again.notice = noticeMember
-		show(w, r, again)
-	case s.Stay:
-		if err := l.stay(w, r, u); err != nil {
-			fail(w, r, again, err)
-			return
-		}
-		http.Redirect(w, r, withQuery(s.To), http.StatusFound)
-	case l.Done != nil:
-		done := r.Clone(r.Context())
-		done.Form, done.URL.RawQuery = nil, url.Values{"to": {s.To}, "nonce": {s.Nonce}}.Encode()
-		done.RequestURI = done.URL.RequestURI()
-		l.Done(w, done, u)
-	case l.Backend != "":
-		code := rand.Text() // which nobody has but Backend and this browser
-		if err := l.tell(r.Context(), s, code, u); err != nil {
-			again.notice = noticeBackend
-			fail(w, r, again, err)
-			return
-		}
-		http.Redirect(w, r, withQuery(s.To, "login_code", code, "nonce", s.Nonce), http.StatusFound)
-	default:
-		u.To, u.Nonce = s.site(), s.Nonce
-		code, err := issue(r.Context(), l.store(), l.app(), u)
-		if err != nil {
-			fail(w, r, again, err)
-			return
-		}
-		http.Redirect(w, r, withQuery(s.To, "login_code", code, "nonce", s.Nonce), http.StatusFound)
-	}
-}
-
-// returns tells whether a login may return to an address: to one of Hosts, and from https to nothing weaker, as the
-// login_code travels in the address.
-func (l *Login) returns(to string) error {
-	u, err := hosts.Parse(to, l.Hosts)
-	if err != nil {
-		return err
-	}
-	if l.secure() && strings.EqualFold(u.Scheme, "http") && !hosts.Loopback(u.Host) {
-		return errors.New("it must be https")
-	}
-	return nil
 }
 
 func (l *Login) scope(asked string) (scope string, ok bool) {
@@ -202,68 +219,12 @@ func (l *Login) address() (*url.URL, error) {
 	return u, nil
 }
 
-// again is the address that begins the same login once more; none for a login that is not known.
-func (l *Login) again(s state) string {
-	if s.Stay || s.To == "" {
-		return s.To
+// root is the public address of the mount as redirect addresses begin with it, without the port that the scheme has
+// anyway: WeChat compares the host with the domain that was entered in its console.
+func (l *Login) root() (string, error) {
+	u, err := l.address()
+	if err != nil {
+		return "", err
 	}
-	return base(l.URL, "") + "/login?" + url.Values{"to": {s.To}, "scope": {s.Scope}, "lang": {s.Lang}, "nonce": {s.Nonce}}.Encode()
-}
-
-// withQuery sets parameters of an address whose others stay as they are, byte by byte. Empty ones are left out. It ends
-// with a fragment, be it an empty one: where a redirect has none, browsers keep WeChat's #wechat_redirect.
-func withQuery(address string, pairs ...string) string {
-	address, fragment, _ := strings.Cut(address, "#")
-	address, query, _ := strings.Cut(address, "?")
-	set := make(map[string]bool)
-	for i := 0; i < len(pairs); i += 2 {
-		set[pairs[i]] = true
-	}
-	var kept []string
-	for _, pair := range strings.Split(query, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(name); err == nil {
-			name = plain
-		}
-		if pair != "" && !set[name] {
-			kept = append(kept, pair)
-		}
-	}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			kept = append(kept, pairs[i]+"="+escape(pairs[i+1]))
-		}
-	}
-	if len(kept) > 0 {
-		address += "?" + strings.Join(kept, "&")
-	}
-	return address + "#" + fragment
-}
-
-// noticeFor is what a person is told of an error.
-func noticeFor(err error) notice {
-	refusal := (*wechat.Error)(nil)
-	switch {
-	case errors.Is(err, errUnknown):
-		return noticeExpired
-	case errors.Is(err, errUsed):
-		return noticeUsed
-	case errors.Is(err, errBrowser):
-		return noticeBrowser
-	case errors.Is(err, errSnapshot):
-		return noticeSnapshot
-	case errors.Is(err, wechat.ErrInvalidCode), errors.Is(err, wechat.ErrCodeUsed),
-		errors.Is(err, wechat.ErrCodeExpired):
-		return noticeCode
-	case errors.Is(err, wechat.ErrCodeBlocked):
-		return noticeRisk
-	case errors.As(err, &refusal):
-		switch answer.Of(err).Status {
-		case http.StatusTooManyRequests:
-			return noticeOften
-		case http.StatusBadGateway, http.StatusBadRequest:
-			return noticeRefused
-		}
-	}
-	return noticeTrouble
+	return hosts.Origin(u) + strings.TrimSuffix(u.EscapedPath(), "/"), nil
 }

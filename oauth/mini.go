@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,6 +31,10 @@ type Mini struct {
 	AppID  string
 	Secret string
 	Store  store.Store // shared by all processes that use the app; default one of this Mini alone
+
+	// Name tells this Mini from others of the same AppID and Store: login codes of one are unknown to the others. Default
+	// AppID.
+	Name string
 
 	Tokens wechat.TokenSource // the app's access tokens, for Phone and CheckSession
 	Client *wechat.Client     // the way to WeChat: its BaseURL and HTTP; default WeChat's own
@@ -79,7 +84,7 @@ func (m *Mini) sessionKey(openID string) string { return "oauth/" + m.AppID + "/
 
 // Redeem returns the user behind a login_code, once.
 func (m *Mini) Redeem(ctx context.Context, loginCode string) (User, error) {
-	return redeem(ctx, m.store(), m.AppID, loginCode)
+	return redeem(ctx, m.store(), named(m.AppID, m.Name), loginCode)
 }
 
 // CheckSession returns nil while the kept session_key is the one the user's phone has, else an error that wraps
@@ -131,9 +136,9 @@ func (m *Mini) session(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u, err := m.Session(r.Context(), ask.Code)
-	var code string
+	code := rand.Text()
 	if err == nil {
-		code, err = issue(r.Context(), m.store(), m.AppID, u)
+		err = issue(r.Context(), m.store(), named(m.AppID, m.Name), code, u)
 	}
 	var refusal *wechat.Error
 	switch {

@@ -18,6 +18,7 @@ package oauth
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -58,10 +59,14 @@ type Login struct {
 	Hosts  []string    // that logins may return to, such as shop.example.com or 127.0.0.1:8080
 
 	Kind  Kind   // default Official
-	Scope string // what /login asks for unless told otherwise; default snsapi_base
+	Scope string // asked for by /login unless its link says otherwise; default snsapi_base
+
+	// Name tells this Login from others of the same AppID and Store: states, login codes and sessions of one are unknown
+	// to the others. Default AppID.
+	Name string
 
 	// Done answers the browser of a finished login. The query of its request holds to and nonce as /login got them;
-	// to may be empty here. In WeCom a User without a UserID is no member of the company, but anybody with WeChat; the
+	// to may be empty here. It is called again, with the same User, where the browser asks for the end of a login twice. In WeCom a User without a UserID is no member of the company, but anybody with WeChat; the
 	// same goes for Backend and Redeem.
 	Done func(w http.ResponseWriter, r *http.Request, u User)
 
@@ -142,7 +147,7 @@ func (l *Login) records() store.Store {
 	return l.store()
 }
 
-// app names the app in records and cookies. A WeCom application is one of its own beside others of the same corp.
+// app names the app on WeChat's side. A WeCom application is one of its own beside others of the same corp.
 func (l *Login) app() string {
 	if l.kind() == Work && l.AgentID != 0 {
 		return l.AppID + "/" + strconv.Itoa(l.AgentID)
@@ -150,5 +155,16 @@ func (l *Login) app() string {
 	return l.AppID
 }
 
-// key names a record of the app.
-func (l *Login) key(what, name string) string { return "oauth/" + l.app() + "/" + what + "/" + name }
+// owner names the app in records of logins and in cookies.
+func (l *Login) owner() string { return named(l.app(), l.Name) }
+
+// named is app, with the name of one of several that share its AppID.
+func named(app, name string) string {
+	if name == "" || name == app {
+		return app
+	}
+	return app + "/@" + url.PathEscape(name)
+}
+
+// key names a record of the app's logins.
+func (l *Login) key(what, name string) string { return "oauth/" + l.owner() + "/" + what + "/" + name }

@@ -3,22 +3,19 @@ package oauth
 import (
 	"bytes"
 	_ "embed"
-	"errors"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/wetoken/wetoken/internal/answer"
-	"github.com/wetoken/wetoken/wechat"
 )
 
 // page is what a person sees when a login does not end where it should.
 type page struct {
 	notice
 	why   string // the reason in a developer's words
-	again string // address that begins the login once more
+	again string // address to go on at; default one of the site
+	link  [2]string
 }
 
 // notice is a page's text, Chinese and English.
@@ -34,9 +31,15 @@ var (
 	noticeRequest = notice{400,
 		[2]string{"登录链接有误", "Faulty login link"},
 		[2]string{"登录链接的参数不正确，请从原网站重新进入。", "This login link is not right. Please start from the site you came from."}}
+	noticeParameter = notice{400,
+		[2]string{"登录链接有误", "Faulty login link"},
+		[2]string{"登录链接中有无法识别的参数，通常是返回网址没有经过编码。请从原网站重新进入，或联系网站管理员。", "This login link has parameters that it should not have: most likely the address to return to was not encoded. Please start from the site you came from, or tell whoever runs it."}}
+	noticeQRCode = notice{400,
+		[2]string{"扫码登录不提供敏感信息", "No private information by QR code"},
+		[2]string{"用企业微信扫码登录，不会提供手机号、邮箱、头像等敏感信息。请在企业微信中打开本页，或继续以基本信息登录。", "A login by WeCom's QR code brings no private information, such as mobile number, mail and picture. Please open this page in WeCom, or go on without."}}
 	noticeExpired = notice{410,
 		[2]string{"登录已过期", "Login expired"},
-		[2]string{"这次登录已超过 10 分钟，或不是从本站发起的，请重新登录。", "This login began more than 10 minutes ago, or not on this site. Please log in again."}}
+		[2]string{"这次登录已经结束，或已超过 10 分钟，请重新登录。", "This login has ended, or began more than 10 minutes ago. Please log in again."}}
 	noticeUsed = notice{410,
 		[2]string{"登录链接已使用", "Login link used before"},
 		[2]string{"每次登录的链接只能使用一次，请重新登录。", "The link of a login works once. Please log in again."}}
@@ -80,16 +83,21 @@ var source string
 
 var pageTemplate = template.Must(template.New("page").Parse(source))
 
-// show writes a page in the language of the browser.
-func show(w http.ResponseWriter, r *http.Request, p page) {
+// show writes a page in the language of the browser, with a link to go on by.
+func (l *Login) show(w http.ResponseWriter, r *http.Request, p page) {
 	i, lang := 0, "zh-CN"
-	again := "重新登录"
 	if english(r.Header.Get("Accept-Language")) {
-		i, lang, again = 1, "en", "Log in again"
+		i, lang = 1, "en"
+	}
+	switch {
+	case p.again == "":
+		p.again, p.link = l.home(r), [2]string{"返回网站", "Back to the site"}
+	case p.link[i] == "":
+		p.link = [2]string{"重新登录", "Log in again"}
 	}
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, map[string]string{
-		"Lang": lang, "Title": p.title[i], "Text": p.text[i], "Why": p.why, "URL": p.again, "Again": again,
+		"Lang": lang, "Title": p.title[i], "Text": p.text[i], "Why": p.why, "URL": p.again, "Again": p.link[i],
 	})
 	if err != nil {
 		slog.ErrorContext(r.Context(), "login page not written", "error", err)
@@ -108,27 +116,7 @@ func show(w http.ResponseWriter, r *http.Request, p page) {
 	}
 }
 
-// fail shows what became of a login, and logs what its visitor can do nothing about.
-func fail(w http.ResponseWriter, r *http.Request, p page, err error) {
-	if p.notice.status == 0 {
-		p.notice = noticeFor(err)
-	}
-	if refusal := (*wechat.Error)(nil); errors.As(err, &refusal) {
-		p.why = "errcode " + strconv.Itoa(int(refusal.Code))
-	}
-	if u := answer.Of(err); u.Status == p.status {
-		u.SetRetryAfter(w.Header())
-	}
-	if p.status == http.StatusTooManyRequests || errors.Is(err, wechat.ErrCodeBlocked) { // another login does not help
-		p.again = ""
-	}
-	if p.status >= http.StatusInternalServerError {
-		slog.ErrorContext(r.Context(), "login failed", "error", err)
-	}
-	show(w, r, p)
-}
-
-// english tells whether a browser's languages put English before Chinese. Pages are Chinese unless told otherwise.
+// english reports whether a browser's languages put English before Chinese. Pages are Chinese unless told otherwise.
 func english(accept string) bool {
 	best := map[string]float64{}
 	for _, entry := range strings.SplitN(accept, ",", 20) {

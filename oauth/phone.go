@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/wetoken/wetoken/internal/wirejson"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Phone is a user's phone number, with WeChat's names.
@@ -16,7 +17,7 @@ type Phone struct {
 	CountryCode     string `json:"countryCode"`     // such as 86
 }
 
-// Phone tells the number that a user let the mini program have (手机号快速验证). code is that of the getPhoneNumber button,
+// Phone returns the number that a user let the mini program have (手机号快速验证). code is that of the getPhoneNumber button,
 // not of wx.login; it works once, within 5 minutes. With an openID, WeChat refuses the code of another user.
 //
 // See https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-info/phone-number/getPhoneNumber.html.
@@ -32,13 +33,46 @@ func (m *Mini) Phone(ctx context.Context, code, openID string) (Phone, error) {
 		Info json.RawMessage `json:"phone_info"`
 	}
 	if err := m.api().Post(ctx, "/wxa/business/getuserphonenumber", nil, body, &a); err != nil {
-		return Phone{}, fmt.Errorf("oauth: phone number: %w", err)
+		return Phone{}, fmt.Errorf("oauth: phone number: %w", ofButton(err))
 	}
 	var p Phone
-	if err := m.unmarshal(a.Info, &p); err != nil {
-		return Phone{}, fmt.Errorf("oauth: phone number: %w", err)
+	if err := m.unmarshal(a.Info, &p); err != nil { // the code is used up all the same
+		return Phone{}, fmt.Errorf("oauth: phone number: %w", buttonError{err, "WeChat's answer cannot be used: " + err.Error() + ": " + pressButton})
 	}
 	return p, nil
+}
+
+// buttonError is an error that another press of the button helps against, and nothing else.
+type buttonError struct {
+	error
+	text string
+}
+
+func (e buttonError) Error() string { return e.text }
+func (e buttonError) Unwrap() error { return e.error }
+
+const pressButton = "the user must press the getPhoneNumber button again"
+
+// ofButton says of a refused code what helps: another login, which WeChat's refusals of codes advise, brings no phone
+// number.
+func ofButton(err error) error {
+	var refusal *wechat.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	cure := pressButton
+	switch refusal.Code {
+	case wechat.ErrInvalidCode:
+		cure = "the code must be that of the getPhoneNumber button, not of wx.login or a login_code: " + pressButton
+	case wechat.ErrCodeUsed, wechat.ErrCodeExpired:
+	default:
+		return err
+	}
+	text := fmt.Sprintf("%d %s: %s", refusal.Code, refusal.Msg, cure)
+	if refusal.RID != "" {
+		text += " (rid " + refusal.RID + ")"
+	}
+	return buttonError{err, text}
 }
 
 // UnmarshalJSON takes the numbers as text and as JSON numbers, as WeChat sends the country code both ways.

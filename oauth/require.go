@@ -23,18 +23,18 @@ func (l *Login) Require(next http.Handler) http.Handler {
 		u, ok, err := l.visitor(r)
 		switch {
 		case err != nil:
-			fail(w, r, page{}, err)
+			l.unavailable(w, r, state{}, err)
 		case ok && l.admits(u):
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, u)))
 		case !opensPage(r):
-			show(w, r, page{notice: noticeLogin})
+			l.show(w, r, page{notice: noticeLogin})
 		default:
 			l.require(w, r)
 		}
 	})
 }
 
-// admits tells whether Require lets a user through: in WeCom anybody with WeChat can log in, and only members have a
+// admits reports whether Require lets a user through: in WeCom anybody with WeChat can log in, and only members have a
 // UserID.
 func (l *Login) admits(u User) bool { return l.kind() != Work || u.UserID != "" }
 
@@ -50,7 +50,7 @@ func FromContext(ctx context.Context) (u User, ok bool) {
 func (l *Login) require(w http.ResponseWriter, r *http.Request) {
 	own, err := l.address()
 	if err != nil {
-		fail(w, r, page{}, err)
+		l.unavailable(w, r, state{}, err)
 		return
 	}
 	target := r.RequestURI               // what the browser asked for, whatever prefixes were stripped since
@@ -61,9 +61,9 @@ func (l *Login) require(w http.ResponseWriter, r *http.Request) {
 		}
 		target = u.RequestURI()
 	}
-	to := own.Scheme + "://" + own.Host + target
-	if len(to) > hosts.MaxLen {
-		show(w, r, page{notice: noticeRequest, why: "the address is too long"})
+	to := hosts.Origin(own) + target
+	if len(to) > maxTo {
+		l.show(w, r, page{notice: noticeRequest, why: "the address is too long"})
 		return
 	}
 	scope := ScopeBase
@@ -73,7 +73,7 @@ func (l *Login) require(w http.ResponseWriter, r *http.Request) {
 	l.send(w, r, state{To: to, Scope: scope, Lang: zhCN, Stay: true})
 }
 
-// opensPage tells whether the browser would follow a redirect to WeChat's page.
+// opensPage reports whether the browser would follow a redirect to WeChat's page.
 func opensPage(r *http.Request) bool {
 	mode := r.Header.Get("Sec-Fetch-Mode")
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (mode == "" || mode == "navigate")
@@ -99,7 +99,7 @@ func (l *Login) visitor(r *http.Request) (u User, ok bool, err error) {
 }
 
 // stay begins a session.
-func (l *Login) stay(w http.ResponseWriter, r *http.Request, u User) error {
+func (l *Login) stay(ctx context.Context, w http.ResponseWriter, u User) error {
 	b, err := json.Marshal(u)
 	if err != nil {
 		return fmt.Errorf("oauth: keep session: %w", err)
@@ -109,7 +109,7 @@ func (l *Login) stay(w http.ResponseWriter, r *http.Request, u User) error {
 		life = 24 * time.Hour
 	}
 	value := rand.Text()
-	if err := l.store().Set(r.Context(), l.key("session", hash(value)), b, life); err != nil {
+	if err := l.store().Set(ctx, l.key("session", hash(value)), b, life); err != nil {
 		return fmt.Errorf("oauth: keep session: %w", err)
 	}
 	http.SetCookie(w, &http.Cookie{
@@ -120,4 +120,4 @@ func (l *Login) stay(w http.ResponseWriter, r *http.Request, u User) error {
 }
 
 // sessionCookie differs between apps on one host.
-func (l *Login) sessionCookie() string { return l.cookie("wetoken-" + hash(l.app())[:12]) }
+func (l *Login) sessionCookie() string { return l.cookie("wetoken-" + hash(l.owner())[:12]) }

@@ -139,8 +139,14 @@ func (b *tab) text(css string) (text string) {
 	return text
 }
 
-// run runs a script in the page and returns what it returns.
-func (b *tab) run(script string, value any) {
+// run runs a script in the page, with args as its arguments, and returns what it returns.
+func (b *tab) run(script string, value any, args ...any) {
 	b.t.Helper()
-	b.d.call(b.t, "POST", b.path+"/execute/sync", map[string]any{"script": script, "args": []any{}}, value)
+	b.d.call(b.t, "POST", b.path+"/execute/sync", map[string]any{"script": script, "args": append([]any{}, args...)}, value)
+}
+
+// runAsync is run for a script that hands its result to its last argument, a function.
+func (b *tab) runAsync(script string, value any, args ...any) {
+	b.t.Helper()
+	b.d.call(b.t, "POST", b.path+"/execute/async", map[string]any{"script": script, "args": append([]any{}, args...)}, value)
 }

@@ -24,7 +24,8 @@ func TestAWebsiteLoginIsTheBrowsersThatBeganIt(t *testing.T) {
 	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
 	require.Equal(t, "小明", u.Nickname)
-	refused(t, attacker, end, 410, "登录链接已使用")
+	require.Equal(t, p.url, attacker.open(end).url, "a second request ends like the first")
+	refused(t, victim, end, 410, "登录链接已使用")
 }
 
 func TestAWebsiteLoginDemandsACookie(t *testing.T) {

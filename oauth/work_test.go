@@ -170,3 +170,19 @@ func TestWeComsRefusalsComeThrough(t *testing.T) {
 	_, err = s.login.UserInfo(t.Context(), oauth.Grant{UserID: "li", UserTicket: "t"}, "")
 	require.ErrorContains(t, err, "another member")
 }
+
+func TestAQRCodeOfWeComSaysThatItBringsNoPrivateInformation(t *testing.T) {
+	const desktop = "Mozilla/5.0 (X11; Linux x86_64) Chrome/130.0"
+	s := newStage(wecom, allowing)
+	b := s.browser(t, "User-Agent", desktop)
+	p := refused(t, b, loginURL(shop, "scope", "snsapi_privateinfo", "nonce", "n1"), 400, "扫码登录不提供敏感信息")
+	require.Contains(t, p.body, "继续登录")
+	on := b.open(strings.ReplaceAll(between(p.body, `<a href="`, `"`), "&amp;", "&"))
+	u, err := s.login.Redeem(t.Context(), on.url.Query().Get("login_code"))
+	require.NoError(t, err)
+	require.Equal(t, oauth.User{UserID: "ming", To: "https://shop.example.com", Nonce: "n1"}, u)
+	require.Contains(t, s.browser(t, "Accept-Language", "en").open(loginURL(shop, "scope", "snsapi_privateinfo")).body, "brings no private information")
+
+	s.login.Scope = oauth.ScopePrivateInfo // the default of all links, inside WeCom and elsewhere
+	require.NotEmpty(t, s.browser(t, "User-Agent", desktop).open(loginURL(shop)).url.Query().Get("login_code"))
+}

@@ -189,7 +189,7 @@ func TestAClockThatIsFarAheadCostsWeComACallAndNobodyAToken(t *testing.T) {
 		first := get(t, w.manager())
 		ahead := w.manager()
 		ahead.Store = &machine{Store: w.store, skew: -5 * time.Minute} // to which stored instants seem sooner
-		first.Expires = first.Expires.Add(-time.Minute) // by the fastest clock that another process may have
+		first.Expires = first.Expires.Add(-time.Minute)                // by the fastest clock that another process may have
 		require.Equal(t, first, withoutSkew(get(t, ahead), 5*time.Minute))
 		pass(2*time.Hour - 3*time.Minute)
 		w.live(t, get(t, ahead))

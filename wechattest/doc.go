@@ -81,7 +81,7 @@
 //	GET  /_wechattest/openid?app=&person=                                                {"openid"}
 //	POST /_wechattest/mini_code, phone_code   {"app","person"}                           {"code"}
 //	POST /_wechattest/user_data, phone_data   {"app","person"}                           an OpenData
-//	POST /_wechattest/fail     {"path","app","times","code","status","cut","hang","delay","after_work","bom","raw_controls","numbers",…}
+//	POST /_wechattest/fail     {"path","app","times","code","status","cut","hang","delay","after_work","late","bom","numbers",…}
 //	POST /_wechattest/heal                                                               ends all faults
 //	POST /_wechattest/revoke   {"token"}                                                 40001, and a new one is given
 //	POST /_wechattest/refuse   {"token"}                                                 40001, but still handed out

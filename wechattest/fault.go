@@ -7,7 +7,7 @@ import (
 )
 
 // Fault is something that goes wrong. Which of its fields say what: Code answers an errcode, Status and Body anything
-// else, Cut and Hang nothing; Delay alone makes the call slow and then serves it, and so do BOM, RawControls and Numbers
+// else, Cut and Hang nothing; Delay alone makes the call slow and then serves it, and so do BOM and Numbers
 // with an answer that is written another way.
 type Fault struct {
 	Path  string `json:"path"`  // the path it happens to; empty: any
@@ -23,13 +23,16 @@ type Fault struct {
 	Delay  time.Duration `json:"-"`      // wait before anything is answered
 
 	// The answer, or the errcode, is served as JSON in a way that WeChat writes it in at times.
-	BOM         bool   `json:"bom"`          // a byte order mark before it
-	RawControls bool   `json:"raw_controls"` // control characters of a string, such as a nickname's, as they are
-	Numbers     string `json:"numbers"`      // numbers other than errcode as text ("7200"), or as float (7200.0)
+	BOM     bool   `json:"bom"`     // a byte order mark before it
+	Numbers string `json:"numbers"` // numbers other than errcode as text ("7200"), or as float (7200.0)
 
 	// AfterWork lets the call take effect first: a token is issued, a message sent, and then the fault befalls the
 	// answer. With Delay alone the true answer arrives late. Otherwise the call has no effect.
 	AfterWork bool `json:"after_work"`
+
+	// Late lets the call take effect Delay from now even when its caller has gone away by then, as a request does that
+	// a network holds back.
+	Late bool `json:"late"`
 }
 
 // Fail makes calls go wrong from now on. Of several faults that fit a call the one set first befalls it, until its Times
@@ -73,6 +76,9 @@ func (f *Fault) befall(ctx context.Context, c *call, work func(*call) reply) rep
 	var rep reply
 	if f.AfterWork {
 		rep = work(c)
+	}
+	if f.Late {
+		ctx = context.WithoutCancel(ctx)
 	}
 	if !wait(ctx, f.Delay) {
 		return reply{cut: true}

@@ -8,14 +8,11 @@ import (
 
 // rewrite writes a JSON answer in one of the ways in which WeChat's differ from what encoding/json writes.
 func (f *Fault) rewrite(rep reply) reply {
-	if !f.BOM && !f.RawControls && f.Numbers == "" || !json.Valid(rep.body) {
+	if !f.BOM && f.Numbers == "" || !json.Valid(bytes.Map(dropControl, rep.body)) {
 		return rep
 	}
 	if f.Numbers != "" {
 		rep.body = rewriteNumbers(rep.body, f.Numbers)
-	}
-	if f.RawControls {
-		rep.body = unescapeControls(rep.body)
 	}
 	if f.BOM {
 		rep.body = append([]byte("\xef\xbb\xbf"), rep.body...)
@@ -71,38 +68,10 @@ func valueEnd(body []byte, i int) int {
 	return end
 }
 
-// unescapeControls writes control characters as they are, in place of their escapes.
-func unescapeControls(body []byte) []byte {
-	var b bytes.Buffer
-	for i := 0; i < len(body); i++ {
-		if body[i] != '\\' {
-			b.WriteByte(body[i])
-			continue
-		}
-		if raw := controlEscape(body[i:]); raw >= 0 {
-			b.WriteByte(byte(raw))
-			if body[i+1] == 'u' {
-				i += 4
-			}
-		} else {
-			b.Write(body[i : i+2])
-		}
-		i++
-	}
-	return b.Bytes()
-}
-
-// controlEscape is the control character that an escape stands for, or -1.
-func controlEscape(escape []byte) int {
-	if at := bytes.IndexByte([]byte("btnfr"), escape[1]); at >= 0 {
-		return int("\b\t\n\f\r"[at])
-	}
-	if escape[1] != 'u' {
+// dropControl drops control characters, which an answer may hold as they are.
+func dropControl(r rune) rune {
+	if r < ' ' {
 		return -1
 	}
-	n, err := strconv.ParseUint(string(escape[2:6]), 16, 16)
-	if err != nil || n >= ' ' {
-		return -1
-	}
-	return int(n)
+	return r
 }

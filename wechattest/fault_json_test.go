@@ -39,10 +39,7 @@ func TestAFaultMayWriteTheAnswerAnotherWay(t *testing.T) {
 	}
 	whole := user()
 
-	fail(`{"raw_controls":true,"times":1}`)
-	answer := user()
-	require.Contains(t, answer, "a\x14\t\\\"\\\\u0014\n李")
-	require.False(t, json.Valid([]byte(answer)))
+	require.False(t, json.Valid([]byte(whole)), "control characters of a name come as they are")
 
 	fail(`{"bom":true,"times":1}`)
 	require.Equal(t, "\ufeff"+whole, user())

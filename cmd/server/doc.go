@@ -31,7 +31,7 @@
 //	  work: https://qyapi.weixin.qq.com
 //	  open: https://open.weixin.qq.com
 //	  login: https://login.work.weixin.qq.com
-//	keys:                                       # callers of the private side; "*" is all apps, or all scopes
+//	keys:                                       # callers of the private side; "*" is all apps, or all scopes but admin
 //	  - name: shop-backend                      # for the log
 //	    key: ${SHOP_KEY}                        # 16 characters or more, or sha256: and the hex digest of such a key
 //	    apps: [shop]
@@ -49,6 +49,7 @@
 //	    expires_at: 2099-01-01T00:00:00Z        # the registration ends
 //	    allow: [/token, /ticket, /message, /login, /js]   # routes it may be used through; default all
 //	    hosts: [shop.example.com]               # pages that may be signed, and where logins may return to
+//	    cards: false                            # anybody may have cards signed for its pages, by their id
 //	    verify_files: {MP_verify_abc.txt: abc}  # served at the root of the public side
 //	    sign_key: ${SIGN_KEY}                   # signs what backends are sent; without it they cannot tell it from a forged message
 //	    previous_sign_key: ${OLD_SIGN_KEY}      # while it is being changed, for a day: copies that fit neither key are dropped

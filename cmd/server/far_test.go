@@ -123,7 +123,7 @@ func (c *cluster) apart(t *testing.T, app string, d time.Duration) {
 		var out struct {
 			End time.Time `json:"expires_at"`
 		}
-		body := p.get(t, "/app/"+app+"/token?wetoken_key="+shopKey)
+		_, body := p.ask(t, "/app/"+app+"/token")
 		require.NoError(t, json.Unmarshal([]byte(body), &out), body)
 		ends = append(ends, out.End)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,7 +18,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
 	server "github.com/wetoken/wetoken/cmd/server"
 )
 
@@ -147,6 +147,20 @@ func (p *process) status(path string) int {
 	}
 	resp.Body.Close()
 	return resp.StatusCode
+}
+
+// ask is status and body of the answer to a GET that shows the key.
+func (p *process) ask(t testing.TB, path string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+path, nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+shopKey)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(b)
 }
 
 // until asks until something is so, in the goroutine of the test.

@@ -171,7 +171,8 @@ apps:
 `)
 	p := start(t, env, "-config", file)
 	for _, path := range []string{"/app/1001/token", "/app/007/token", "/app/corp/ticket/agent_config", "/app/again/token"} {
-		require.Equal(t, http.StatusOK, p.status(path+"?wetoken_key="+shopKey), path)
+		status, body := p.ask(t, path)
+		require.Equal(t, http.StatusOK, status, "%s: %s", path, body)
 	}
 }
 

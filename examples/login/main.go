@@ -129,6 +129,15 @@ func (s *site) show(w http.ResponseWriter, status int, u *oauth.User, notice str
 
 // in is where a login returns to. The code is the only thing believed, and works once.
 func (s *site) in(w http.ResponseWriter, r *http.Request) {
+	switch r.FormValue("login_error") {
+	case "":
+	case "denied":
+		s.show(w, http.StatusForbidden, nil, "您没有同意授权。You did not give consent.")
+		return
+	default: // expired, failed
+		s.show(w, http.StatusGone, nil, "登录未完成，请重新登录。The login did not succeed: log in again.")
+		return
+	}
 	u, err := s.users.Redeem(r.Context(), r.FormValue("login_code"))
 	if errors.Is(err, oauth.ErrLoginCode) || err == nil && u.To != s.origin { // that of another site is no good here
 		s.show(w, http.StatusGone, nil, "登录链接已使用，请重新登录。This link was used before: log in again.")

@@ -102,6 +102,10 @@ func TestAVisitorLogsInAndOut(t *testing.T) {
 	require.Contains(t, body, "O&#39;Neil")
 	_, body = v.open(home + "in?login_code=made-up")
 	require.Contains(t, body, "log in again")
+	_, body = v.open(home + "in?login_error=denied")
+	require.Contains(t, body, "您没有同意授权")
+	_, body = v.open(home + "in?login_error=expired")
+	require.Contains(t, body, "log in again")
 	_, body = v.read(v.hc.Post(home+"out", "", nil))
 	require.NotEmpty(t, v.login(body))
 }
