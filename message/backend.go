@@ -106,8 +106,8 @@ func (in *Receiver) replyOf(ctx context.Context, m *Message, t *target, body []b
 	if doc == "" || doc == "success" {
 		return nil, nil
 	}
-	root, _, err := parse(&doc)
-	if err != nil {
+	var root Element
+	if _, err := parse(&doc, &root); err != nil {
 		return nil, err
 	}
 	if root.Name != "xml" {
@@ -150,7 +150,8 @@ func (in *Receiver) replyOf(ctx context.Context, m *Message, t *target, body []b
 // ownReply returns nil if doc looks like the reply that some events have of their own: ErrCode to a mini program's xpay
 // and trade events, a MsgType such as update_button to WeCom's cards, a msgtype to WeCom's smart robots.
 func ownReply(m *Message, doc string) error {
-	root, _, err := parse(&doc)
+	var root Element
+	_, err := parse(&doc, &root)
 	switch {
 	case err != nil:
 		return err

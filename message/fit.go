@@ -3,6 +3,8 @@ package message
 import (
 	"context"
 	"unicode/utf8"
+
+	"github.com/wetoken/wetoken/internal/document"
 )
 
 // maxText is how many bytes of text WeChat and WeCom take as a reply. To a longer one the user reads that the service is
@@ -30,8 +32,8 @@ func (in *Receiver) fit(ctx context.Context, m *Message, r Reply, from string) R
 		if m.robot() {
 			break
 		}
-		short := Text(cut(clean(string(r)), maxText))
-		if len(short) < len(clean(string(r))) {
+		short := Text(cut(document.Clean(string(r)), maxText))
+		if len(short) < len(document.Clean(string(r))) {
 			in.log.WarnContext(ctx, "message: a text reply is cut, as WeChat takes no more than 2048 bytes", "from", from, "message", m.String(), "bytes", len(r))
 			return short
 		}

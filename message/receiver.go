@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/document"
 	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/internal/relay"
 	"github.com/wetoken/wetoken/store"
@@ -129,7 +130,7 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 	}
 	o := &m.origin
 	m.Raw = withoutControls(m.Raw)
-	m.Root, o.json, err = parse(&m.Raw)
+	o.json, err = parse(&m.Raw, &m.Root)
 	if in.mode != Plain && err == nil {
 		if sealed = m.Root.Get("Encrypt"); sealed == "" && o.json {
 			sealed = m.Root.Get("encrypt")
@@ -169,7 +170,7 @@ func (in *Receiver) decrypt(m *Message, sealed string) error {
 	}
 	m.origin.sealed, m.origin.key, m.origin.receiveID = true, key, id
 	m.Raw = withoutControls(string(text))
-	m.Root, m.origin.json, err = parse(&m.Raw)
+	m.origin.json, err = parse(&m.Raw, &m.Root)
 	if err != nil {
 		return fmt.Errorf("%w: %w: %v", ErrSeal, errText, err)
 	}
@@ -274,25 +275,27 @@ func (o *origin) wrap(buf []byte, now time.Time) []byte {
 	return e.buf
 }
 
-// parse reads a document of either kind, and cleans it. Its error is a Refusal.
-func parse(doc *string) (root Element, json bool, err error) {
+// parse reads a document of either kind into root, and cleans it. Its error is a Refusal.
+func parse(doc *string, root *Element) (json bool, err error) {
+	*root = Element{}
 	start := trim(*doc)
 	switch {
 	case start == "":
-		err = errEnd
+		err = document.ErrEnd
 	case start[0] == '<':
-		*doc = clean(*doc)
-		root, err = parseXML(*doc)
+		*doc = document.Clean(*doc)
+		root.Children = make([]Element, 0, 8) // as many as an ordinary message has
+		err = document.ParseXML(*doc, (*node)(root))
 	case start[0] == '{':
 		json = true
-		root, err = parseJSON(start)
+		err = parseJSON(start, root)
 	default:
-		return root, json, ErrMediaType
+		return json, ErrMediaType
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrBody, err)
 	}
-	return root, json, err
+	return json, err
 }
 
 // trim cuts what may stand around a document: blanks, and before them a byte order mark.
