@@ -25,7 +25,7 @@ type Message struct {
 	Forward        []Forward    `json:"forward"`
 }
 
-// Forward is a backend that gets the messages. See [message.Target].
+// Forward is a backend that gets the messages. See [message.Backend].
 type Forward struct {
 	URL     string       `json:"url"`
 	Form    message.Form `json:"form"`    // xml (default), json or raw
@@ -105,7 +105,7 @@ func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
 	c.Token, c.EncodingAESKey, c.Mode, c.AllowPrivate = m.Token, m.AESKey, m.Mode, m.AllowPrivate
 	c.PreviousToken, c.PreviousAESKey = m.PreviousToken, m.PreviousAESKey
 	for i, f := range m.Forward {
-		t, err := f.target()
+		t, err := f.backend()
 		if err != nil {
 			return nil, fmt.Errorf("forward[%d].%w", i, err)
 		}
@@ -152,8 +152,8 @@ func (m *Message) copies() bool {
 	return m != nil && slices.ContainsFunc(m.Forward, func(f Forward) bool { return !f.Answer })
 }
 
-func (f Forward) target() (t message.Target, err error) {
-	t = message.Target{URL: f.URL, Form: f.Form, Answer: f.Answer, Late: f.Late, Timeout: time.Duration(f.Timeout)}
+func (f Forward) backend() (t message.Backend, err error) {
+	t = message.Backend{URL: f.URL, Form: f.Form, Answer: f.Answer, Late: f.Late, Timeout: time.Duration(f.Timeout)}
 	if t.When, err = f.When.match(); err != nil {
 		return t, fmt.Errorf("when.%w", err)
 	}

@@ -19,7 +19,7 @@ type question struct {
 }
 
 // question puts m into the form that t wants.
-func (in *Receiver) question(t *target, m *Message) (q question, err error) {
+func (in *Receiver) question(t *backend, m *Message) (q question, err error) {
 	q.url, q.contentType = t.URL, "text/xml; charset=utf-8"
 	switch t.Form {
 	case FormRaw:
@@ -63,7 +63,7 @@ func address(base, query string) string {
 }
 
 // ask asks a backend until it has answered or its time is over, and tells news.
-func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q question, news chan<- step) {
+func (in *Receiver) ask(ctx context.Context, m *Message, t *backend, i int, q question, news chan<- step) {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
 	defer func() {
@@ -101,7 +101,7 @@ func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q que
 }
 
 // replyOf reads what a backend answered, and makes sure that it can be a reply to m.
-func (in *Receiver) replyOf(ctx context.Context, m *Message, t *target, body []byte) (Reply, error) {
+func (in *Receiver) replyOf(ctx context.Context, m *Message, t *backend, body []byte) (Reply, error) {
 	doc := trim(string(body))
 	if doc == "" || doc == "success" {
 		return nil, nil
@@ -199,7 +199,7 @@ func nameRune(r rune) rune {
 	return '_'
 }
 
-// host is what of a target's address may be told.
+// host returns the part of a backend's address that may be logged.
 func host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -27,16 +27,16 @@ const maxCalls = 16
 // what is ours. A request that names another one is answered 403.
 func (in *Receiver) Calls(form Form, local http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		in.serve(w, r, func(query url.Values) ([]target, error) { return in.calls(query["call"], form, local) })
+		in.serve(w, r, func(query url.Values) ([]backend, error) { return in.calls(query["call"], form, local) })
 	})
 }
 
-// calls turns what a request names into targets. The error is a Refusal.
-func (in *Receiver) calls(addresses []string, form Form, local http.Handler) ([]target, error) {
+// calls turns what a request names into backends. The error is a Refusal.
+func (in *Receiver) calls(addresses []string, form Form, local http.Handler) ([]backend, error) {
 	if len(addresses) > maxCalls {
-		return nil, fmt.Errorf("%w: there are more than %d", ErrTarget, maxCalls)
+		return nil, fmt.Errorf("%w: there are more than %d", ErrBackend, maxCalls)
 	}
-	var list []target
+	var list []backend
 	for _, address := range addresses {
 		sender := &relay.Sender{Key: in.sender.Key, PreviousKey: in.sender.PreviousKey}
 		switch {
@@ -44,14 +44,14 @@ func (in *Receiver) calls(addresses []string, form Form, local http.Handler) ([]
 			address = "http://local" + address
 			sender.HTTP = &http.Client{Transport: inProcess{local}}
 		case in.sender.Key == "":
-			return nil, fmt.Errorf("%w: a backend that a request names needs a Config.SignKey (sign_key)", ErrTarget)
+			return nil, fmt.Errorf("%w: a backend that a request names needs a Config.SignKey (sign_key)", ErrBackend)
 		default:
 			if !strings.Contains(address, "://") {
 				address = "http://" + address
 			}
 			u, err := hosts.Parse(address, in.hosts)
 			if err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrTarget, err)
+				return nil, fmt.Errorf("%w: %w", ErrBackend, err)
 			}
 			u.Fragment = ""
 			address = u.String()
@@ -59,9 +59,9 @@ func (in *Receiver) calls(addresses []string, form Form, local http.Handler) ([]
 				sender.HTTP = in.sender.HTTP
 			}
 		}
-		t, err := Target{URL: address, Form: form, Answer: true}.ready(sender, nil)
+		t, err := Backend{URL: address, Form: form, Answer: true}.ready(sender, nil)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrTarget, err)
+			return nil, fmt.Errorf("%w: %w", ErrBackend, err)
 		}
 		t.all = true
 		list = append(list, t)

@@ -55,11 +55,11 @@ type Config struct {
 	Store store.Store
 	Name  string
 
-	// Forward are backends that messages are sent on to: see Target. Copies wait in Records, by default Store, which
+	// Forward are backends that messages are sent on to: see Backend. Copies wait in Records, by default Store, which
 	// must last if a restart is to lose none, and are delivered by Keep; or else in Outbox, which many Receivers share
 	// and which calls Deliver. SignKey signs what backends are sent, and PreviousSignKey too while it is being changed:
 	// without it a backend cannot tell a message from a forged one, nor Keep a copy. Late replies are sent with API.
-	Forward                  []Target
+	Forward                  []Backend
 	Records                  store.Store
 	Outbox                   Outbox // default one of this Receiver's own
 	SignKey, PreviousSignKey string
@@ -70,7 +70,7 @@ type Config struct {
 	// mode. It covers no body: whoever has it can send any to an app in plain mode, for ten minutes. Default FormRaw alone.
 	ForwardSignature bool
 
-	// Hosts and AllowPrivate bound the targets that requests may name: see Calls.
+	// Hosts and AllowPrivate bound the backends that requests may name: see Calls.
 	Hosts        []string // as host or host:port; default none
 	AllowPrivate bool     // they may have private addresses
 
@@ -151,7 +151,7 @@ func (in *Receiver) forward(c Config) error {
 	}
 	longest := copyTime
 	for i, t := range c.Forward {
-		target, err := t.ready(in.sender, in.api)
+		backend, err := t.ready(in.sender, in.api)
 		if err != nil {
 			return fmt.Errorf("message: Config.Forward[%d]: %w", i, err)
 		}
@@ -159,9 +159,9 @@ func (in *Receiver) forward(c Config) error {
 			if c.Records == nil && c.Outbox == nil {
 				return fmt.Errorf("message: Config.Forward[%d] is a copy, and Config.Records and Store are nil: copies need a store that lasts", i)
 			}
-			longest = max(longest, target.Timeout)
+			longest = max(longest, backend.Timeout)
 		}
-		in.targets = append(in.targets, target)
+		in.backends = append(in.backends, backend)
 	}
 	if in.outbox = c.Outbox; in.outbox == nil {
 		in.own = &outbox.Outbox{

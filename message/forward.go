@@ -13,11 +13,11 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Target is a backend that messages are forwarded to, as a POST. Only URL is required.
+// Backend is a program that messages are forwarded to, as a POST. Only URL is required.
 //
 // A backend's answer with a status of 2xx is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
 // and nothing, or success, is no reply; the sender, the receiver and the encryption are filled in here. The log says
-// which key an incomplete reply lacks, and whose reply was too long. A message goes to all its targets at once, and the
+// which key an incomplete reply lacks, and whose reply was too long. A message goes to all its backends at once, and the
 // reply that the user gets is that of the first of them, in the order of Config.Forward, which has one. A backend that is
 // slow, dead or answers nonsense counts as having none, and delays nobody once its Timeout is over. When none of those
 // that should answer takes the message, it is not received, and WeChat sends it again.
@@ -35,7 +35,7 @@ import (
 // A request may come more than once. The header Wetoken-Delivery is the same for all requests about one message or
 // event, also where WeChat sent it again, and another one for each other: deduplicate by it. MsgId does not do, as events
 // have none.
-type Target struct {
+type Backend struct {
 	URL string
 
 	Form    Form          // default FormXML
@@ -69,17 +69,17 @@ const (
 	askAgain    = 500 * time.Millisecond
 )
 
-// target is a Target ready for use.
-type target struct {
-	Target
+// backend is a Backend that is ready for use.
+type backend struct {
+	Backend
 	sender *relay.Sender
 	all    bool // its query has whatever WeChat's had
 }
 
-// ready checks a Target and fills in its defaults.
-func (t Target) ready(sender *relay.Sender, api *wechat.Client) (target, error) {
+// ready checks a Backend and fills in its defaults.
+func (t Backend) ready(sender *relay.Sender, api *wechat.Client) (backend, error) {
 	if u, err := url.Parse(t.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Fragment != "" {
-		return target{}, errors.New("its URL is not a whole http or https address")
+		return backend{}, errors.New("its URL is not a whole http or https address")
 	}
 	most := maxAskTime
 	switch {
@@ -98,17 +98,17 @@ func (t Target) ready(sender *relay.Sender, api *wechat.Client) (target, error) 
 		t.Form = FormXML
 	case FormXML, FormJSON, FormRaw:
 	default:
-		return target{}, fmt.Errorf("its Form is %q: want xml, json or raw", t.Form)
+		return backend{}, fmt.Errorf("its Form is %q: want xml, json or raw", t.Form)
 	}
 	switch {
 	case t.Timeout < 0 || t.Timeout > most:
-		return target{}, fmt.Errorf("its Timeout is %s: want at most %s", t.Timeout, most)
+		return backend{}, fmt.Errorf("its Timeout is %s: want at most %s", t.Timeout, most)
 	case t.Late && !t.Answer:
-		return target{}, errors.New("it is Late without Answer: a copy's reply is not used")
+		return backend{}, errors.New("it is Late without Answer: a copy's reply is not used")
 	case t.Late && api == nil:
-		return target{}, errors.New("it is Late, and Config.API is not set: there is no way to send what is late")
+		return backend{}, errors.New("it is Late, and Config.API is not set: there is no way to send what is late")
 	}
-	return target{Target: t, sender: sender, all: t.Form == FormRaw}, nil
+	return backend{Backend: t, sender: sender, all: t.Form == FormRaw}, nil
 }
 
 // answer is a reply and how it may travel.
@@ -119,9 +119,9 @@ type answer struct {
 
 // handle gives m to the handler and the backends it is for, and returns the first reply in their order. Copies are
 // stored before anything else is done, as the rest may be done again; then stored is closed.
-func (in *Receiver) handle(ctx context.Context, m *Message, named []target, stored chan<- struct{}) (answer, error) {
-	var asked []target
-	for _, t := range slices.Concat(in.targets, named) {
+func (in *Receiver) handle(ctx context.Context, m *Message, named []backend, stored chan<- struct{}) (answer, error) {
+	var asked []backend
+	for _, t := range slices.Concat(in.backends, named) {
 		switch {
 		case !t.When(m):
 		case t.Answer:
@@ -168,7 +168,7 @@ const (
 
 // collect waits for the first reply in the order of asked. After the last call the order no longer matters, and only
 // those whose reply may be late are waited for.
-func collect(call <-chan time.Time, asked []target, news <-chan step) (answer, error) {
+func collect(call <-chan time.Time, asked []backend, news <-chan step) (answer, error) {
 	steps := make([]step, len(asked))
 	late := false
 	for {

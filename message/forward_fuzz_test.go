@@ -36,7 +36,7 @@ func FuzzWhatABackendAnswers(f *testing.F) {
 					c.EncodingAESKey = ""
 				}
 				c.HTTP = &http.Client{Transport: answering(body)}
-				c.Forward = []message.Target{{URL: "http://a/", Answer: true}}
+				c.Forward = []message.Backend{{URL: "http://a/", Answer: true}}
 			})
 			c := callback(in)
 			if !sealed {

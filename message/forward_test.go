@@ -119,7 +119,7 @@ func TestRulesDecideWhoHasAMessage(t *testing.T) {
 		for _, host := range []string{"a", "b", "c"} {
 			b.set(host, says(0, replyJSON(host)))
 		}
-		in, _ := forwarding(t, b, []message.Target{
+		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true, When: message.All(message.OnType("text"), message.OnKeyword("price"))},
 			{Answer: true, When: message.OnEvent("CLICK")},
 			{Answer: true, When: message.All()},
@@ -166,7 +166,7 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 		})
 		b.set("b", says(0, ""))
 		b.set("c", says(0, ""))
-		in, _ := forwarding(t, b, []message.Target{
+		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true, Form: message.FormRaw},
 			{Answer: true, URL: "http://b/wx?own=1"},
 			{Answer: true, Form: message.FormJSON},
@@ -218,7 +218,7 @@ func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
 			for _, host := range []string{"a", "b", "c", "d", "e"} {
 				b.set(host, says(0, ""))
 			}
-			in, _ := forwarding(t, b, []message.Target{
+			in, _ := forwarding(t, b, []message.Backend{
 				{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw}, {},
 			}, func(c *message.Config) { c.ForwardSignature, c.Hosts, c.AllowPrivate = handed, []string{"e"}, true })
 			c := callback(in.Calls(message.FormJSON, nil))
@@ -246,7 +246,7 @@ func TestADeliveryHasOneIDHoweverOftenItComes(t *testing.T) {
 			for _, p := range []wechattest.Push{{Content: "hi", MsgID: 7}, {Content: "hi", MsgID: 8}, {Event: "CLICK", EventKey: "a"}, {Event: "CLICK", EventKey: "b"}} {
 				b.seen = nil
 				b.set("a", nil)
-				in, _ := forwarding(t, b, []message.Target{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
+				in, _ := forwarding(t, b, []message.Backend{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
 					func(c *message.Config) { c.Store, c.Name = s, name })
 				push(t, callback(in), p) // three times, as the one that answers is down
 				b.set("a", says(0, ""))
@@ -277,7 +277,7 @@ func TestAJSONMessageGoesOnInEachForm(t *testing.T) {
 			b.set(host, says(0, ""))
 		}
 		b.set("c", says(0, `{"MsgType":"transfer_customer_service"}`))
-		in, _ := forwarding(t, b, []message.Target{
+		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw},
 		})
 		c := callback(in)
@@ -343,25 +343,25 @@ func TestAnEventsOwnReplyGoesThrough(t *testing.T) {
 
 func TestForwardIsCheckedWhenTheReceiverIsMade(t *testing.T) {
 	for want, c := range map[string]struct {
-		target message.Target
+		target message.Backend
 		change func(*message.Config)
 	}{
-		"URL is not a whole":       {target: message.Target{URL: "/x"}},
-		"its Form is \"soap\"":     {target: message.Target{Form: "soap"}},
-		"at most 14s":              {target: message.Target{Answer: true, Timeout: 15 * time.Second}},
-		"at most 5m0s":             {target: message.Target{Timeout: 6 * time.Minute}},
-		"Timeout is -1s":           {target: message.Target{Answer: true, Timeout: -time.Second}},
-		"it is Late without":       {target: message.Target{Late: true}},
-		"Config.API is not set":    {target: message.Target{Answer: true, Late: true}},
+		"URL is not a whole":       {target: message.Backend{URL: "/x"}},
+		"its Form is \"soap\"":     {target: message.Backend{Form: "soap"}},
+		"at most 14s":              {target: message.Backend{Answer: true, Timeout: 15 * time.Second}},
+		"at most 5m0s":             {target: message.Backend{Timeout: 6 * time.Minute}},
+		"Timeout is -1s":           {target: message.Backend{Answer: true, Timeout: -time.Second}},
+		"it is Late without":       {target: message.Backend{Late: true}},
+		"Config.API is not set":    {target: message.Backend{Answer: true, Late: true}},
 		"need a store that lasts":  {change: func(c *message.Config) { c.Store = nil }},
-		"message: Config.Forward[": {target: message.Target{URL: "ftp://x/"}},
+		"message: Config.Forward[": {target: message.Backend{URL: "ftp://x/"}},
 	} {
 		config := official().config()
 		config.Store = new(store.Memory)
 		if c.target.URL == "" {
 			c.target.URL = "http://crm/"
 		}
-		config.Forward = []message.Target{c.target}
+		config.Forward = []message.Backend{c.target}
 		if c.change != nil {
 			c.change(&config)
 		}

@@ -32,8 +32,8 @@ func (in *Receiver) serveSlash(w http.ResponseWriter, r *http.Request) {
 // whose handler fails gets 500, so that WeChat sends it again.
 func (in *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serve(w, r, nil) }
 
-// serve answers WeChat. named, if there is one, finds the targets that a request names itself.
-func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+// serve answers WeChat. named, if there is one, finds the backends that a request names itself.
+func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]backend, error)) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		query := r.URL.Query()
@@ -55,7 +55,7 @@ func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url
 }
 
 // receive answers one message.
-func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]backend, error)) {
 	arrived := time.Now()
 	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
 		fail(w, ErrMediaType.Status(), int(ErrMediaType), "message: compressed bodies are not accepted")
@@ -78,14 +78,14 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 		in.refuse(w, r, err)
 		return
 	}
-	var targets []target
+	var backends []backend
 	if named != nil {
-		if targets, err = named(r.URL.Query()); err != nil {
+		if backends, err = named(r.URL.Query()); err != nil {
 			in.refuse(w, r, err)
 			return
 		}
 	}
-	text, err := in.once(r.Context(), arrived, m, targets)
+	text, err := in.once(r.Context(), arrived, m, backends)
 	if err == nil {
 		body, err = in.Seal(m, Raw(text))
 	}

@@ -12,7 +12,7 @@
 //	wetoken.Bind(http.DefaultServeMux, "/wx", in) // the URL for WeChat's console: https://your.host/wx/message
 //
 // A message can be forwarded to backends, with or without a handler here, and the first that replies is heard: see
-// [Target]. What WeChat sends again because an answer takes its time is handled once and answered: see [HandlerFunc].
+// [Backend]. What WeChat sends again because an answer takes its time is handled once and answered: see [HandlerFunc].
 // [Send] and its fellows send to users without having been asked.
 package message
 

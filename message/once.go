@@ -47,7 +47,7 @@ type outcome struct {
 }
 
 // once returns the answer to m, whichever process makes it.
-func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, named []target) (text string, err error) {
+func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, named []backend) (text string, err error) {
 	r := &request{Receiver: in, m: m, named: named, arrived: arrived,
 		work:   once.Work{Store: in.store, Key: in.onceKey(m), Life: markLife},
 		stored: make(chan struct{}), gone: make(chan struct{})}
@@ -105,7 +105,7 @@ func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, nam
 type request struct {
 	*Receiver
 	m       *Message
-	named   []target
+	named   []backend
 	arrived time.Time
 
 	work   once.Work

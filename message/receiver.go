@@ -43,7 +43,7 @@ type Receiver struct {
 	appID, name  string
 	prefix       string // of keys in the store
 	store        store.Store
-	targets      []target
+	backends     []backend
 	sender       *relay.Sender
 	outbox       Outbox
 	own          *outbox.Outbox // the same, if it is this Receiver's own

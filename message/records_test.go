@@ -79,12 +79,12 @@ func TestRecordsAreWrittenAsTheFirstReleaseWroteThem(t *testing.T) {
 		share := func(c *message.Config) { c.Store = w }
 		b := new(backends)
 		b.set("b", says(0, replyJSON("hi")))
-		in, _ := forwarding(t, b, []message.Target{{}, {Answer: true}}, share)
+		in, _ := forwarding(t, b, []message.Backend{{}, {Answer: true}}, share)
 		sealedPost(in, hello)
 		sealedPost(in, subscribed)
 
 		b.set("c", says(6*time.Second, replyJSON("late")))
-		slow, _ := forwarding(t, b, []message.Target{{URL: "http://c/", Answer: true, Late: true, Timeout: time.Minute}}, share,
+		slow, _ := forwarding(t, b, []message.Backend{{URL: "http://c/", Answer: true, Late: true, Timeout: time.Minute}}, share,
 			func(c *message.Config) { c.API = late(t, new(wechattest.Server)) })
 		sealedPost(slow, strings.Replace(hello, "<MsgId>1<", "<MsgId>2<", 1))
 		<-time.After(5 * time.Second)
@@ -181,7 +181,7 @@ func TestRecordsOfTheFirstReleaseAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), storeWith(t, "copy")
 		b.set("a", says(0, ""))
-		in, log := forwarding(t, b, []message.Target{{}}, func(c *message.Config) { c.Store = s })
+		in, log := forwarding(t, b, []message.Backend{{}}, func(c *message.Config) { c.Store = s })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		require.ErrorIs(t, in.Keep(ctx), context.DeadlineExceeded)
