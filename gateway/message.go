@@ -100,22 +100,22 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// receiver makes the room for callbacks. Its errors name keys of the configuration.
+// receiver returns the part that receives callbacks. Its errors name keys of an app.
 func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
-	c.Token, c.EncodingAESKey, c.Mode, c.AllowPrivate = m.Token, m.AESKey, m.Mode, m.AllowPrivate
+	c.Token, c.EncodingAESKey, c.Mode, c.Forward.AllowPrivate = m.Token, m.AESKey, m.Mode, m.AllowPrivate
 	c.PreviousToken, c.PreviousAESKey = m.PreviousToken, m.PreviousAESKey
 	for i, f := range m.Forward {
 		t, err := f.backend()
 		if err != nil {
-			return nil, fmt.Errorf("forward[%d].%w", i, err)
+			return nil, fmt.Errorf("message.forward[%d].%w", i, err)
 		}
-		c.Forward = append(c.Forward, t)
+		c.Forward.Backends = append(c.Forward.Backends, t)
 	}
 	in, err := message.New(c)
-	if err != nil {
-		return nil, errors.New(keysOfMessage.Replace(err.Error()))
+	if wrong := (*message.ConfigError)(nil); errors.As(err, &wrong) {
+		return nil, fmt.Errorf("%s: %s", keyOf(wrong.Field), wrong.Reason)
 	}
-	return in, nil
+	return in, err
 }
 
 // check finds what keeps m from being served.
@@ -136,16 +136,30 @@ func (m *Message) check(a App) error {
 	case a.Kind == Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
 		return errors.New("message: WeCom knows mode secure alone, with an aes_key")
 	}
-	if _, err := m.receiver(message.Config{AppID: a.AppID, Records: new(store.Memory), API: new(wechat.Client)}); err != nil {
-		return fmt.Errorf("message: %w", err)
-	}
-	return nil
+	_, err := m.receiver(message.Config{AppID: a.AppID, Forward: message.Forwarding{
+		Records: new(store.Memory), API: new(wechat.Client), SignKeys: []string{a.SignKey, a.PreviousSignKey},
+	}})
+	return err
 }
 
-// keysOfMessage turns fields of message.Config into keys of the configuration.
-var keysOfMessage = strings.NewReplacer("message: ", "", "Config.EncodingAESKey", "aes_key", "Config.PreviousAESKey", "previous_aes_key",
-	"Config.Token", "token", "Config.PreviousToken", "previous_token", "Config.Mode", "mode", "PreviousAESKey", "previous_aes_key",
-	"Mode", "mode", "Config.Forward", "forward", "its URL", "url", "its Form", "form", "its Timeout", "timeout", "Late", "late", "Answer", "answer")
+// keysOfFields are the keys of an app by the fields of message.Config that they set.
+var keysOfFields = map[string]string{
+	"AppID": "app_id", "ReceiveIDs": "receive_ids", "Forward.SignKeys": "sign_key",
+	"Token": "message.token", "PreviousToken": "message.previous_token",
+	"EncodingAESKey": "message.aes_key", "PreviousAESKey": "message.previous_aes_key",
+	"Mode": "message.mode",
+}
+
+// keyOf returns the key of an app that sets a field of message.Config, or the field if none does.
+func keyOf(field string) string {
+	if key, ok := keysOfFields[field]; ok {
+		return key
+	}
+	if rest, ok := strings.CutPrefix(field, "Forward.Backends["); ok {
+		return "message.forward[" + strings.ToLower(rest) // a field of message.Backend and its key differ in letter case alone
+	}
+	return field
+}
 
 // copies reports whether messages are copied to backends.
 func (m *Message) copies() bool {

@@ -13,14 +13,16 @@ import (
 
 // question is what a backend is asked.
 type question struct {
+	id          string
 	url, query  string
 	contentType string
 	body        []byte
 }
 
-// question puts m into the form that t wants.
-func (in *Receiver) question(t *backend, m *Message) (q question, err error) {
-	q.url, q.contentType = t.URL, "text/xml; charset=utf-8"
+// question puts a message into the form that t wants.
+func (f *forwarder) question(t *backend, o outgoing) (q question, err error) {
+	m := o.m
+	q.id, q.url, q.contentType = o.id, t.URL, "text/xml; charset=utf-8"
 	switch t.Form {
 	case FormRaw:
 		q.body = []byte(m.origin.body)
@@ -37,13 +39,13 @@ func (in *Receiver) question(t *backend, m *Message) (q question, err error) {
 		}
 		q.body = []byte(doc)
 	}
-	query := url.Values{"appid": {in.appID}}
+	query := url.Values{"appid": {f.appID}}
 	names := []string{"openid", "signature", "timestamp", "nonce", "encrypt_type", "msg_signature"}
 	if !t.all {
 		names = names[:4]
 	}
 	for _, name := range names {
-		if name == "signature" && t.Form != FormRaw && !in.forwardSignature {
+		if name == "signature" && t.Form != FormRaw && !f.signature {
 			continue
 		}
 		if v := m.origin.query.Get(name); v != "" {
@@ -63,21 +65,21 @@ func address(base, query string) string {
 }
 
 // ask asks a backend until it has answered or its time is over, and tells news.
-func (in *Receiver) ask(ctx context.Context, m *Message, t *backend, i int, q question, news chan<- step) {
+func (f *forwarder) ask(ctx context.Context, m *Message, t *backend, i int, q question, news chan<- step) {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil { // of one message, not of all that this process serves
-			in.log.ErrorContext(ctx, "message: asking a backend panicked", "backend", host(t.URL), "panic", v, "stack", string(debug.Stack()))
+			f.log.ErrorContext(ctx, "message: asking a backend panicked", "backend", host(t.URL), "panic", v, "stack", string(debug.Stack()))
 			news <- step{i: i, state: over, err: errors.New("panic")}
 		}
 	}()
 	for told := false; ; told = true {
-		body, err := t.sender.Deliver(ctx, in.deliveryID(m), address(q.url, q.query), q.contentType, q.body)
+		body, err := t.sender.Deliver(ctx, q.id, address(q.url, q.query), q.contentType, q.body)
 		if err == nil {
-			reply, err := in.replyOf(ctx, m, t, body)
+			reply, err := f.replyOf(ctx, m, t, body)
 			if err != nil {
-				in.log.WarnContext(ctx, "message: a backend's answer is not a reply", "backend", host(t.URL), "message", m.String(), "error", err)
+				f.log.WarnContext(ctx, "message: a backend's answer is not a reply", "backend", host(t.URL), "message", m.String(), "error", err)
 			}
 			news <- step{i: i, state: over, reply: reply}
 			return
@@ -94,14 +96,14 @@ func (in *Receiver) ask(ctx context.Context, m *Message, t *backend, i int, q qu
 				timer.Stop()
 			}
 		}
-		in.log.WarnContext(ctx, "message: a backend did not take a message", "backend", host(t.URL), "message", m.String(), "error", err)
+		f.log.WarnContext(ctx, "message: a backend did not take a message", "backend", host(t.URL), "message", m.String(), "error", err)
 		news <- step{i: i, state: over, err: err}
 		return
 	}
 }
 
 // replyOf reads what a backend answered, and makes sure that it can be a reply to m.
-func (in *Receiver) replyOf(ctx context.Context, m *Message, t *backend, body []byte) (Reply, error) {
+func (f *forwarder) replyOf(ctx context.Context, m *Message, t *backend, body []byte) (Reply, error) {
 	doc := trim(string(body))
 	if doc == "" || doc == "success" {
 		return nil, nil
@@ -118,7 +120,7 @@ func (in *Receiver) replyOf(ctx context.Context, m *Message, t *backend, body []
 		sealed = root.Get("encrypt")
 	}
 	if sealed != "" { // by a backend that has the app's key
-		text, _, _, err := in.unseal(sealed)
+		text, _, _, err := f.keys.unseal(sealed)
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +135,7 @@ func (in *Receiver) replyOf(ctx context.Context, m *Message, t *backend, body []
 			return nil, err
 		}
 	}
-	r = in.fit(ctx, m, r, host(t.URL))
+	r = fit(ctx, f.log, m, r, host(t.URL))
 	text, err := plaintext(m, r)
 	if err != nil {
 		if _, sendable := activeForm(r, m.origin.work); sendable && t.Late {

@@ -102,7 +102,8 @@ func forwarding(t testing.TB, b *backends, targets []message.Backend, more ...fu
 		}
 	}
 	return receiver(t, func(c *message.Config) {
-		c.Forward, c.HTTP, c.SignKey, c.Store = targets, b.client(), "sign key", new(store.Memory)
+		c.Forward = message.Forwarding{Backends: targets, HTTP: b.client(), SignKeys: []string{"sign key"}}
+		c.Store = new(store.Memory)
 		for _, f := range more {
 			f(c)
 		}

@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -34,11 +35,30 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 		in, err := message.New(config)
 		require.ErrorContains(t, err, c.want)
 		require.ErrorContains(t, err, "message: ")
+		requireField(t, err)
 		require.NotContains(t, err.Error(), sampleKey[:20], "an error holds no secret")
 		require.Nil(t, in)
 	}
 	_, err := message.New(good)
 	require.NoError(t, err)
+}
+
+// requireField requires that err is a ConfigError whose Field leads to a field of message.Config, of which it tells no
+// other.
+func requireField(t *testing.T, err error) {
+	t.Helper()
+	var wrong *message.ConfigError
+	require.ErrorAs(t, err, &wrong)
+	require.NotContains(t, wrong.Reason, "Config.")
+	at := reflect.TypeFor[message.Config]()
+	for name := range strings.SplitSeq(wrong.Field, ".") {
+		name, _, indexed := strings.Cut(name, "[")
+		f, ok := at.FieldByName(name)
+		require.True(t, ok, wrong.Field)
+		if at = f.Type; indexed {
+			at = at.Elem()
+		}
+	}
 }
 
 func TestKeysWithSpareBitsAreTaken(t *testing.T) {

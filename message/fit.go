@@ -2,6 +2,7 @@ package message
 
 import (
 	"context"
+	"log/slog"
 	"unicode/utf8"
 
 	"github.com/wetoken/wetoken/internal/document"
@@ -26,7 +27,7 @@ func cut(s string, most int) string {
 }
 
 // fit returns what WeChat can show of r as a reply to m, and warns of the rest. from says who has written it.
-func (in *Receiver) fit(ctx context.Context, m *Message, r Reply, from string) Reply {
+func fit(ctx context.Context, log *slog.Logger, m *Message, r Reply, from string) Reply {
 	switch r := r.(type) {
 	case Text:
 		if m.robot() {
@@ -34,12 +35,12 @@ func (in *Receiver) fit(ctx context.Context, m *Message, r Reply, from string) R
 		}
 		short := Text(cut(document.Clean(string(r)), maxText))
 		if len(short) < len(document.Clean(string(r))) {
-			in.log.WarnContext(ctx, "message: a text reply is cut, as WeChat takes no more than 2048 bytes", "from", from, "message", m.String(), "bytes", len(r))
+			log.WarnContext(ctx, "message: a text reply is cut, as WeChat takes no more than 2048 bytes", "from", from, "message", m.String(), "bytes", len(r))
 			return short
 		}
 	case News:
 		if most := m.articles(); len(r) > most {
-			in.log.WarnContext(ctx, "message: a news reply is cut, as WeChat shows no more articles", "from", from, "message", m.String(), "articles", len(r), "shown", most)
+			log.WarnContext(ctx, "message: a news reply is cut, as WeChat shows no more articles", "from", from, "message", m.String(), "articles", len(r), "shown", most)
 			return r[:most]
 		}
 	}

@@ -170,7 +170,7 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 			{Answer: true, Form: message.FormRaw},
 			{Answer: true, URL: "http://b/wx?own=1"},
 			{Answer: true, Form: message.FormJSON},
-		}, func(c *message.Config) { c.PreviousSignKey = "old key" })
+		}, func(c *message.Config) { c.Forward.SignKeys = []string{"sign key", "old key"} })
 		p := push(t, callback(in), wechattest.Push{Content: "<hi> & 你好", MsgID: 1<<62 + 1, From: "oFrom"})
 		require.Equal(t, "sealed by the backend", p.Shown, p.Fault)
 		synctest.Wait()
@@ -220,7 +220,9 @@ func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
 			}
 			in, _ := forwarding(t, b, []message.Backend{
 				{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw}, {},
-			}, func(c *message.Config) { c.ForwardSignature, c.Hosts, c.AllowPrivate = handed, []string{"e"}, true })
+			}, func(c *message.Config) {
+				c.Forward.Signature, c.Forward.Hosts, c.Forward.AllowPrivate = handed, []string{"e"}, true
+			})
 			c := callback(in.Calls(message.FormJSON, nil))
 			c.URL = "http://wx.example/message?call=e"
 			ctx, cancel := context.WithCancel(t.Context())
@@ -346,26 +348,28 @@ func TestForwardIsCheckedWhenTheReceiverIsMade(t *testing.T) {
 		target message.Backend
 		change func(*message.Config)
 	}{
-		"URL is not a whole":       {target: message.Backend{URL: "/x"}},
-		"its Form is \"soap\"":     {target: message.Backend{Form: "soap"}},
-		"at most 14s":              {target: message.Backend{Answer: true, Timeout: 15 * time.Second}},
-		"at most 5m0s":             {target: message.Backend{Timeout: 6 * time.Minute}},
-		"Timeout is -1s":           {target: message.Backend{Answer: true, Timeout: -time.Second}},
-		"it is Late without":       {target: message.Backend{Late: true}},
-		"Config.API is not set":    {target: message.Backend{Answer: true, Late: true}},
-		"need a store that lasts":  {change: func(c *message.Config) { c.Store = nil }},
-		"message: Config.Forward[": {target: message.Backend{URL: "ftp://x/"}},
+		"[0].URL is not a whole":              {target: message.Backend{URL: "/x"}},
+		"[0].Form is \"soap\"":                {target: message.Backend{Form: "soap"}},
+		"at most 14s":                         {target: message.Backend{Answer: true, Timeout: 15 * time.Second}},
+		"at most 5m0s":                        {target: message.Backend{Timeout: 6 * time.Minute}},
+		"Timeout is -1s":                      {target: message.Backend{Answer: true, Timeout: -time.Second}},
+		"[0].Late is for":                     {target: message.Backend{Late: true}},
+		"Forward.API is not set":              {target: message.Backend{Answer: true, Late: true}},
+		"has more than 2 keys":                {change: func(c *message.Config) { c.Forward.SignKeys = []string{"a", "", "b", "c"} }},
+		"need a store that lasts":             {change: func(c *message.Config) { c.Store = nil }},
+		"message: Config.Forward.Backends[0]": {target: message.Backend{URL: "ftp://x/"}},
 	} {
 		config := official().config()
 		config.Store = new(store.Memory)
 		if c.target.URL == "" {
 			c.target.URL = "http://crm/"
 		}
-		config.Forward = []message.Backend{c.target}
+		config.Forward.Backends = []message.Backend{c.target}
 		if c.change != nil {
 			c.change(&config)
 		}
 		_, err := message.New(config)
 		require.ErrorContains(t, err, want)
+		requireField(t, err)
 	}
 }

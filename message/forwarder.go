@@ -1,114 +1,112 @@
 package message
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
+	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/internal/relay"
+	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Backend is a program that messages are forwarded to, as a POST. Only URL is required.
-//
-// A backend's answer with a status of 2xx is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
-// and nothing, or success, is no reply; the sender, the receiver and the encryption are filled in here. The log says
-// which key an incomplete reply lacks, and whose reply was too long. A message goes to all its backends at once, and the
-// reply that the user gets is that of the first of them, in the order of Config.Forward, which has one. A backend that is
-// slow, dead or answers nonsense counts as having none, and delays nobody once its Timeout is over. When none of those
-// that should answer takes the message, it is not received, and WeChat sends it again.
-//
-// Each request has a header
-//
-//	Wetoken-Signature: t=1700000000,v1=5f3…
-//
-// with the Unix time and hex(HMAC-SHA256(Config.SignKey, t "." body)), once more for a PreviousSignKey, and in its query
-// the appid, and openid, timestamp and nonce as WeChat sent them. Without a SignKey there is no such header, and a
-// backend that others can reach cannot tell a message from a forged one. A backend that was written for WeChat's plain
-// mode, and verifies its signature, goes on working with Config.ForwardSignature. The query is not signed: believe the
-// body.
-//
-// A request may come more than once. The header Wetoken-Delivery is the same for all requests about one message or
-// event, also where WeChat sent it again, and another one for each other: deduplicate by it. MsgId does not do, as events
-// have none.
-type Backend struct {
-	URL string
+// Forwarding is how messages are sent on to backends. A Receiver without any needs none of it.
+type Forwarding struct {
+	Backends []Backend
 
-	Form    Form          // default FormXML
-	When    Match         // default Any
-	Answer  bool          // its reply is for the user. Default a copy: stored first, then delivered until it is taken
-	Timeout time.Duration // repeats included; default 4 s. Up to 14 s with Answer: WeChat asks three times. A copy's is for one try, default 30 s
-	Late    bool          // with Answer: a reply that WeChat no longer takes, or never does, is sent as a customer service message (客服消息). Timeout may then be up to 5 minutes; a process that ends meanwhile loses the reply
+	// SignKeys sign what backends are sent, and the copies that wait for them: the present key, and while it is being
+	// changed the one before. Empty ones are skipped. Without a key a backend cannot tell a message from a forged one, nor
+	// Keep a copy.
+	SignKeys []string
+
+	// Copies wait in Records, by default Config.Store, which must last if a restart is to lose none, and are delivered
+	// by Keep; or else in Outbox, the one of package gateway, which many Receivers share and which calls Deliver.
+	Records store.Store
+	Outbox  interface {
+		Add(ctx context.Context, copy outbox.Item) error
+	}
+
+	API  *wechat.Client // sends late replies; needed for a Backend that is Late
+	HTTP *http.Client   // the way to backends; default one that all share. Redirects are not followed
+
+	// Signature has backends of every Form given the signature of WeChat, for those that verify it as in plain mode. It
+	// covers no body: a program that has it can send any to an app in plain mode, for ten minutes. Default FormRaw alone.
+	Signature bool
+
+	// Hosts and AllowPrivate bound the backends that requests may name: see Calls.
+	Hosts        []string // as host or host:port; default none
+	AllowPrivate bool     // they may have private addresses
 }
 
-// Form is what a message looks like on its way to a backend.
-type Form string
-
-const (
-	FormXML  Form = "xml"  // decrypted, as WeChat's plain mode has it; of a JSON message too
-	FormJSON Form = "json" // one flat object of WeChat's names: see Message.MarshalJSON
-	FormRaw  Form = "raw"  // as it came, with the query it came with: a backend with the app's Token and EncodingAESKey may verify and decrypt it, and encrypt its reply
-)
-
-// All matches what all of matches match, which is everything if there are none.
-func All(matches ...Match) Match {
-	return func(m *Message) bool {
-		return !slices.ContainsFunc(matches, func(match Match) bool { return !match(m) })
-	}
+// keeper keeps copies until their backends have taken them.
+type keeper interface {
+	Add(ctx context.Context, copy outbox.Item) error
 }
 
-const (
-	askTime     = 4 * time.Second
-	maxAskTime  = 14 * time.Second
-	maxLateTime = 5 * time.Minute
-	copyTime    = 30 * time.Second
-	askAgain    = 500 * time.Millisecond
-)
+// maxSignKeys is how many keys a Forwarding may have.
+const maxSignKeys = 2
 
-// backend is a Backend that is ready for use.
-type backend struct {
-	Backend
-	sender *relay.Sender
-	all    bool // its query has whatever WeChat's had
+// forwarder sends messages on to backends, and finds the reply among their answers. It is safe for concurrent use.
+type forwarder struct {
+	appID, name  string
+	keys         keyring // of backends that encrypt their replies
+	log          *slog.Logger
+	backends     []backend
+	sender       *relay.Sender
+	outbox       keeper
+	own          *outbox.Outbox // the same, if it is this forwarder's own
+	api          *wechat.Client
+	signature    bool
+	hosts        []string
+	allowPrivate bool
 }
 
-// ready checks a Backend and fills in its defaults.
-func (t Backend) ready(sender *relay.Sender, api *wechat.Client) (backend, error) {
-	if u, err := url.Parse(t.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Fragment != "" {
-		return backend{}, errors.New("its URL is not a whole http or https address")
+// newForwarder returns the forwarder of a Config that is complete but for Forward.
+func newForwarder(c Config, keys keyring) (*forwarder, error) {
+	f := &forwarder{appID: c.AppID, name: c.Name, keys: keys, log: c.Log, outbox: c.Forward.Outbox, api: c.Forward.API,
+		signature: c.Forward.Signature, hosts: slices.Clone(c.Forward.Hosts), allowPrivate: c.Forward.AllowPrivate}
+	var err error
+	if f.sender, err = newSender(c.Forward); err != nil {
+		return nil, err
 	}
-	most := maxAskTime
-	switch {
-	case !t.Answer:
-		most = maxLateTime
-		t.Timeout = cmp.Or(t.Timeout, copyTime)
-	case t.Late:
-		most = maxLateTime
+	longest := copyTime
+	for i, b := range c.Forward.Backends {
+		ready, err := b.ready(f.sender)
+		switch {
+		case err != nil:
+			return nil, err.within(fmt.Sprintf("Forward.Backends[%d]", i))
+		case b.Late && f.api == nil:
+			return nil, &ConfigError{"Forward.API", "is not set: late replies are sent with it"}
+		case !b.Answer && c.Forward.Records == nil && f.outbox == nil:
+			return nil, &ConfigError{"Forward.Records", "is not set: copies need a store that lasts"}
+		case !b.Answer:
+			longest = max(longest, ready.Timeout)
+		}
+		f.backends = append(f.backends, ready)
 	}
-	t.Timeout = cmp.Or(t.Timeout, askTime)
-	if t.When == nil {
-		t.When = Any
+	if f.outbox == nil {
+		f.own = &outbox.Outbox{
+			Store: c.Forward.Records, Prefix: c.prefix() + "copy/", Send: f.deliver, Timeout: longest,
+			Keys:   func(string) ([]string, error) { return []string{f.sender.Key, f.sender.PreviousKey}, nil },
+			Report: func(ctx context.Context, err error) { f.log.WarnContext(ctx, "message: copies", "error", err) },
+		}
+		f.outbox = f.own
 	}
-	switch t.Form {
-	case "":
-		t.Form = FormXML
-	case FormXML, FormJSON, FormRaw:
-	default:
-		return backend{}, fmt.Errorf("its Form is %q: want xml, json or raw", t.Form)
+	return f, nil
+}
+
+// newSender returns the way to backends that are configured.
+func newSender(c Forwarding) (*relay.Sender, error) {
+	keys := slices.DeleteFunc(slices.Clone(c.SignKeys), func(key string) bool { return key == "" })
+	if len(keys) > maxSignKeys {
+		return nil, &ConfigError{"Forward.SignKeys", fmt.Sprintf("has more than %d keys: want the present one and the one before", maxSignKeys)}
 	}
-	switch {
-	case t.Timeout < 0 || t.Timeout > most:
-		return backend{}, fmt.Errorf("its Timeout is %s: want at most %s", t.Timeout, most)
-	case t.Late && !t.Answer:
-		return backend{}, errors.New("it is Late without Answer: a copy's reply is not used")
-	case t.Late && api == nil:
-		return backend{}, errors.New("it is Late, and Config.API is not set: there is no way to send what is late")
-	}
-	return backend{Backend: t, sender: sender, all: t.Form == FormRaw}, nil
+	keys = append(keys, "", "")
+	return &relay.Sender{Key: keys[0], PreviousKey: keys[1], HTTP: c.HTTP}, nil
 }
 
 // answer is a reply and how it may travel.
@@ -117,35 +115,44 @@ type answer struct {
 	late  bool // as a customer service message, if need be
 }
 
-// handle gives m to the handler and the backends it is for, and returns the first reply in their order. Copies are
-// stored before anything else is done, as the rest may be done again; then stored is closed.
-func (in *Receiver) handle(ctx context.Context, m *Message, named []backend, stored chan<- struct{}) (answer, error) {
+// outgoing is a message on its way to the backends.
+type outgoing struct {
+	m      *Message
+	id     string    // the same for all requests about m and its repeats, and for no other message of any app
+	named  []backend // by the request
+	stored chan<- struct{}
+}
+
+// forward gives a message to the backends it is for and to the handlers of this process, and returns the first reply in
+// their order, which begins with the handlers. Copies are stored before anything else is done, as the rest may be done
+// again; then stored is closed.
+func (f *forwarder) forward(ctx context.Context, o outgoing, handle HandlerFunc) (answer, error) {
 	var asked []backend
-	for _, t := range slices.Concat(in.backends, named) {
+	for _, b := range slices.Concat(f.backends, o.named) {
 		switch {
-		case !t.When(m):
-		case t.Answer:
-			asked = append(asked, t)
+		case !b.When(o.m):
+		case b.Answer:
+			asked = append(asked, b)
 		default:
-			if err := in.copy(ctx, m, &t); err != nil {
+			if err := f.copy(ctx, o, &b); err != nil {
 				return answer{}, err
 			}
 		}
 	}
-	close(stored)
+	close(o.stored)
 	call := time.NewTimer(lastCall)
 	defer call.Stop()
 	news := make(chan step, 2*len(asked))
 	for i := range asked {
-		q, err := in.question(&asked[i], m)
+		q, err := f.question(&asked[i], o)
 		if err != nil {
 			return answer{}, err
 		}
-		go in.ask(context.WithoutCancel(ctx), m, &asked[i], i, q, news)
+		go f.ask(context.WithoutCancel(ctx), o.m, &asked[i], i, q, news)
 	}
-	own, err := in.dispatch(ctx, m)
+	own, err := handle(ctx, o.m)
 	if err != nil || own != nil || len(asked) == 0 {
-		return answer{reply: in.fit(ctx, m, own, "handler")}, err
+		return answer{reply: fit(ctx, f.log, o.m, own, "handler")}, err
 	}
 	return collect(call.C, asked, news)
 }

@@ -89,7 +89,7 @@ func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
 			api := late(t, wx)
 			var all []http.Handler
 			for range 2 {
-				in, _ := forwarding(t, b, []message.Backend{target}, func(m *message.Config) { m.API, m.Store = api, s })
+				in, _ := forwarding(t, b, []message.Backend{target}, func(m *message.Config) { m.Forward.API, m.Store = api, s })
 				all = append(all, in)
 			}
 			w := callback(inTurn(all...))
@@ -113,7 +113,7 @@ func TestAtTheLastCallWhatIsAtHandIsTheReply(t *testing.T) {
 		b.set("a", says(time.Minute, replyJSON("much later")))
 		b.set("b", says(time.Second, replyJSON("at hand")))
 		in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: 2 * time.Minute}, {Answer: true}},
-			func(m *message.Config) { m.API = late(t, wx) })
+			func(m *message.Config) { m.Forward.API = late(t, wx) })
 		p := push(t, callback(in), wechattest.Push{Content: "hi"})
 		require.Equal(t, "at hand", p.Shown)
 		<-time.After(5 * time.Minute)
@@ -127,7 +127,7 @@ func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
 			b, wx := new(backends), new(wechattest.Server)
 			b.set("a", says(0, replyJSON("hello")))
 			in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true}}, func(m *message.Config) {
-				m.API, m.Mini = late(t, wx), !json
+				m.Forward.API, m.Mini = late(t, wx), !json
 			})
 			c := callback(in)
 			c.Kind, c.JSON = wechattest.Mini, json
@@ -146,7 +146,7 @@ func TestALateReplyWithoutItsMediaLetsTheNextBackendAnswer(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
 		b.set("a", says(0, `{"MsgType":"image","Image":{}}`))
 		b.set("b", says(0, replyJSON("good")))
-		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.API = late(t, wx) })
+		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.Forward.API = late(t, wx) })
 		require.Equal(t, "good", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
 		<-time.After(time.Minute)
 		require.Empty(t, wx.Sent())

@@ -236,7 +236,7 @@ func (r *request) answer(ctx context.Context) (o outcome) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
-	a, err := r.handle(ctx, r.m, r.named, r.stored)
+	a, err := r.forward.forward(ctx, outgoing{r.m, deliveryID(r.work.Key), r.named, r.stored}, r.dispatch)
 	if err != nil || a.reply == nil {
 		return outcome{err: err}
 	}

@@ -88,7 +88,9 @@ func TestAGoodBackendAnswersInTimeAmongFourBadOnesAndNothingLeaks(t *testing.T) 
 	}
 	conns := new(counted)
 	transport := &http.Transport{DialContext: conns.dial}
-	in, _ := receiver(t, func(c *message.Config) { c.Forward, c.HTTP = targets, &http.Client{Transport: transport} })
+	in, _ := receiver(t, func(c *message.Config) {
+		c.Forward.Backends, c.Forward.HTTP = targets, &http.Client{Transport: transport}
+	})
 	web := httptest.NewServer(in)
 	defer web.Close()
 

@@ -22,9 +22,9 @@ func (in *Receiver) onceKey(m *Message) string {
 	return in.prefix + "once/" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// deliveryID is the same for all requests to backends about m and its repeats, and for no other message of any app.
-func (in *Receiver) deliveryID(m *Message) string {
-	sum := sha256.Sum256([]byte(in.onceKey(m)))
+// deliveryID returns the id of all requests to backends about the message of a onceKey.
+func deliveryID(onceKey string) string {
+	sum := sha256.Sum256([]byte(onceKey))
 	return hex.EncodeToString(sum[:16])
 }
 

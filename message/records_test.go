@@ -85,7 +85,7 @@ func TestRecordsAreWrittenAsTheFirstReleaseWroteThem(t *testing.T) {
 
 		b.set("c", says(6*time.Second, replyJSON("late")))
 		slow, _ := forwarding(t, b, []message.Backend{{URL: "http://c/", Answer: true, Late: true, Timeout: time.Minute}}, share,
-			func(c *message.Config) { c.API = late(t, new(wechattest.Server)) })
+			func(c *message.Config) { c.Forward.API = late(t, new(wechattest.Server)) })
 		sealedPost(slow, strings.Replace(hello, "<MsgId>1<", "<MsgId>2<", 1))
 		<-time.After(5 * time.Second)
 

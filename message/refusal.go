@@ -18,7 +18,7 @@ const (
 	ErrStale     Refusal = -40101 // signed more than 10 minutes away from our clock (401)
 	ErrReplay    Refusal = -40102 // its signature came before, with another body (401)
 	ErrPlaintext Refusal = -40301 // not encrypted, and Mode is Secure or Compatible (403)
-	ErrBackend   Refusal = -40302 // names a backend, call=, that Config.Hosts does not allow (403)
+	ErrBackend   Refusal = -40302 // names a backend, call=, that Hosts does not allow (403)
 	ErrTooLarge  Refusal = -41301 // more than 1 MiB (413)
 	ErrMediaType Refusal = -41501 // neither XML nor JSON, or compressed (415)
 )

@@ -64,6 +64,13 @@ func OnEvent(event string, keys ...string) Match {
 	}
 }
 
+// All matches what all of matches match, which is everything if there are none.
+func All(matches ...Match) Match {
+	return func(m *Message) bool {
+		return !slices.ContainsFunc(matches, func(match Match) bool { return !match(m) })
+	}
+}
+
 // dispatch runs the handler for m.
 func (in *Receiver) dispatch(ctx context.Context, m *Message) (Reply, error) {
 	for _, route := range in.routes {

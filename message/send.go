@@ -181,9 +181,9 @@ func (r *request) sendLate(ctx context.Context, o outcome) {
 	defer cancel()
 	var err error
 	if r.m.origin.work {
-		_, err = SendWork(ctx, r.api, Work{AgentID: r.m.AgentID, ToUser: r.m.FromUserName, Reply: o.reply})
+		_, err = SendWork(ctx, r.forward.api, Work{AgentID: r.m.AgentID, ToUser: r.m.FromUserName, Reply: o.reply})
 	} else {
-		err = Send(ctx, r.api, r.m.FromUserName, o.reply)
+		err = Send(ctx, r.forward.api, r.m.FromUserName, o.reply)
 	}
 	if err != nil {
 		r.log.ErrorContext(ctx, "message: a late reply was not sent", "message", r.m.String(), "error", err)

@@ -90,9 +90,9 @@ func TestALateReplyOfAWeComAppGoesByItsAgent(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
 		b.set("a", says(20*time.Second, replyJSON("late")))
 		w := official()
-		in, err := message.New(message.Config{AppID: "ww1", Token: w.token, EncodingAESKey: w.key, HTTP: b.client(), Store: new(store.Memory),
-			API:     client(t, wx, wechattest.App{ID: "ww1", Secret: "s", Kind: wechattest.Work, AgentID: 7}),
-			Forward: []message.Backend{{URL: "http://a/", Answer: true, Late: true, Timeout: time.Minute}}})
+		in, err := message.New(message.Config{AppID: "ww1", Token: w.token, EncodingAESKey: w.key, Store: new(store.Memory),
+			Forward: message.Forwarding{HTTP: b.client(), API: client(t, wx, wechattest.App{ID: "ww1", Secret: "s", Kind: wechattest.Work, AgentID: 7}),
+				Backends: []message.Backend{{URL: "http://a/", Answer: true, Late: true, Timeout: time.Minute}}}})
 		require.NoError(t, err)
 		c := &wechattest.Callback{AppID: "ww1", Kind: wechattest.Work, AgentID: 7, Token: w.token, EncodingAESKey: w.key, Handler: in}
 		p := push(t, c, wechattest.Push{Content: "hi", From: "zhangsan"})
@@ -107,7 +107,7 @@ func TestALateReplyThatCannotBeSentIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
 		b.set("a", says(20*time.Second, replyJSON("late")))
-		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) { c.API = late(t, wx) })
+		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) { c.Forward.API = late(t, wx) })
 		wx.Fail(wechattest.Fault{Path: "/cgi-bin/message/custom/send", Code: 45047})
 		push(t, callback(in), wechattest.Push{Content: "hi"})
 		<-time.After(time.Minute)

@@ -45,7 +45,7 @@ func TestNoLateReplyIsLostByAStoreInTrouble(t *testing.T) {
 				b.set("a", says(30*time.Second, replyJSON("the reply")))
 				api := late(t, wx)
 				in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) {
-					c.API, c.Store = api, s
+					c.Forward.API, c.Store = api, s
 				})
 				begin(s)
 				push(t, callback(in), wechattest.Push{Content: "hi", From: "oFrom"})
@@ -119,7 +119,7 @@ func TestAMessageWhoseCopiesAreNotStoredIsNotAcknowledged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in, log := forwarding(t, new(backends), []message.Backend{{}}, func(c *message.Config) {
-					c.Store, c.Records = s, unwritable{new(store.Memory)}
+					c.Store, c.Forward.Records = s, unwritable{new(store.Memory)}
 				})
 				p := push(t, callback(in), wechattest.Push{Content: "hi"})
 				require.Len(t, p.Tries, 3, "WeChat sends it again")
