@@ -55,7 +55,7 @@ func (f *forwarder) deliver(ctx context.Context, copy outbox.Item) error {
 // returns. A copy is delivered at least once: it waits for a backend that is down, with tries from one second up to ten
 // minutes apart, and is given up, with a warning in the log, when it is a day old and its backend still fails. Copies
 // arrive in any order. One Keep runs in each process; without a Backend for copies, and none waiting from before, or with
-// a Config.Outbox, it does nothing.
+// an Outbox, it does nothing.
 //
 // Copies carry an HMAC under each of SignKeys, so that no other program with access to Records can have anything sent. A
 // copy that none of them authenticates is dropped, with a warning in the log. To change the key, keep the old one as the

@@ -13,7 +13,7 @@
 //
 // A message can be forwarded to backends, with or without a handler here, and the first that replies is heard: see
 // [Backend]. What WeChat sends again because an answer takes its time is handled once and answered: see [HandlerFunc].
-// [Send] and its fellows send to users without having been asked.
+// [Send] and [SendWork] send to users of the app's own accord, and package notify by a template.
 package message
 
 import (

@@ -44,28 +44,6 @@ func TestCustomerServiceMessagesAreWrittenAsWeChatWantsThem(t *testing.T) {
 	require.ErrorIs(t, message.Send(t.Context(), api, "o", message.Text("x")), wire.ErrReplyWindow)
 }
 
-func TestTemplateAndSubscribeMessages(t *testing.T) {
-	wx := new(wechattest.Server)
-	api := late(t, wx)
-	id, err := message.SendTemplate(t.Context(), api, message.Template{ToUser: "o", TemplateID: "T", Data: map[string]string{"thing1": "socks", "amount2": "12.00元"},
-		URL: "https://x/", MiniProgram: &message.MiniProgram{AppID: "wx2", PagePath: "p"}, ClientMsgID: "c"})
-	require.NoError(t, err)
-	require.Greater(t, id, int64(1)<<53, "a number is not rounded")
-	require.JSONEq(t, `{"touser":"o","template_id":"T","data":{"thing1":{"value":"socks"},"amount2":{"value":"12.00元"}},"url":"https://x/",
-		"miniprogram":{"appid":"wx2","pagepath":"p"},"client_msg_id":"c"}`, string(wx.Sent()[0].Body))
-	_, err = message.SendTemplate(t.Context(), api, message.Template{ToUser: "o", Data: map[string]string{"a": "b"}})
-	require.ErrorIs(t, err, wire.ErrInvalidTemplate)
-
-	mini := client(t, wx, wechattest.App{ID: "wx2", Secret: "s2", Kind: wechattest.Mini})
-	id, err = message.SendSubscribe(t.Context(), mini, message.Subscribe{ToUser: "o", TemplateID: "S", Data: map[string]string{"date2": "2026-01-01"}, Page: "index"})
-	require.NoError(t, err)
-	require.NotZero(t, id)
-	require.JSONEq(t, `{"touser":"o","template_id":"S","page":"index","data":{"date2":{"value":"2026-01-01"}}}`, string(wx.Sent()[1].Body))
-	wx.Fail(wechattest.Fault{Path: "/cgi-bin/message/subscribe/send", Code: 43101})
-	_, err = message.SendSubscribe(t.Context(), mini, message.Subscribe{ToUser: "o", TemplateID: "S", Data: map[string]string{"a": "b"}})
-	require.ErrorIs(t, err, wire.ErrUserRefused)
-}
-
 func TestWeComMessages(t *testing.T) {
 	wx := new(wechattest.Server)
 	api := client(t, wx, wechattest.App{ID: "ww1", Secret: "s", Kind: wechattest.Work, AgentID: 7})
