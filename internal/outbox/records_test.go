@@ -71,3 +71,31 @@ func TestItemsOfTheFirstReleaseAreDelivered(t *testing.T) {
 		})
 	}
 }
+
+func TestAnItemOfALaterReleaseWaitsForAProcessOfThatRelease(t *testing.T) {
+	for name, planted := range map[string]string{
+		"with a new field":    `{"app":"shop","id":"a","target":"http://crm/wx","body":"PHhtbC8+","added":"2000-01-01T00:00:00Z","v":1,"new":[]}`,
+		"with another form":   `{"v":2,"id":{"new":"a"},"added":946684800}`,
+		"of a later age, too": `{"v":1,"added":"1999-01-01T00:00:00Z"}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, x, r := new(store.Memory), new(target), new(reports)
+			first, _ := record(t, "item_signed")
+			later := first[:len(first)-1] + "0" // of the same target
+			require.NoError(t, s.Set(t.Context(), later, []byte(planted), 48*time.Hour))
+			o := &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Keys: keysFor("sign key")}
+			require.NoError(t, o.Add(t.Context(), shopItem))
+			stop := keep(t, o)
+			<-time.After(25 * time.Hour)
+			stop()
+			require.Equal(t, 1, x.count("a"), "%s: one that can be read does not wait", name)
+			require.Equal(t, 1, x.total(), name)
+			require.Equal(t, 1, r.of("of a later release"), "%s: %q", name, r.list)
+			require.Len(t, r.list, 1, name)
+			value, ok, err := s.Get(t.Context(), later)
+			require.NoError(t, err)
+			require.True(t, ok, name)
+			require.Equal(t, planted, string(value), name)
+		})
+	}
+}
