@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,6 +64,13 @@ func (w *written) Swap(ctx context.Context, key string, old, new []byte, ttl tim
 	return w.Store.Swap(ctx, key, old, new, ttl)
 }
 
+// at returns the values that were written under a key.
+func (w *written) at(key string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.values[key])
+}
+
 // subscribed is an event, which has no MsgId.
 const subscribed = "<xml><ToUserName>gh_1</ToUserName><FromUserName>oUser</FromUserName><CreateTime>1714112445</CreateTime>" +
 	"<MsgType>event</MsgType><Event>subscribe</Event></xml>"
@@ -95,15 +103,15 @@ func TestRecordsAreWrittenAsTheFirstReleaseWroteThem(t *testing.T) {
 
 		for _, kind := range []string{"answered", "answered_event", "waiting", "tries", "round", "seen"} {
 			key, value := record(t, kind)
-			require.Contains(t, w.values[key], string(value), "%s: %q", kind, w.values)
+			require.Contains(t, w.at(key), string(value), kind)
 		}
 		key, value := record(t, "running")
-		require.Len(t, w.values[key][0], len(value))
-		require.Equal(t, string(value[:4]), w.values[key][0][:4])
+		require.Len(t, w.at(key)[0], len(value))
+		require.Equal(t, string(value[:4]), w.at(key)[0][:4])
 
 		key, value = record(t, "copy")
-		require.Len(t, w.values[key], 1)
-		require.JSONEq(t, withoutTime(t, string(value)), withoutTime(t, w.values[key][0]))
+		require.Len(t, w.at(key), 1)
+		require.JSONEq(t, withoutTime(t, string(value)), withoutTime(t, w.at(key)[0]))
 	})
 }
 
