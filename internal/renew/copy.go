@@ -32,6 +32,7 @@ type Kept struct {
 
 	record *record // as it is to stand in the store; nil in a Copy with no Keeper
 	ours   bool    // this process fetched it, so that Expires is by its own clock
+	alone  bool    // it is of Alone, so that no other process ends it
 }
 
 // usable tells whether k may still be handed out to someone who was refused refused.

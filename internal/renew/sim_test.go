@@ -334,7 +334,7 @@ func (s *simulation) judgeError(p *process, op string, asked time.Time, err erro
 	if s.wx.troubled(asked.Add(-25*time.Second), time.Now()) {
 		return
 	}
-	if op == "Renew" && (errors.Is(err, renew.ErrRationed) || errors.Is(err, renew.ErrStillRefused)) {
+	if op == "Renew" && (errors.Is(err, errFull) || errors.Is(err, errDown) || errors.Is(err, renew.ErrRationed) || errors.Is(err, renew.ErrStillRefused)) {
 		return
 	}
 	s.fault("%s: %s fails although WeChat answers: %v", p.name, op, err)

@@ -63,12 +63,12 @@ func (l *load) restore(ctx context.Context) error {
 		return nil
 	}
 	if l.Supersedes && l.stored == nil {
-		if time.Since(l.seen) > l.current.record.overlap()*3/5 {
+		if !l.current.alone && time.Since(l.seen) > l.current.record.overlap()*3/5 {
 			l.current = nil
 			return nil
 		}
-		// The store lost the lease, too, and a fetch may be under way under it.
-		if _, _, err := l.take(ctx, "/lease", leaseLife); err != nil {
+		// The store lost the lease, too, and a fetch may be under way under it: nobody begins another one meanwhile.
+		if _, ok, err := l.take(ctx, "/lease", leaseLife); err != nil || !ok && !l.holds {
 			return err
 		}
 	}
