@@ -72,7 +72,7 @@ func (l *load) restore(ctx context.Context) error {
 			return err
 		}
 	}
-	if l.Supersedes && l.crossed(l.current.record, l.current.record.Gen-clocksApart.Milliseconds()) {
+	if l.Supersedes && !l.current.alone && l.crossed(l.current.record, l.current.record.Gen-clocksApart.Milliseconds()) {
 		l.current = l.reconcile(l.current)
 	}
 	if l.stored != nil && l.stored.Gen >= l.current.record.Gen {
@@ -132,19 +132,15 @@ func (l *load) crossed(r *record, gen int64) bool {
 	return l.stored != nil && l.stored.Value != r.Value && l.stored.Gen >= gen
 }
 
-// reconcile returns the value to keep after two fetches crossed: the one that stands in the store, or else the one
-// fetched here. Either is trusted only for the time in which WeChat takes both.
-func (l *load) reconcile(fetched *Kept) *Kept {
-	r, ours := l.stored, false
-	if r.Brief && !r.Asked {
-		return r.kept(time.Now(), ours, l.Keeper)
+// reconcile returns the value to keep after two fetches crossed: the one held here, or the one in the store where another
+// process has reconciled them. It is trusted only for the time in which WeChat takes both.
+func (l *load) reconcile(held *Kept) *Kept {
+	if l.stored.Brief && !l.stored.Asked && l.stored.Value != l.refused {
+		return l.stored.kept(time.Now(), false, l.Keeper)
 	}
-	if r.Asked {
-		r, ours = fetched.record, fetched.ours
-	}
-	b := *r.shortened()
+	b := *held.record.shortened()
 	b.Gen, b.Brief = l.stored.Gen+1, true
-	return b.kept(time.Now(), ours, l.Keeper)
+	return b.kept(time.Now(), held.ours, l.Keeper)
 }
 
 // write swaps what was read for r.
