@@ -247,7 +247,11 @@ func (s *simulation) revive(i int, seed, stream uint64) {
 func (s *simulation) run() {
 	s.ctx = context.Background()
 	for i := range s.all {
-		s.done.Go(func() { s.read(i, rand.New(rand.NewPCG(s.rng.Uint64(), 9))) })
+		rng := rand.New(rand.NewPCG(s.rng.Uint64(), 9))
+		s.done.Go(func() {
+			time.Sleep(time.Duration(rng.Int64N(int64(time.Second)))) // no two at one instant
+			s.read(i, rng)
+		})
 	}
 	s.done.Wait()
 	time.Sleep(3 * time.Minute) // late calls land
