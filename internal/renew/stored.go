@@ -127,9 +127,9 @@ func (l *load) publish(ctx context.Context, fetched *Kept) error {
 }
 
 // crossed reports whether another process may have fetched, or begun to, at the time at which r was fetched: the store
-// holds another value, and of no generation before gen. Nobody knows which of the two is the later one.
+// holds another value, and of no generation before gen, or says so of this one. Nobody knows which is the later one.
 func (l *load) crossed(r *record, gen int64) bool {
-	return l.stored != nil && l.stored.Value != r.Value && l.stored.Gen >= gen
+	return l.stored != nil && l.stored.Gen >= gen && (l.stored.Value != r.Value || l.stored.Brief && !r.Brief)
 }
 
 // reconcile returns the value to keep after two fetches crossed: the one held here, or the one in the store where another
