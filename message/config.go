@@ -10,8 +10,8 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/internal/relay"
 	"github.com/wetoken/wetoken/store"
@@ -79,11 +79,13 @@ func New(c Config) (*Receiver, error) {
 	if c.Token == "" {
 		return nil, errors.New("message: Config.Token is empty: set the Token of WeChat's console")
 	}
-	for _, f := range []struct{ field, value string }{
+	for _, f := range []struct{ name, value string }{
 		{"AppID", c.AppID}, {"Token", c.Token}, {"PreviousToken", c.PreviousToken},
+		{"EncodingAESKey", c.EncodingAESKey}, {"PreviousAESKey", c.PreviousAESKey},
+		{"SignKey", c.SignKey}, {"PreviousSignKey", c.PreviousSignKey},
 	} {
-		if strings.TrimSpace(f.value) != f.value {
-			return nil, fmt.Errorf("message: Config.%s begins or ends with a blank", f.field)
+		if err := field.CheckBlanks(f.value); err != nil {
+			return nil, fmt.Errorf("message: Config.%s %w", f.name, err)
 		}
 	}
 	in.tokens = append(in.tokens, c.Token)

@@ -47,6 +47,9 @@ type Mini struct {
 //
 // See https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html (小程序登录凭证校验).
 func (m *Mini) Session(ctx context.Context, code string) (User, error) {
+	if err := m.checkFields(); err != nil {
+		return User{}, fmt.Errorf("oauth: mini-program session: %w", err)
+	}
 	var a struct {
 		OpenID     string `json:"openid"`
 		UnionID    string `json:"unionid"`

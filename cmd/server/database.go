@@ -6,9 +6,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -81,6 +83,7 @@ func openSQLite(file string) (*sql.DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
+	warnReadable(file)
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}
 	u.RawQuery = url.Values{"_pragma": {"busy_timeout(1000)", "journal_mode(WAL)"}}.Encode()
 	c, err := sqlite.NewConnector(u.String())
@@ -88,6 +91,16 @@ func openSQLite(file string) (*sql.DB, error) {
 		return nil, err
 	}
 	return sql.OpenDB(c), nil
+}
+
+// warnReadable warns of files of a database that users other than their owner can read or write: they hold tokens.
+func warnReadable(file string) {
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		info, err := os.Stat(name)
+		if err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+			slog.Warn("a file of the store can be read or written by other users: chmod 600 it", "file", name, "mode", info.Mode().Perm().String())
+		}
+	}
 }
 
 // openMySQL takes the driver's parameters from the query.

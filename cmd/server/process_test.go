@@ -168,7 +168,7 @@ func tail(s string) string {
 	return s
 }
 
-func write(t *testing.T, config string) string {
+func write(t testing.TB, config string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "wetoken.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))

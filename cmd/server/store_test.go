@@ -94,6 +94,17 @@ func TestAnSQLiteFileIsForItsOwnerAlone(t *testing.T) {
 	}
 }
 
+func TestAnSQLiteFileThatOthersCanReadIsAWarning(t *testing.T) {
+	t.Parallel()
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o640: true, 0o604: true, 0o622: true} {
+		file := filepath.Join(t.TempDir(), "store.db")
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		require.NoError(t, os.Chmod(file, mode))
+		p := start(t, nil, "-demo", "-store", "sqlite:"+file)
+		require.Equal(t, warned, strings.Contains(p.log.String(), "level=WARN msg=\"a file of the store can be read or written by other users: chmod 600 it\" file="+file), mode)
+	}
+}
+
 func (p *process) get(t *testing.T, path string) string {
 	t.Helper()
 	resp, err := http.Get(p.base + path)
