@@ -53,7 +53,8 @@ type Gateway struct {
 	files   oauth.VerifyFiles
 	nobody  *message.Receiver // refuses callbacks for apps that get none as others refuse those of strangers
 
-	draining atomic.Bool
+	draining   atomic.Bool
+	warnShared sync.Once // of limits that are off
 }
 
 // New makes a gateway. It fails when the configuration cannot be served, naming the key that is wrong.
@@ -136,7 +137,7 @@ func (g *Gateway) Public() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.public() }, g.nobody, notFound))
 	mux.Handle("/", wetoken.Handler(g.files, rest{notFound}))
-	return g.behindProxies(mux)
+	return g.limits(g.behindProxies(mux))
 }
 
 // Both serves the private and the public side on one address. As strangers reach it, /readyz tells them no more than that
@@ -146,7 +147,7 @@ func (g *Gateway) Both() http.Handler {
 	mux.Handle("/app/", g.door(func(r *rooms) http.Handler { return r.both() }, g.nobody, g.nothing))
 	mux.Handle("/", wetoken.Handler(g.files, rest{g.nothing}))
 	g.operations(mux, g.hush)
-	return g.behindProxies(mux)
+	return g.limits(g.behindProxies(mux))
 }
 
 // operations are what those ask who run the server. They are told in words what keeps the stores from being used.

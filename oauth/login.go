@@ -58,6 +58,9 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
 		fail(w, r, page{}, err)
 		return
 	}
+	if !l.admitStart(w, r, s) {
+		return
+	}
 	s.Inner = l.kind() == Work && insideWeCom(r)
 	outside := l.kind() == Website || l.kind() == Work && !s.Inner
 	bind := func(http.ResponseWriter, string) {}
@@ -83,6 +86,9 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
 func (l *Login) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return // those who look ahead do not use up a login
+	}
+	if !l.admitCallback(w, r) {
+		return
 	}
 	q := r.URL.Query()
 	s, err := l.take(r, q.Get("state"))

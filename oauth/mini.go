@@ -34,8 +34,9 @@ type Mini struct {
 	Tokens wechat.TokenSource // the app's access tokens, for Phone and CheckSession
 	Client *wechat.Client     // the way to WeChat: its BaseURL and HTTP; default WeChat's own
 
-	// Limit is how often one address may ask POST /session in a minute, in each process; default 120. Behind a proxy,
-	// RemoteAddr must have been made the client's, or all clients share one limit.
+	// Limit is how often one address may ask POST /session in a minute, in each process; default 20 000. It does not
+	// apply where RemoteAddr is private, as that may be a proxy's; behind one with a public address, RemoteAddr must have
+	// been made the client's.
 	Limit int
 
 	own     store.Memory
@@ -120,7 +121,7 @@ func (m *Mini) session(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		Code string `json:"code"`
 	}
-	if !m.limiter.allow(r.RemoteAddr, m.limit()) {
+	if !m.limiter.allow(r, "session", m.limit(), 1) {
 		w.Header().Set("Retry-After", "60")
 		answer.Refuse(w, http.StatusTooManyRequests, "oauth: too many logins from this address: try again in a minute")
 		return
@@ -162,11 +163,4 @@ func aboutCode(c wechat.Code) bool {
 		return true
 	}
 	return false
-}
-
-func (m *Mini) limit() int {
-	if m.Limit <= 0 {
-		return 120
-	}
-	return m.Limit
 }
