@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Routes returns what a Receiver serves, for wetoken.Bind.
@@ -36,13 +37,22 @@ func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url
 	}
 }
 
+// bodyTime is how long a body may take to arrive, and the rest of one that is refused. WeChat hangs up after 5 seconds.
+const bodyTime = 5 * time.Second
+
 // receive answers one message.
 func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
 	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
 		fail(w, ErrMediaType.Status(), int(ErrMediaType), "message: compressed bodies are not accepted")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	query := r.URL.Query()
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // where there is a connection to set it on
+	if err := in.admit(query); err != nil {
+		in.refuse(w, r, err)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // grows as the body arrives
 	if err != nil {
 		refusal := ErrBody
 		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
@@ -51,14 +61,14 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 		fail(w, refusal.Status(), int(refusal), refusal.Error())
 		return
 	}
-	m, err := in.Open(r.URL.Query(), body)
+	m, err := in.Open(query, body)
 	if err != nil {
 		in.refuse(w, r, err)
 		return
 	}
 	var targets []target
 	if named != nil {
-		if targets, err = named(r.URL.Query()); err != nil {
+		if targets, err = named(query); err != nil {
 			in.refuse(w, r, err)
 			return
 		}
@@ -79,13 +89,33 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 	respond(w, http.StatusOK, body, contentType(body))
 }
 
+// admit refuses, before its body is read, a callback that no body could make right: it has no signature, a signature of
+// the query that is wrong, or a stale timestamp. WeCom does not sign the query, but the body alone.
+func (in *Receiver) admit(query url.Values) error {
+	stamp, nonce, given := query.Get("timestamp"), query.Get("nonce"), query.Get("signature")
+	switch {
+	case len(nonce) > maxNonce || len(stamp) > maxNonce:
+		return ErrSignature
+	case given != "":
+		if _, ok := signedBy(in.tokens, given, stamp, nonce); !ok {
+			return ErrSignature
+		}
+	case in.mode == Plain || query.Get("msg_signature") == "":
+		return ErrSignature
+	}
+	if !fresh(stamp) {
+		return ErrStale
+	}
+	return nil
+}
+
 // refuse answers a callback that Echo or Open did not accept. A wrong signature is a stranger's, who is not to fill the
 // log; what follows upon a right one tells of a wrong setting, and is a warning.
 func (in *Receiver) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := ErrBody
 	errors.As(err, &refusal)
 	level := slog.LevelWarn
-	if refusal == ErrSignature {
+	if refusal == ErrSignature || refusal == ErrStale && r.URL.Query().Get("signature") == "" {
 		level = slog.LevelDebug
 	}
 	in.log.Log(r.Context(), level, "message: callback refused", "error", err)
