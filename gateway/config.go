@@ -25,7 +25,7 @@ type Config struct {
 	Store          string         `json:"store"`      // URL of the shared, disposable store
 	Records        string         `json:"records"`    // URL of the durable store; default Store
 	Endpoints      Endpoints      `json:"endpoints"`
-	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none
+	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none. See [Gateway.Shared]
 	Keys           []Key          `json:"keys"`            // callers of the private side
 	Apps           map[string]App `json:"apps"`            // by the name in the routes: /app/{name}/…
 }

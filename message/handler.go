@@ -16,7 +16,8 @@ func (in *Receiver) Routes() map[string]http.Handler {
 }
 
 // ServeHTTP answers WeChat. A callback that is refused gets the Refusal's status and {"errcode":…,"errmsg":"…"}, the
-// same for every wrong signature; a message whose handler fails gets 500, so that WeChat sends it again.
+// same for every wrong signature; a message whose handler fails gets 500, so that WeChat sends it again. The timestamp,
+// and the signature of the query where there is one, are checked before the body is read, which may take 5 seconds.
 func (in *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serve(w, r, nil) }
 
 // serve answers WeChat. named, if there is one, finds the targets that a request names itself.
@@ -42,12 +43,12 @@ const bodyTime = 5 * time.Second
 
 // receive answers one message.
 func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // where there is a connection to set it on
 	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
 		fail(w, ErrMediaType.Status(), int(ErrMediaType), "message: compressed bodies are not accepted")
 		return
 	}
 	query := r.URL.Query()
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // where there is a connection to set it on
 	if err := in.admit(query); err != nil {
 		in.refuse(w, r, err)
 		return

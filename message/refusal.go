@@ -7,15 +7,15 @@ import "net/http"
 // sample code, the others are ours and begin with their HTTP status.
 type Refusal int
 
-// A sender who has not shown the token learns nothing of the app: ErrSignature, or that a body which is too large,
-// compressed or cut off is not read. The other refusals are given to signed callbacks only: they tell of a wrong
+// A sender who has not shown the token learns nothing of the app: ErrSignature, ErrStale, or that a body which is too
+// large, compressed or cut off is not read. The other refusals are given to signed callbacks only: they tell of a wrong
 // setting, not of a stranger.
 const (
 	ErrSignature Refusal = -40001 // signature or msg_signature is missing or wrong (401)
 	ErrBody      Refusal = -40002 // the body cannot be read as WeChat's XML or JSON (400)
 	ErrReceiveID Refusal = -40005 // sealed for another app (403)
 	ErrSeal      Refusal = -40007 // cannot be decrypted: another EncodingAESKey, or a damaged text (400)
-	ErrStale     Refusal = -40101 // signed more than 10 minutes away from our clock (401)
+	ErrStale     Refusal = -40101 // timestamp is more than 10 minutes from our clock (401)
 	ErrPlaintext Refusal = -40301 // not encrypted, and Mode is Secure (403)
 	ErrTarget    Refusal = -40302 // names a target, call=, that Config.Hosts does not allow (403)
 	ErrTooLarge  Refusal = -41301 // more than 1 MiB (413)

@@ -6,3 +6,9 @@ var Run = run
 
 // ReadConfig reads a configuration file.
 var ReadConfig = readConfig
+
+// LimitListener and PublicMax bound the connections of the public side.
+var (
+	LimitListener = limitListener
+	PublicMax     = publicMax
+)
