@@ -72,7 +72,7 @@ type Config struct {
 
 // New returns a Receiver, or an error that names the field of c that is wrong.
 func New(c Config) (*Receiver, error) {
-	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), log: c.Log, rand: c.Rand}
+	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), log: c.Log, rand: c.Rand, large: make(chan struct{}, largeMax)}
 	if c.AppID == "" {
 		return nil, errors.New("message: Config.AppID is empty: set the appid, for WeCom the corp id")
 	}

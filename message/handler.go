@@ -53,7 +53,11 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 		in.refuse(w, r, err)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // grows as the body arrives
+	body, err := in.readBody(w, r)
+	if errors.Is(err, errBusy) {
+		fail(w, http.StatusServiceUnavailable, -1, "message: too many large bodies at once")
+		return
+	}
 	if err != nil {
 		refusal := ErrBody
 		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
@@ -108,6 +112,34 @@ func (in *Receiver) admit(query url.Values) error {
 		return ErrStale
 	}
 	return nil
+}
+
+const (
+	smallBody = 64 << 10 // bytes that hardly any callback has
+	largeMax  = 16       // bodies beyond that which are read at a time
+)
+
+var errBusy = errors.New("message: too many large bodies at once")
+
+// readBody reads a body as it arrives. As anybody can send one, and stall, few may have more than smallBody in memory.
+func (in *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	from := http.MaxBytesReader(w, r.Body, maxBody)
+	body, err := io.ReadAll(io.LimitReader(from, smallBody))
+	if err != nil || len(body) < smallBody {
+		return body, err
+	}
+	wait := time.NewTimer(bodyTime)
+	defer wait.Stop()
+	select {
+	case in.large <- struct{}{}:
+		defer func() { <-in.large }()
+	case <-wait.C:
+		return nil, errBusy
+	case <-r.Context().Done():
+		return nil, errBusy
+	}
+	rest, err := io.ReadAll(from)
+	return append(body, rest...), err
 }
 
 // refuse answers a callback that Echo or Open did not accept. A wrong signature is a stranger's, who is not to fill the

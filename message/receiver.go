@@ -34,6 +34,7 @@ type Receiver struct {
 	log        *slog.Logger
 	rand       io.Reader
 	routes     []route
+	large      chan struct{} // of the large bodies that are being read
 
 	appID, prefix string
 	store         store.Store

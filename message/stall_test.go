@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +109,46 @@ func TestABodyThatStallsIsGivenUp(t *testing.T) {
 				require.LessOrEqual(t, time.Since(start), 6*time.Second)
 			})
 		})
+	}
+}
+
+// A pipe holds nothing by itself, so bytes that were written are in the memory of the reader.
+func TestStalledBodiesHoldLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := official().inbox(t)
+		const senders, size = 100, 512 << 10
+		query := url.Values{"timestamp": {stamp()}, "nonce": {"1"}, "msg_signature": {"x"}} // as WeCom has it, to be checked with the body
+		var sent atomic.Int64
+		for range senders {
+			c := dial(t, in)
+			go io.Copy(io.Discard, c)
+			go func() {
+				fmt.Fprintf(c, "POST /message?%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", query.Encode(), size+1)
+				for range size / 1024 {
+					n, err := c.Write(make([]byte, 1024))
+					if sent.Add(int64(n)); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		synctest.Wait()
+		require.LessOrEqual(t, sent.Load(), int64(senders*(80<<10)+16*size))
+		require.Greater(t, sent.Load(), int64(senders*(64<<10)))
+		<-time.After(time.Minute) // after which all were given up
+	})
+}
+
+func TestALargeMessageIsRead(t *testing.T) {
+	w := official()
+	in := w.inbox(t)
+	in.Handle(message.Any, say("hi"))
+	for _, padding := range []int{64<<10 - 1, 64 << 10, 64<<10 + 1, 700 << 10} {
+		query, body := w.send(hello)
+		body = append(body, bytes.Repeat([]byte(" "), max(padding-len(body), 0))...)
+		rec := post(in, query, body)
+		require.Equal(t, 200, rec.Code, padding)
+		require.Contains(t, w.read(t, rec.Body.Bytes()), "hi")
 	}
 }
 

@@ -46,7 +46,7 @@ func TestReadingAppsTakesMemoryInProportion(t *testing.T) {
 func TestKeysAreNotComparedInPairs(t *testing.T) {
 	repeated := func(n int) string { return "apps:\n" + strings.Repeat("  shop: {}\n", n) }
 	const says = "line 3: apps: key shop is given twice"
-	require.LessOrEqual(t, allocations(t, repeated(10_000), says), 12*allocations(t, repeated(1_000), says))
+	require.LessOrEqual(t, allocations(t, repeated(2_000), says), 12*allocations(t, repeated(200), says))
 }
 
 func TestAliasesAndMergesAreRead(t *testing.T) {
