@@ -57,6 +57,7 @@ func TestAStoreThatCannotBeUsedIsOneLineAndExitCode2(t *testing.T) {
 	require.NoError(t, os.WriteFile(garbage, bytes.Repeat([]byte("garbage "), 1000), 0o600))
 	for name, c := range map[string]struct{ url, says string }{
 		"no URL":                {password, "store: want a URL such as redis://"},
+		"blank":                 {"redis://:" + password + "@" + nobody + "\n", "store: begins or ends with a blank or a line end"},
 		"odd kind":              {"mongodb://u:" + password + "@h", `no kind of store "mongodb"`},
 		"Redis gone":            {"redis://:" + password + "@" + nobody, "store: cannot be used: redisstore: get: dial tcp"},
 		"Redis over TLS gone":   {"rediss://:" + password + "@" + nobody, "dial tcp"},
