@@ -264,10 +264,15 @@ func checkBlanks(path string, v reflect.Value) error {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
-			if f.IsExported() && f.Tag.Get("blanks") != "kept" {
-				if err := checkBlanks(join(path, f.Tag.Get("json")), v.Field(i)); err != nil {
-					return err
-				}
+			if !f.IsExported() || f.Tag.Get("blanks") == "kept" {
+				continue
+			}
+			inner := path
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				inner = join(path, name)
+			}
+			if err := checkBlanks(inner, v.Field(i)); err != nil {
+				return err
 			}
 		}
 	case reflect.Slice:

@@ -144,6 +144,36 @@ func TestNoConfigurationErrorShowsAValue(t *testing.T) {
 	}
 }
 
+func TestKeysOfEmbeddedStructsAreMatchedExactly(t *testing.T) {
+	type Inner struct {
+		MchID string `json:"mch_id"`
+		Name  string `json:"name"`
+	}
+	type Outer struct {
+		Inner
+		Name   int              `json:"name,omitempty"`
+		Hidden string           `json:"-"`
+		More   map[string]Inner `json:"more"`
+		Next   *Inner           `json:"next"`
+	}
+	var out Outer
+	require.NoError(t, gateway.Decode([]byte(`{"mch_id":"1","name":2,"more":{"Any":{"name":"x"}},"next":{"mch_id":"3"}}`), &out))
+	require.Equal(t, Outer{Inner: Inner{MchID: "1"}, Name: 2, More: map[string]Inner{"Any": {Name: "x"}}, Next: &Inner{MchID: "3"}}, out)
+	for json, says := range map[string]string{
+		`{"Mch_ID":"1"}`:                `unknown key "Mch_ID": want mch_id`,
+		`{"Inner":{}}`:                  `unknown key "Inner"`,
+		`{"Hidden":"x"}`:                `unknown key "Hidden"`,
+		`{"-":"x"}`:                     `unknown key "-"`,
+		`{"next":{"NAME":"x"}}`:         `next: unknown key "NAME": want name`,
+		`{"more":{"a":{"name":1}}}`:     "more.a.name: want text, not a number",
+		`{"next":null}`:                 "next: is empty",
+		`{"mch_id":"1","mch_id":"2"}`:   `key "mch_id" is given twice`,
+		`{"more":{"a":{},"\u0061":{}}}`: `more: key "a" is given twice`,
+	} {
+		require.ErrorContains(t, gateway.Decode([]byte(json), new(Outer)), says, json)
+	}
+}
+
 func TestBlanksStayWhereTheyMatter(t *testing.T) {
 	c, err := gateway.ParseConfig([]byte(keyed(`"shop":{"name":" 小店","app_id":"wx1","secret":"a b","verify_files":{"MP_verify_a.txt":"a\n"},
 		"message":{"token":"t","forward":[{"url":"http://crm","when":{"type":"text","keyword":[" x "]}}]}}`)))

@@ -66,7 +66,7 @@ func (l *limiter) allow(r *http.Request, route string, limit, cost int) bool {
 	if _, seen := l.counts[key]; !seen && len(l.counts) >= maxCounts {
 		key %= maxShared
 	}
-	if l.counts[key]+cost > limit {
+	if l.counts[key] >= limit {
 		return false
 	}
 	l.counts[key] += cost
