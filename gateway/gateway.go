@@ -138,7 +138,7 @@ func (g *Gateway) Private() http.Handler { return g.serve(side{private: true}) }
 //	GET  /app/{app}/js/config.js           signs the page that holds it
 //	POST /app/{app}/js/config              signs the page that asks
 //	POST /app/{app}/js/card                signs cards by their id, of an app with cards: true
-//	GET  /MP_verify_….txt, /WW_verify_….txt
+//	GET  /{name}.txt                       verification files of domains, under any name that WeChat gives
 //
 // See message.Receiver, oauth.Login, oauth.Mini, jssdk.Handler and oauth.VerifyFiles.
 func (g *Gateway) Public() http.Handler { return g.serve(side{public: true}) }
