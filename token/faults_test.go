@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -266,5 +268,20 @@ func TestAPlantedRationIsNone(t *testing.T) {
 			pass(4 * time.Second)
 		}
 		require.Equal(t, 400, renewed)
+	})
+}
+
+func TestACallThatNeverReachedWeChatEndsNoClassicToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(token.Classic)
+		m := w.manager()
+		first := get(t, m)
+		pass(2*time.Hour - 5*time.Minute)
+		away := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+		m.Client.HTTP.Transport = roundTrip(func(*http.Request) (*http.Response, error) { return nil, away })
+		for time.Until(first.Expires) > 5*time.Second {
+			require.Equal(t, first.Value, get(t, m).Value, "%s before its end", time.Until(first.Expires))
+			pass(time.Second)
+		}
 	})
 }
