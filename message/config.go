@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/store"
 )
 
@@ -83,7 +83,7 @@ func New(c Config) (*Receiver, error) {
 		return nil, err
 	}
 	return &Receiver{mode: c.Mode, mini: c.Mini, tokens: c.tokens(), keys: keys, log: c.Log, rand: c.Rand,
-		prefix: c.prefix(), store: c.Store, forward: forward}, nil
+		prefix: c.prefix(), store: c.Store, forward: forward, large: make(chan struct{}, largeMax)}, nil
 }
 
 // check returns a ConfigError for a field that is wrong in itself.
@@ -96,9 +96,15 @@ func (c Config) check() error {
 	}
 	for _, f := range []struct{ name, value string }{
 		{"AppID", c.AppID}, {"Token", c.Token}, {"PreviousToken", c.PreviousToken},
+		{"EncodingAESKey", c.EncodingAESKey}, {"PreviousAESKey", c.PreviousAESKey},
 	} {
-		if strings.TrimSpace(f.value) != f.value {
-			return &ConfigError{f.name, "begins or ends with a blank"}
+		if err := field.CheckBlanks(f.value); err != nil {
+			return &ConfigError{f.name, err.Error()}
+		}
+	}
+	for i, key := range c.Forward.SignKeys {
+		if err := field.CheckBlanks(key); err != nil {
+			return &ConfigError{fmt.Sprintf("Forward.SignKeys[%d]", i), err.Error()}
 		}
 	}
 	switch c.Mode {

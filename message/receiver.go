@@ -33,7 +33,8 @@ type Receiver struct {
 	complaints complaints
 	rand       io.Reader
 	routes     []route
-	prefix     string // of keys in the store
+	large      chan struct{} // of the large bodies that are being read
+	prefix     string        // of keys in the store
 	store      store.Store
 	forward    *forwarder
 }
