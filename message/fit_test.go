@@ -217,7 +217,7 @@ func TestAMemberWhoseMessageNamesNobodyIsAnsweredAsBefore(t *testing.T) {
 	in.Handle(message.Any, say("hi"))
 	query, body := w.send(hello)
 	require.Contains(t, w.read(t, post(in, query, body).Body.Bytes()), "<ToUserName><![CDATA[oUser]]></ToUserName>")
-	w.id = "any id"
+	w.id = "anyID-1_"
 	query, body = w.send(strings.Replace(hello, "<MsgId>1<", "<MsgId>2<", 1))
 	require.Contains(t, w.read(t, post(in, query, body).Body.Bytes()), "hi")
 }
