@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -47,7 +48,7 @@ func (s *Signer) AddCard(ctx context.Context, c Card) (SignedCard, error) {
 		Signature           string `json:"signature"`
 	}{
 		Code: c.Code, OpenID: c.OpenID, Balance: c.Balance, FixedBeginTimestamp: c.FixedBeginTimestamp, OuterStr: c.OuterStr,
-		Timestamp: strconv.FormatInt(time.Now().Unix(), 10), NonceStr: rand.Text(),
+		Timestamp: strconv.FormatInt(time.Now().Unix(), 10), NonceStr: letters(),
 	}
 	ext.Signature = SignCard(ticket, ext.Timestamp, ext.NonceStr, c.CardID, c.Code, c.OpenID, c.Balance)
 	b, err := json.Marshal(ext)
@@ -55,6 +56,17 @@ func (s *Signer) AddCard(ctx context.Context, c Card) (SignedCard, error) {
 		return SignedCard{}, fmt.Errorf("jssdk: add card: %w", err)
 	}
 	return SignedCard{CardID: c.CardID, CardExt: string(b)}, nil
+}
+
+// letters returns a random text without digits: WeChat's signature would be right, too, where those at its beginning are
+// shown as the balance, and the rest as the nonce.
+func letters() string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return r - '0' + 'a'
+		}
+		return r
+	}, rand.Text())
 }
 
 // CardChoice says which of the user's cards wx.chooseCard offers; with no field set, all of the app's.
@@ -79,7 +91,7 @@ func (s *Signer) ChooseCard(ctx context.Context, c CardChoice) (SignedChoice, er
 	if err != nil {
 		return SignedChoice{}, err
 	}
-	out := SignedChoice{CardChoice: c, Timestamp: time.Now().Unix(), NonceStr: rand.Text(), SignType: "SHA1"}
+	out := SignedChoice{CardChoice: c, Timestamp: time.Now().Unix(), NonceStr: letters(), SignType: "SHA1"}
 	out.CardSign = SignCard(ticket, s.AppID, c.ShopID, strconv.FormatInt(out.Timestamp, 10), out.NonceStr, c.CardID, c.CardType)
 	return out, nil
 }

@@ -214,6 +214,23 @@ func TestNoTwoCardsShareANonce(t *testing.T) {
 	}
 }
 
+func TestTheNonceOfACardCannotBeShownAsABalance(t *testing.T) {
+	for range 100 {
+		signed, err := official().AddCard(t.Context(), jssdk.Card{CardID: "pCard"})
+		require.NoError(t, err)
+		var ext struct {
+			Nonce string `json:"nonce_str"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(signed.CardExt), &ext))
+		choice, err := official().ChooseCard(t.Context(), jssdk.CardChoice{CardID: "pCard"})
+		require.NoError(t, err)
+		for _, nonce := range []string{ext.Nonce, choice.NonceStr} {
+			require.Len(t, nonce, 26)
+			require.False(t, strings.ContainsAny(nonce, "0123456789"), nonce)
+		}
+	}
+}
+
 func TestChooseCardSignsTheAppAndTheChoice(t *testing.T) {
 	c, err := official().ChooseCard(t.Context(), jssdk.CardChoice{ShopID: "3", CardType: "GROUPON", CardID: "pCard"})
 	require.NoError(t, err)

@@ -158,4 +158,8 @@ func TestAnEmptyArrayStaysInRootAndInJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"event","List":[],"Deep":{"L":[],"n":1},"Two":[],"Twice":[],"Mixed":[2],"In":[{"L":[]}]}`, string(got))
 	require.Equal(t, 1, strings.Count(string(got), "Twice"))
+
+	got, err = open(t, `{"MsgType":"event","List":["a","",null,"b"],"Empty":[""],"None":""}`).MarshalJSON()
+	require.NoError(t, err)
+	require.JSONEq(t, `{"ToUserName":"","FromUserName":"","CreateTime":0,"MsgType":"event","List":["a","","","b"],"Empty":[""]}`, string(got))
 }

@@ -5,19 +5,20 @@ import (
 	"strings"
 )
 
-// expected is the least that a reply of some MsgType has.
+// expected is what a reply of some MsgType has.
 type expected struct {
-	path []string // to the field it must have
-	json string
+	path  []string // to the field it must have
+	about []string // fields of the same element that may be left out; of news those of an article, which has one at least
+	json  string
 }
 
 var replies = map[string]expected{
-	"text":  {[]string{"Content"}, `{"MsgType":"text","Content":"…"}`},
-	"image": {[]string{"Image", "MediaId"}, `{"MsgType":"image","Image":{"MediaId":"…"}}`},
-	"voice": {[]string{"Voice", "MediaId"}, `{"MsgType":"voice","Voice":{"MediaId":"…"}}`},
-	"video": {[]string{"Video", "MediaId"}, `{"MsgType":"video","Video":{"MediaId":"…"}}`},
-	"music": {[]string{"Music"}, `{"MsgType":"music","Music":{"Title":"…","MusicUrl":"…"}}`},
-	"news":  {[]string{"Articles"}, `{"MsgType":"news","Articles":[{"Title":"…","Description":"…","PicUrl":"…","Url":"…"}]}`},
+	"text":  {[]string{"Content"}, nil, `{"MsgType":"text","Content":"…"}`},
+	"image": {[]string{"Image", "MediaId"}, nil, `{"MsgType":"image","Image":{"MediaId":"…"}}`},
+	"voice": {[]string{"Voice", "MediaId"}, nil, `{"MsgType":"voice","Voice":{"MediaId":"…"}}`},
+	"video": {[]string{"Video", "MediaId"}, []string{"Title", "Description"}, `{"MsgType":"video","Video":{"MediaId":"…"}}`},
+	"music": {[]string{"Music"}, []string{"Title", "Description", "MusicUrl", "HQMusicUrl", "ThumbMediaId"}, `{"MsgType":"music","Music":{"Title":"…","MusicUrl":"…"}}`},
+	"news":  {[]string{"Articles"}, []string{"Title", "Description", "PicUrl", "Url"}, `{"MsgType":"news","Articles":[{"Title":"…","Description":"…","PicUrl":"…","Url":"…"}]}`},
 }
 
 // complete returns nil if root has what a reply of this MsgType needs, or an error that names the key and shows a whole
@@ -25,6 +26,9 @@ var replies = map[string]expected{
 func complete(root *Element, msgType string) error {
 	want, ok := replies[msgType]
 	if !ok {
+		if _, near := replies[strings.ToLower(msgType)]; near { // which is no event's own kind of reply
+			return unlike(root)
+		}
 		return nil
 	}
 	at := root
@@ -38,8 +42,36 @@ func complete(root *Element, msgType string) error {
 		}
 		at = next
 	}
-	if msgType == "news" && len(parseNews(root)) == 0 {
-		return fmt.Errorf("Articles has no article: want %s", want.json)
+	switch msgType {
+	case "video", "music":
+		return want.check(root.Child(want.path[0]))
+	case "news":
+		list := articles(root)
+		if len(list) == 0 {
+			return fmt.Errorf("Articles has no article: want %s", want.json)
+		}
+		for _, e := range list {
+			if err := want.check(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// check returns an error that names a field of e which would be lost, as its name is nearly that of one in about, and one
+// where e has nothing that is to be shown.
+func (want expected) check(e *Element) error {
+	shown := len(want.path) > 1
+	for _, name := range want.about {
+		if e.Child(name) != nil {
+			shown = true
+		} else if odd := misnamed(e, name); odd != "" {
+			return fmt.Errorf("%s.%s is missing%s: want %s", want.path[0], name, odd, want.json)
+		}
+	}
+	if !shown {
+		return fmt.Errorf("%s has none of %s: want %s", want.path[0], strings.Join(want.about, ", "), want.json)
 	}
 	return nil
 }

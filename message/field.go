@@ -163,7 +163,7 @@ func (m *Message) rest(e *Element) bool {
 	if e.empty {
 		return m.field(e) == nil
 	}
-	if e.Text == "" && len(e.Children) == 0 {
+	if e.Text == "" && len(e.Children) == 0 && !e.list { // one of a list keeps the others' places
 		return false
 	}
 	to := m.field(e)

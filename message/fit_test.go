@@ -98,6 +98,12 @@ func TestAnIncompleteReplyIsExplainedInItsOwnWords(t *testing.T) {
 		`{"MsgType":"music","Title":"x"}`:                                    `Music is missing: want {"MsgType":"music","Music":{`,
 		`{"MsgType":"news"}`:                                                 `Articles is missing: want {"MsgType":"news","Articles":[{"Title":`,
 		`{"MsgType":"news","Articles":[]}`:                                   `Articles has no article: want {"MsgType":"news"`,
+		`{"MsgType":"news","Articles":[{"title":"x","url":"y"}]}`:            `Articles.Title is missing, there is title: want {"MsgType":"news"`,
+		`{"MsgType":"news","Articles":[{"Item":{"Title":"x","url":"y"}}]}`:   `Articles.Url is missing, there is url: want {"MsgType":"news"`,
+		`{"MsgType":"news","Articles":[{"Title":"x"},{"Headline":"x"}]}`:     `Articles has none of Title, Description, PicUrl, Url: want {"MsgType":"news"`,
+		`{"MsgType":"music","Music":{"Title":"x","musicUrl":"y"}}`:           `Music.MusicUrl is missing, there is musicUrl: want {"MsgType":"music"`,
+		`{"MsgType":"music","Music":"http://a.example.com/"}`:                `Music has none of Title, Description, MusicUrl`,
+		`{"MsgType":"video","Video":{"MediaId":"x","title":"y"}}`:            `Video.Title is missing, there is title: want {"MsgType":"video"`,
 		`{"MsgType":"text"}`:                                                 `Content is missing: want {"MsgType":"text","Content":"…"}`,
 		`{"MsgType":"text","content":"x"}`:                                   `Content is missing, there is content: want {"MsgType":"text"`,
 		`{"msgtype":"text","text":{"content":"x"}}`:                          `MsgType is missing, there is msgtype: want {"MsgType":"text","Content":"…"}`,
@@ -105,6 +111,8 @@ func TestAnIncompleteReplyIsExplainedInItsOwnWords(t *testing.T) {
 		`{"msg_type":"text"}`:                                                `MsgType is missing, there is msg_type: want {"MsgType":"text"`,
 		`{"code":0,"msg":"ok"}`:                                              `MsgType is missing: want {"MsgType":"text"`,
 		`{}`:                                                                 `MsgType is missing: want`,
+		`{"MsgType":"Text","Content":"x"}`:                                   `MsgType "Text": want text, image,`,
+		`<xml><MsgType>NEWS</MsgType></xml>`:                                 `MsgType "NEWS": want text, image,`,
 		`{"MsgType":"link","Link":{}}`:                                       `there is no reply with MsgType "link": want text, image,`,
 		`<xml><return_code>SUCCESS</return_code></xml>`:                      `MsgType is missing: want`,
 		`{"MsgType":"` + strings.Repeat("x", 1000) + `","Content":"hidden"}`: `there is no reply with MsgType "xxx`,
@@ -217,7 +225,7 @@ func TestAMemberWhoseMessageNamesNobodyIsAnsweredAsBefore(t *testing.T) {
 	in.Handle(message.Any, say("hi"))
 	query, body := w.send(hello)
 	require.Contains(t, w.read(t, post(in, query, body).Body.Bytes()), "<ToUserName><![CDATA[oUser]]></ToUserName>")
-	w.id = "any id"
+	w.id = "anyID-1_"
 	query, body = w.send(strings.Replace(hello, "<MsgId>1<", "<MsgId>2<", 1))
 	require.Contains(t, w.read(t, post(in, query, body).Body.Bytes()), "hi")
 }

@@ -176,3 +176,35 @@ func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
 func (r *recorder) WriteHeader(int)             {}
 func (r *recorder) Flush()                      { r.flushed = true }
+
+func TestACapturedMessageCannotBeDecryptedByAskingWhereAnyIDWillDo(t *testing.T) {
+	w := official()
+	in, _ := receiver(t, func(c *message.Config) { c.AnyReceiveID = true })
+	raw, err := base64.StdEncoding.DecodeString(w.encrypt(w.frame(hello)))
+	require.NoError(t, err)
+	for guess := range 256 { // behind the whole message, where all that follows the text is the id
+		forged := append(bytes.Clone(raw), make([]byte, 32)...)
+		copy(forged[len(raw)+16:], raw[48:64])
+		forged[len(raw)+15] = byte(guess)
+		sealed := base64.StdEncoding.EncodeToString(forged)
+		require.Equal(t, 400, serve(in, "POST", w.sealed(sealed), "<xml><Encrypt>"+sealed+"</Encrypt></xml>").Code, guess)
+	}
+}
+
+func TestTheCheckOfTheURLDecryptsNoMessage(t *testing.T) {
+	for _, mode := range []message.Mode{message.Plain, message.Compatible, message.Secure} {
+		in, _ := receiver(t, func(c *message.Config) { c.Mode = mode })
+		for _, text := range []string{hello, `{"MsgType":"text","Content":"secret"}`, "secret text", strings.Repeat("1", 65), "\xff\xfe"} {
+			w := official()
+			sealed := w.encrypt(w.frame(text))
+			query := w.sealed(sealed)
+			query.Set("echostr", sealed)
+			rec := serve(in, "GET", query, "")
+			require.Equal(t, 400, rec.Code)
+			require.Equal(t, `{"errcode":-40007,"errmsg":"message: cannot be decrypted"}`, rec.Body.String())
+			echo, err := in.Echo(query)
+			require.ErrorIs(t, err, message.ErrSeal)
+			require.Empty(t, echo)
+		}
+	}
+}

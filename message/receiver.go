@@ -49,7 +49,8 @@ const (
 
 // Echo answers the check that WeChat makes when a callback URL is saved (接入验证): given the query of the GET
 // request, it returns the text to answer with. Official accounts and mini programs send it readable in every mode,
-// WeCom encrypted. The text is the sender's: answer it as text/plain, never as a page. Errors are Refusals.
+// WeCom encrypted, and then it is up to 64 letters, digits, - and _. The text is the sender's: answer it as text/plain,
+// never as a page. Errors are Refusals.
 func (in *Receiver) Echo(query url.Values) (string, error) {
 	text, _, err := in.echo(query)
 	return text, err
@@ -80,7 +81,13 @@ func (in *Receiver) echo(query url.Values) (text string, wasSealed bool, err err
 		return echo, false, nil
 	}
 	b, _, _, err := in.keys.unseal(sealed)
-	return string(b), true, err
+	if err == nil && !isWord(b) { // or this would decrypt messages for anyone who has the token
+		err = fmt.Errorf("%w: %w: it is not the text of a check", ErrSeal, errText)
+	}
+	if err != nil {
+		return "", true, err
+	}
+	return string(b), true, nil
 }
 
 // Open verifies, decrypts and decodes one callback, given the query and the body of the POST request. Errors are

@@ -45,6 +45,16 @@ func TestASignatureThatCameBeforeIsRefusedWithAnotherBody(t *testing.T) {
 	})
 }
 
+func TestASignatureIsNoUseAtAnotherAppWithTheSameToken(t *testing.T) {
+	w, s := official(), new(store.Memory)
+	in := plainReceiver(t, s)
+	other, _ := receiver(t, func(c *message.Config) { c.EncodingAESKey, c.Store, c.AppID = "", s, "wx0" })
+	query := w.plain()
+	require.Equal(t, 200, post(in, query, []byte(hello)).Code)
+	require.Equal(t, 401, post(other, query, []byte(strings.Replace(hello, "hello", "forged", 1))).Code)
+	require.Equal(t, 200, post(other, query, []byte(hello)).Code, "the same message, forwarded as it came")
+}
+
 func TestTheSignatureOfACheckDoesNotDoForAMessage(t *testing.T) {
 	w := official()
 	in := plainReceiver(t, new(store.Memory))

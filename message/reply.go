@@ -262,10 +262,9 @@ func ParseReply(body []byte) (Reply, error) {
 	return Raw(doc), nil
 }
 
-// parseNews finds articles in the shapes they come in: items in one Articles, an Articles for each, with or without
-// an Item inside.
-func parseNews(root *Element) News {
-	var n News
+// articles finds articles in the shapes they come in: items in one Articles, an Articles for each, with or without an
+// Item inside.
+func articles(root *Element) (all []*Element) {
 	for i := range root.Children {
 		list := &root.Children[i]
 		if list.Name != "Articles" {
@@ -274,13 +273,20 @@ func parseNews(root *Element) News {
 		items := 0
 		for j := range list.Children {
 			if item := &list.Children[j]; alike(item.Name, "item") {
-				n = append(n, article(item))
+				all = append(all, item)
 				items++
 			}
 		}
 		if items == 0 && len(list.Children) > 0 {
-			n = append(n, article(list))
+			all = append(all, list)
 		}
+	}
+	return all
+}
+
+func parseNews(root *Element) (n News) {
+	for _, e := range articles(root) {
+		n = append(n, article(e))
 	}
 	return n
 }

@@ -131,7 +131,7 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
 	s.Cookie = hash(cookie)
 	name, err := l.begin(r.Context(), s)
 	if err != nil {
-		l.unavailable(w, r, s, err)
+		l.fail(w, r, s, err)
 		return
 	}
 	l.bind(w, name, cookie, stateLife)

@@ -122,14 +122,14 @@ func withoutOurs(query string) string {
 }
 
 // ours reports whether some server could take a parameter for one that a login adds: there are those that ignore letter
-// case, and those that read name[] as name.
+// case, and those that read name[] as name, and dots and blanks in it as underscores.
 func ours(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
 	if plain, err := url.QueryUnescape(name); err == nil {
 		name = plain
 	}
 	name, _, _ = strings.Cut(strings.TrimSpace(name), "[")
-	switch strings.ToLower(name) {
+	switch strings.ToLower(strings.NewReplacer(".", "_", " ", "_").Replace(name)) {
 	case "login_code", "login_error", "nonce":
 		return true
 	}

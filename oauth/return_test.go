@@ -24,6 +24,7 @@ func TestNothingOfToIsLostAndNothingOfOursIsPlanted(t *testing.T) {
 		"?a=1;login_code=evil;b=2&c":      "?a=1;b=2&c&login_code=C",
 		"?login_code=a&login_code=b":      "?login_code=C",
 		"?Login%5FCode=evil&login_code[]": "?login_code=C",
+		"?login.code=x&Login%20Error=y&a": "?a&login_code=C",
 		"?%20login_code=evil&a=%2f%zz":    "?a=%2f%zz&login_code=C",
 		"?a=1&login_error=denied&nonce=x": "?a=1&login_code=C",
 		"?xlogin_code=1&nonces=2":         "?xlogin_code=1&nonces=2&login_code=C",
