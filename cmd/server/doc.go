@@ -114,7 +114,8 @@
 // WETOKEN_MASTER_KEYS encrypts whatever is stored: keys in base64 with commas between them, the current one first and
 // previous ones after it. openssl rand -base64 32 makes one. To change it while servers run, start them again one by
 // one with OLD,NEW and then with NEW,OLD; run server seal with the same; then start them with NEW. Each store holds a mark
-// that is sealed too. A server neither reads nor writes any other value before it has found that its keys open the mark.
+// that is sealed too. A server uses no other value before it has found that its keys open the mark or, where the mark is
+// gone or was replaced, other values.
 //
 // To encrypt values that were stored without keys, stop all servers, run server seal -plaintext, and start them with keys.
 // It lists the keys of the values that it adopts. Beside sealed values, a value that is not sealed is one that somebody
