@@ -7,7 +7,7 @@
 //	server seal -config wetoken.yaml        seals all that is stored with the current master key
 //
 // Each flag may stand in the environment instead, as WETOKEN_CONFIG, WETOKEN_STORE and so on; flags win over the
-// environment, and both over the file. A configuration that cannot be served, a store of no such kind and master keys that
+// environment, and both over the file. A -store that is set but empty is refused. A configuration that cannot be served, a store of no such kind and master keys that
 // do not fit are one line on standard error and exit code 2. The two sides have addresses of their own, -public
 // and -private; where they are one and the same, both sides stand on it. SIGTERM closes the addresses at once, and lets
 // the requests under way finish: take a server out of its balancer before, if that must not send it requests in vain.

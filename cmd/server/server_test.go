@@ -261,6 +261,8 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 		"demo, file in env":  {args: []string{"-demo"}, env: []string{"WETOKEN_CONFIG=/etc/wetoken.yaml"}, says: "choose one"},
 		"address taken":      {config: good, args: []string{"-private", taken.Addr().String()}, says: "-private: cannot listen on " + taken.Addr().String()},
 		"odd store":          {config: good, args: []string{"-store", "mongodb://127.0.0.1"}, says: "mongodb"},
+		"empty store":        {config: good, args: []string{"-store", ""}, says: "-store (or WETOKEN_STORE): is empty"},
+		"empty store in env": {config: good, env: []string{"WETOKEN_STORE="}, says: "-store (or WETOKEN_STORE): is empty"},
 		"odd flag":           {args: []string{"-cnofig"}, says: "-cnofig"},
 		"odd level":          {config: good, args: []string{"-log-level", "loud"}, says: "log-level"},
 		"odd level in env":   {config: good, env: []string{"WETOKEN_LOG_LEVEL=loud"}, says: "WETOKEN_LOG_LEVEL"},
