@@ -74,6 +74,14 @@ func TestAMissingErrcodeIsSuccessAndAnotherIsARefusal(t *testing.T) {
 	require.Equal(t, "GET /cgi-bin/x", refusal.Op)
 }
 
+func TestAQuotaOfWeComIsNotCuredByWhatOfficialAccountsHave(t *testing.T) {
+	const msg = "reach max api daily quota limit, hint: [1795747414616314], from ip: 203.0.113.5, more info at https://open.work.weixin.qq.com/devtool/query?e=45009"
+	err := answering(t, says("", `{"errcode":45009,"errmsg":"`+msg+`"}`)).Get(t.Context(), "/cgi-bin/gettoken", nil, nil)
+	require.ErrorIs(t, err, wechat.ErrQuota)
+	require.ErrorContains(t, err, "WeCom takes no more of these calls for a while")
+	require.NotContains(t, err.Error(), "clear_quota")
+}
+
 func TestARefusedTokenIsRenewedAndTheCallTriedOnceMore(t *testing.T) {
 	for _, code := range []int{40001, 40014, 42001} {
 		var got []string

@@ -50,6 +50,9 @@ func (a answer) download(d *Download) error {
 			return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
 		}
 		if len(b) <= maxJSON && wirejson.Check(b) == nil {
+			if err := a.check(b); err != nil { // a refusal that is longer than start
+				return err
+			}
 			got.JSON = wirejson.Clean(b)
 			*d = got
 			return nil

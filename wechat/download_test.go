@@ -112,6 +112,13 @@ func (full) Write([]byte) (int, error) { return 0, errFull }
 
 var errFull = errors.New("disk full")
 
+func TestARefusalIsNoJSONInPlaceOfAFileHoweverLong(t *testing.T) {
+	d := wechat.Download{W: io.Discard}
+	body := `{"errmsg":"` + strings.Repeat("x", 5000) + `","errcode":40007}`
+	require.ErrorIs(t, answering(t, sends("", "", body)).Get(t.Context(), "/x", nil, &d), wechat.Code(40007))
+	require.Nil(t, d.JSON)
+}
+
 func TestADownloadThatFails(t *testing.T) {
 	calls := 0
 	counted := answering(t, func(http.ResponseWriter, *http.Request) { calls++ })

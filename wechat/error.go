@@ -43,12 +43,18 @@ func (e *Error) advice() string {
 			return "add " + ip[1] + " to the application's trusted addresses in WeCom's console"
 		}
 	case ErrQuota:
+		if strings.Contains(e.Msg, workHelp) {
+			return "WeCom takes no more of these calls for a while: make fewer, see its limits of frequency (访问频率限制)"
+		}
 		if strings.HasSuffix(e.Op, " /cgi-bin/token") {
 			return "get the token from stable_token, which has a quota of its own (token_mode: stable), or wait for midnight in China"
 		}
 	}
 	return codes[e.Code].cure
 }
+
+// workHelp is the address in the errmsg of each refusal of WeCom.
+const workHelp = "open.work.weixin.qq.com/devtool/query"
 
 var (
 	addressIn = regexp.MustCompile(`ip:? ([0-9a-fA-F.:]*[.:][0-9a-fA-F.:]+)`)

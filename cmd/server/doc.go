@@ -7,7 +7,7 @@
 //	server seal -config wetoken.yaml        seals all that is stored with the current master key
 //
 // Each flag may stand in the environment instead, as WETOKEN_CONFIG, WETOKEN_STORE and so on; flags win over the
-// environment, and both over the file. A configuration that cannot be served, a store of no such kind and master keys that
+// environment, and both over the file. A -store that is set but empty is refused. A configuration that cannot be served, a store of no such kind and master keys that
 // do not fit are one line on standard error and exit code 2. The two sides have addresses of their own, -public
 // and -private; where they are one and the same, both sides stand on it. SIGTERM closes the addresses at once, and lets
 // the requests under way finish: take a server out of its balancer before, if that must not send it requests in vain.
@@ -114,7 +114,8 @@
 // WETOKEN_MASTER_KEYS encrypts whatever is stored: keys in base64 with commas between them, the current one first and
 // previous ones after it. openssl rand -base64 32 makes one. To change it while servers run, start them again one by
 // one with OLD,NEW and then with NEW,OLD; run server seal with the same; then start them with NEW. Each store holds a mark
-// that is sealed too. A server neither reads nor writes any other value before it has found that its keys open the mark.
+// that is sealed too. A server uses no other value before it has found that its keys open the mark or, where the mark is
+// gone or was replaced, other values.
 //
 // To encrypt values that were stored without keys, stop all servers, run server seal -plaintext, and start them with keys.
 // It lists the keys of the values that it adopts. Beside sealed values, a value that is not sealed is one that somebody

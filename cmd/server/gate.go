@@ -107,9 +107,7 @@ func (e settingsError) Unwrap() error { return e.error }
 func (g *gate) check(ctx context.Context) error {
 	value, ok, err := g.read(ctx)
 	switch {
-	case errors.Is(err, store.ErrSealKey):
-		return settingsError{fmt.Errorf("WETOKEN_MASTER_KEYS does not fit: %w", err)}
-	case errors.Is(err, store.ErrPlaintext), errors.Is(err, store.ErrTampered):
+	case isSealError(err):
 		if err := g.restore(ctx, err); err != nil {
 			return err
 		}
@@ -122,6 +120,11 @@ func (g *gate) check(ctx context.Context) error {
 		return settingsError{errors.New("its values are sealed, and WETOKEN_MASTER_KEYS is not set")}
 	case ok && string(value) != mark && !g.open.Load():
 		return settingsError{fmt.Errorf("its value of the key %q is not that of a server", markKey)}
+	}
+	if !ok && g.opened.sealed != nil && !g.open.Load() {
+		if err := g.admitUnmarked(ctx); err != nil {
+			return err
+		}
 	}
 	if ok || g.opened.sealed == nil { // without a mark, nothing says that values are sealed
 		g.open.Store(true)
@@ -165,16 +168,35 @@ func (g *gate) write(ctx context.Context, value []byte, ok bool) error {
 	return nil
 }
 
-// restore replaces a mark that somebody without the keys has written, where other values show that our keys fit.
+// admitUnmarked returns an error if our keys open none of the sealed values of a store without a mark. Whoever has removed
+// the mark must not let in a server with other keys, whose values and mark no other server could read.
+func (g *gate) admitUnmarked(ctx context.Context) error {
+	f, err := g.opened.survey(ctx, false)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot be used: %w", err)
+	case f.sealed && !f.ours:
+		return settingsError{errNoFit}
+	}
+	return nil
+}
+
+var errNoFit = errors.New("WETOKEN_MASTER_KEYS does not fit: no value that is sealed can be opened")
+
+// restore replaces a mark that somebody without the keys has written, where other values show that our keys fit. One that
+// is sealed with another key is such a mark if no other value is: else it is our keys that are not, or no longer, right.
 func (g *gate) restore(ctx context.Context, forged error) error {
-	if !g.open.Load() {
-		ours, sealed, err := g.opened.survey(ctx)
+	foreign := errors.Is(forged, store.ErrSealKey)
+	if foreign || !g.open.Load() {
+		f, err := g.opened.survey(ctx, foreign)
 		switch {
 		case err != nil:
 			return fmt.Errorf("cannot be used: %w", err)
-		case !ours && sealed:
-			return settingsError{errors.New("WETOKEN_MASTER_KEYS does not fit: no value that is sealed can be opened")}
-		case !ours && errors.Is(forged, store.ErrPlaintext):
+		case foreign && (f.foreign || !f.ours):
+			return settingsError{fmt.Errorf("WETOKEN_MASTER_KEYS does not fit: %w", forged)}
+		case !f.ours && f.sealed:
+			return settingsError{errNoFit}
+		case !f.ours && errors.Is(forged, store.ErrPlaintext):
 			return settingsError{errors.New("WETOKEN_MASTER_KEYS is set, and its values are not sealed: if they never were, stop all servers and run server seal -plaintext; if they were, somebody has replaced them: empty it")}
 		}
 	}
@@ -188,12 +210,20 @@ func (g *gate) restore(ctx context.Context, forged error) error {
 // surveyMax is how many values a start looks at; seal -plaintext looks at all.
 const surveyMax = 1000
 
-// survey looks for a value that our keys open, and reports whether there are sealed ones at all.
-func (o *opened) survey(ctx context.Context) (ours, sealed bool, err error) {
+// findings are what a survey found beside the mark.
+type findings struct {
+	ours    bool // a value that our keys open
+	sealed  bool // any that is sealed
+	foreign bool // one that is sealed with a key that is not ours
+}
+
+// survey looks at the values of a store until it finds one that our keys open, or with foreign one that is sealed with
+// another key.
+func (o *opened) survey(ctx context.Context, foreign bool) (f findings, err error) {
 	n := 0
 	for key, err := range o.raw.Keys(ctx, "") {
 		if err != nil {
-			return false, sealed, err
+			return f, err
 		}
 		if key == markKey {
 			continue
@@ -204,14 +234,18 @@ func (o *opened) survey(ctx context.Context) (ours, sealed bool, err error) {
 		_, ok, err := o.sealed.Get(ctx, key)
 		switch {
 		case err == nil && ok:
-			return true, true, nil
+			f.ours, f.sealed = true, true
 		case err != nil && !isSealError(err):
-			return false, sealed, err
+			return f, err
 		case err != nil:
-			sealed = sealed || !errors.Is(err, store.ErrPlaintext)
+			f.sealed = f.sealed || !errors.Is(err, store.ErrPlaintext)
+			f.foreign = f.foreign || errors.Is(err, store.ErrSealKey)
+		}
+		if foreign && f.foreign || !foreign && f.ours {
+			break
 		}
 	}
-	return false, sealed, nil
+	return f, nil
 }
 
 // start checks the store. It fails where the configuration is wrong; a store that cannot be used is checked again until it

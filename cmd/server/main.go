@@ -57,6 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if s.command != "" {
 		return do(ctx, s, stdout, all)
 	}
+	hangups, release := catchHangups() // until the requests under way have finished
+	defer release()
 	o.Store = all.shared.Store
 	if all.records != all.shared {
 		o.Records = all.records.Store
@@ -68,6 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := all.each(func(o *opened) error { return o.start(ctx) }); err != nil {
 		return err
 	}
+	go retryOnHangup(ctx, g, hangups)
 	return serve(ctx, g, s, func() {
 		if s.demo {
 			printDemo(stdout, s, o.Config)
@@ -106,7 +109,6 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 		running, at = append(running, srv), append(at, side.name, l.Addr().String())
 		go func() { failed <- srv.Serve(l) }()
 	}
-	retryOnHangup(ctx, g)
 	slog.Info("listening", at...)
 	listening()
 	kept := make(chan struct{})

@@ -120,6 +120,42 @@ func TestSIGTERMLetsRequestsUnderWayFinish(t *testing.T) {
 	require.NoError(t, p.wait(), "a drained server exits with 0")
 }
 
+func TestSIGHUPAfterSIGTERMCutsOffNoRequest(t *testing.T) {
+	wx := new(wechattest.Server)
+	wx.AddApp("wx0123456789abcdef", "a-secret-of-this-test")
+	asked, release := make(chan struct{}, 1), make(chan struct{})
+	wechat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-release
+		wx.ServeHTTP(w, r)
+	}))
+	t.Cleanup(wechat.Close)
+	env := []string{"WECHAT=" + wechat.URL, "SHOP_KEY=" + shopKey, "SHOP_SECRET=a-secret-of-this-test"}
+	p := start(t, env, "-config", write(t, config))
+	answered := make(chan int, 1)
+	go func() {
+		status := 0
+		if resp, err := p.token(context.Background()); err == nil {
+			resp.Body.Close()
+			status = resp.StatusCode
+		}
+		answered <- status
+	}()
+	<-asked
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	until(t, 10*time.Second, "the addresses are closed", func() bool {
+		c, err := net.Dial("tcp", p.public)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	close(release)
+	require.Equal(t, http.StatusOK, <-answered)
+	require.NoError(t, p.wait())
+}
+
 func TestAnEmptyAddressInTheEnvironmentIsNamed(t *testing.T) {
 	line := refused(t, []string{"WETOKEN_PRIVATE="}, "-demo")
 	require.Equal(t, `server: -private (or WETOKEN_PRIVATE): want an address to listen on such as 127.0.0.1:8080 or :8080, not ""`, line)
@@ -225,6 +261,8 @@ func TestWhatCannotBeServedIsOneLineAndExitCode2(t *testing.T) {
 		"demo, file in env":  {args: []string{"-demo"}, env: []string{"WETOKEN_CONFIG=/etc/wetoken.yaml"}, says: "choose one"},
 		"address taken":      {config: good, args: []string{"-private", taken.Addr().String()}, says: "-private: cannot listen on " + taken.Addr().String()},
 		"odd store":          {config: good, args: []string{"-store", "mongodb://127.0.0.1"}, says: "mongodb"},
+		"empty store":        {config: good, args: []string{"-store", ""}, says: "-store (or WETOKEN_STORE): is empty"},
+		"empty store in env": {config: good, env: []string{"WETOKEN_STORE="}, says: "-store (or WETOKEN_STORE): is empty"},
 		"odd flag":           {args: []string{"-cnofig"}, says: "-cnofig"},
 		"odd level":          {config: good, args: []string{"-log-level", "loud"}, says: "log-level"},
 		"odd level in env":   {config: good, env: []string{"WETOKEN_LOG_LEVEL=loud"}, says: "WETOKEN_LOG_LEVEL"},

@@ -61,6 +61,14 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if f.NArg() > 0 {
 		return s, fmt.Errorf("%q is no flag, and no command before the flags; commands are migrate and seal", f.Arg(0))
 	}
+	f.Visit(func(g *flag.Flag) {
+		if g.Name == "store" && s.store == "" {
+			err = errors.New("-store (or WETOKEN_STORE): is empty: set it, or leave it out")
+		}
+	})
+	if err != nil {
+		return s, err
+	}
 	if s.demo && s.config != "" {
 		return s, errors.New("-demo and -config (or WETOKEN_DEMO and WETOKEN_CONFIG) are both set: choose one, as the demo has a configuration of its own")
 	}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/store/sqlstore"
 	"github.com/wetoken/wetoken/wechattest"
 )
@@ -33,7 +35,7 @@ func TestAMarkThatSomebodyElseWritesStopsNoServer(t *testing.T) {
 	sealed, err := r.Get(t.Context(), "ready").Bytes()
 	require.NoError(t, err)
 	told := func(p *process) int { return strings.Count(p.log.String(), "somebody without the master keys") }
-	forgeries := map[string]string{"plaintext": "ok", "other plaintext": "x", "empty": "", "changed": string(sealed[:len(sealed)-1]) + "x"}
+	forgeries := map[string]string{"plaintext": "ok", "other plaintext": "x", "empty": "", "changed": string(sealed[:len(sealed)-1]) + "x", "sealed with another key": sealedByOthers("ready")}
 	for name, planted := range forgeries {
 		before := told(p)
 		require.NoError(t, r.Set(t.Context(), "ready", planted, 0).Err())
@@ -49,6 +51,37 @@ func TestAMarkThatSomebodyElseWritesStopsNoServer(t *testing.T) {
 	require.Equal(t, len(forgeries), told(p), "the mark is restored each time")
 	require.NoError(t, r.Set(t.Context(), "ready", "ok", 0).Err())
 	require.Contains(t, refused(t, []string{"WETOKEN_MASTER_KEYS=" + newKey()}, "-demo", "-store", s.url(s.address)), "WETOKEN_MASTER_KEYS does not fit")
+}
+
+// sealedByOthers is a value that is sealed with a key that nobody has.
+func sealedByOthers(key string) string {
+	m := new(store.Memory)
+	ring := store.KeyRing{make([]byte, 32)}
+	if err := (&store.Sealed{Store: m, KeyRing: ring}).Set(context.Background(), key, []byte("ok"), 0); err != nil {
+		panic(err)
+	}
+	raw, _, _ := m.Get(context.Background(), key)
+	return string(raw)
+}
+
+func TestAServerWithOtherKeysIsRefusedThoughTheMarkIsGone(t *testing.T) {
+	t.Setenv("WETOKEN_MASTER_KEYS", newKey())
+	s, r, p := sealedShop(t)
+	require.NoError(t, r.Del(t.Context(), "ready").Err())
+	other := []string{"WETOKEN_MASTER_KEYS=" + newKey()}
+	require.Contains(t, refused(t, other, "-demo", "-store", s.url(s.address)), "WETOKEN_MASTER_KEYS does not fit")
+	require.Equal(t, http.StatusOK, p.status("/readyz"))
+}
+
+func TestAMarkOfAnotherKeyIsBelievedWhereOtherValuesHaveThatKeyToo(t *testing.T) {
+	t.Setenv("WETOKEN_MASTER_KEYS", newKey())
+	s, r, p := sealedShop(t)
+	for _, key := range []string{"token/wxother/stable", "ready"} {
+		require.NoError(t, r.Set(t.Context(), key, sealedByOthers(key), 0).Err())
+	}
+	require.Contains(t, refused(t, nil, "-demo", "-store", s.url(s.address)), "WETOKEN_MASTER_KEYS does not fit")
+	require.Equal(t, http.StatusServiceUnavailable, p.status("/readyz"))
+	require.Contains(t, p.get(t, "/readyz"), "WETOKEN_MASTER_KEYS does not fit")
 }
 
 func TestAValueThatSomebodyElseWritesIsSaidToBeSo(t *testing.T) {
