@@ -113,12 +113,11 @@ func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 }
 
 func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
-	g, api := a.gateway, a.wire()
-	api.Tokens = tokens
+	g := a.gateway
 	ids, all := a.ReceiveIDs.of(a.AppID)
 	return a.Message.receiver(message.Config{
 		ReceiveIDs: ids, AnyReceiveID: all, ForwardSignature: a.ForwardSignature,
-		AppID: a.AppID, Name: a.name, Store: g.store, Outbox: g.outbox, API: api, Hosts: a.Hosts, Mini: a.Kind == Mini,
+		AppID: a.AppID, Name: a.name, Store: g.store, Outbox: g.outbox, API: a.wire().With(tokens, ""), Hosts: a.Hosts, Mini: a.Kind == Mini,
 		SignKey: a.SignKey, PreviousSignKey: a.PreviousSignKey, Log: g.log.With("app", a.name),
 	})
 }

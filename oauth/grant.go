@@ -175,22 +175,10 @@ func (g Grant) kept() bool {
 }
 
 func (l *Login) api() *wechat.Client {
-	c := &wechat.Client{}
 	if l.kind() == Work {
-		c.BaseURL, c.Tokens = wechat.WorkURL, l.Tokens
+		return l.Client.With(l.Tokens, wechat.WorkURL)
 	}
-	return through(c, l.Client)
-}
-
-// through sends c's calls by the way that way names.
-func through(c, way *wechat.Client) *wechat.Client {
-	if way != nil {
-		c.HTTP = way.HTTP
-		if way.BaseURL != "" {
-			c.BaseURL = way.BaseURL
-		}
-	}
-	return c
+	return l.Client.With(nil, wechat.APIURL)
 }
 
 func language(lang string) string {
