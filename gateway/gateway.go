@@ -41,6 +41,8 @@ type Options struct {
 	Records store.Store  // durable; default Store
 	HTTP    *http.Client // the way to WeChat; default one with sane limits
 	Log     *slog.Logger // default slog.Default
+
+	redacted
 }
 
 // Gateway serves the apps of a [Config]. Its methods are safe for concurrent use.
@@ -61,6 +63,8 @@ type Gateway struct {
 	nobody  *message.Receiver // refuses callbacks for apps that get none as others refuse those of strangers
 
 	draining atomic.Bool
+
+	redacted
 }
 
 // New makes a gateway. It fails when the configuration cannot be served, naming the key that is wrong.

@@ -76,6 +76,8 @@ type Config struct {
 
 	Log  *slog.Logger // default slog.Default()
 	Rand io.Reader    // default crypto/rand
+
+	redacted
 }
 
 // New returns a Receiver, or an error that names the field of c that is wrong.

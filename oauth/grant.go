@@ -48,6 +48,12 @@ func (g Grant) Format(s fmt.State, _ rune) { fmt.Fprint(s, g.String()) }
 // LogValue keeps the tokens out of structured logs.
 func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 
+// MarshalText keeps the tokens out of JSON.
+func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// storedGrant is a Grant as Records hold it, with its tokens.
+type storedGrant Grant
+
 // user is what a grant alone says of the user.
 func (g Grant) user() User {
 	return User{OpenID: g.OpenID, UnionID: g.UnionID, UserID: g.UserID, ExternalUserID: g.ExternalUserID}

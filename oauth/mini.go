@@ -43,6 +43,7 @@ type Mini struct {
 	// RemoteAddr must have been made the client's, or all clients share one limit.
 	Limit int
 
+	redacted
 	own     store.Memory
 	limiter limiter
 }

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/redact"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -94,8 +95,12 @@ type Login struct {
 	OpenURL string         // of WeChat's login pages; default wechat.OpenURL
 	SSOURL  string         // of WeCom's QR code page; default wechat.SSOURL
 
+	redacted
 	own store.Memory
 }
+
+// redacted keeps the secret of a struct out of what is printed.
+type redacted = redact.Struct
 
 // User is who has logged in. Names of fields are WeChat's, and those it did not give are empty: an openid is all there
 // is with scope snsapi_base.

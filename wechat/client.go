@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-resty/resty/v2"
+
+	"github.com/wetoken/wetoken/internal/redact"
 )
 
 // Client calls WeChat. Its zero value is ready to use, and it is safe for concurrent use.
@@ -73,6 +75,8 @@ type request struct {
 	body            []byte
 	contentType     string
 	token           string // sent last
+
+	redact.Struct
 }
 
 func (c *Client) send(ctx context.Context, r *request, out any) error {

@@ -55,3 +55,6 @@ func (c Credential) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
 
 // LogValue keeps the value out of structured logs.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText keeps the value out of JSON. A program that sends or stores a token encodes Value and Expires itself.
+func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
