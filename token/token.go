@@ -129,6 +129,12 @@ func (m *Manager) Retry(ctx context.Context) error {
 	return nil
 }
 
+// WithCaller returns a context for a [Handler] or for [Manager.Renew] that names the caller on whose behalf a token is
+// renewed. Each caller then has a ration of forced refreshes of its own, so that one cannot use up that of all: see
+// [ErrRationed]. A Guard calls it with the name that it knows the caller by, of up to 200 bytes: it becomes a part of
+// a key in Store.
+func WithCaller(ctx context.Context, name string) context.Context { return renew.WithCaller(ctx, name) }
+
 func (m *Manager) wrap(err error) error { return fmt.Errorf("token: %s: %w", m.AppID, err) }
 
 func (m *Manager) kept() *renew.Copy {
