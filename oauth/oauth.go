@@ -95,8 +95,14 @@ type Login struct {
 	OpenURL string         // of WeChat's login pages; default wechat.OpenURL
 	SSOURL  string         // of WeCom's QR code page; default wechat.SSOURL
 
+	// Limit is how often one address may ask GET /login, and GET /login/callback, in a minute, in each process; default
+	// 20 000. It does not apply where RemoteAddr is private, as that may be a proxy's; behind one with a public address,
+	// RemoteAddr must have been made the client's. A browser that keeps cookies may begin 20 logins in a minute.
+	Limit int
+
 	redacted
-	own store.Memory
+	own     store.Memory
+	limiter limiter
 }
 
 // redacted keeps the secret of a struct out of what is printed.
