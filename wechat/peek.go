@@ -38,13 +38,12 @@ func peekRefusal(resp *http.Response) *notice {
 		resp.StatusCode/100 == 2 && resp.Header.Get("Content-Disposition") != "" { // a user's file may look like a refusal
 		return nil
 	}
-	p := &peeked{ReadCloser: resp.Body}
+	p := &peeked{ReadCloser: resp.Body, start: make([]byte, 0, maxNotice)}
 	resp.Body = p
 	for len(p.start) < maxNotice && p.err == nil && mayBeJSON(p.start) {
-		b := make([]byte, maxNotice-len(p.start))
 		var n int
-		n, p.err = p.ReadCloser.Read(b)
-		p.start = append(p.start, b[:n]...)
+		n, p.err = p.ReadCloser.Read(p.start[len(p.start):maxNotice])
+		p.start = p.start[:len(p.start)+n]
 	}
 	n := readNotice(p.start)
 	if n == nil || !Code(n.Code).refusesToken() {

@@ -137,11 +137,28 @@ func requireHidden(t *testing.T, text, how string) {
 	}
 }
 
+// fill sets each field that is a secret by its name, so that a new one is tested too.
+func fill(t *testing.T, value reflect.Value) {
+	for i := range value.NumField() {
+		f := value.Type().Field(i)
+		if !f.IsExported() || !redact.Secret(f.Name) {
+			continue
+		}
+		switch secrets := value.Field(i); secrets.Kind() {
+		case reflect.String:
+			secrets.SetString(secret)
+		case reflect.Slice, reflect.Map:
+			require.False(t, secrets.IsZero(), "%s must be set in shown", f.Name)
+		}
+	}
+}
+
 func TestStructsShowNoSecret(t *testing.T) {
 	for name, pointer := range shown {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, "*"+name, fmt.Sprintf("%T", pointer))
 			value := reflect.ValueOf(pointer).Elem()
+			fill(t, value)
 			list := reflect.Append(reflect.MakeSlice(reflect.SliceOf(value.Type()), 0, 1), value)
 			field := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "Field", Type: value.Type()}}))
 			field.Elem().Field(0).Set(value)
