@@ -116,9 +116,12 @@ func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
 	g := a.gateway
 	ids, all := a.ReceiveIDs.of(a.AppID)
 	return a.Message.receiver(message.Config{
-		ReceiveIDs: ids, AnyReceiveID: all, ForwardSignature: a.ForwardSignature,
-		AppID: a.AppID, Name: a.name, Store: g.store, Outbox: g.outbox, API: a.wire().With(tokens, ""), Hosts: a.Hosts, Mini: a.Kind == Mini,
-		SignKey: a.SignKey, PreviousSignKey: a.PreviousSignKey, Log: g.log.With("app", a.name),
+		AppID: a.AppID, ReceiveIDs: ids, AnyReceiveID: all, Mini: a.Kind == Mini,
+		Name: a.name, Store: g.store, Log: g.log.With("app", a.name),
+		Forward: message.Forwarding{
+			Outbox: g.outbox, SignKeys: []string{a.SignKey, a.PreviousSignKey}, API: a.wire().With(tokens, ""),
+			Signature: a.ForwardSignature, Hosts: a.Hosts,
+		},
 	})
 }
 

@@ -26,7 +26,7 @@ type Message struct {
 	Forward        []Forward    `json:"forward"`
 }
 
-// Forward is a backend that gets the messages. See [message.Target].
+// Forward is a backend that gets the messages. See [message.Backend].
 type Forward struct {
 	URL     string       `json:"url"`
 	Form    message.Form `json:"form"`               // xml (default), json or raw
@@ -107,22 +107,22 @@ func (d *Duration) UnmarshalText(b []byte) error {
 
 func (*Duration) want() string { return "a time such as 4s" }
 
-// receiver makes the room for callbacks. Its errors name keys of the configuration.
+// receiver returns the part that receives callbacks. Its errors name keys of an app.
 func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
-	c.Token, c.EncodingAESKey, c.Mode, c.AllowPrivate = m.Token, m.AESKey, m.Mode, m.AllowPrivate
+	c.Token, c.EncodingAESKey, c.Mode, c.Forward.AllowPrivate = m.Token, m.AESKey, m.Mode, m.AllowPrivate
 	c.PreviousToken, c.PreviousAESKey = m.PreviousToken, m.PreviousAESKey
 	for i, f := range m.Forward {
-		t, err := f.target()
+		t, err := f.backend()
 		if err != nil {
-			return nil, fmt.Errorf("forward[%d].%w", i, err)
+			return nil, fmt.Errorf("message.forward[%d].%w", i, err)
 		}
-		c.Forward = append(c.Forward, t)
+		c.Forward.Backends = append(c.Forward.Backends, t)
 	}
 	in, err := message.New(c)
-	if err != nil {
-		return nil, errors.New(keysOfMessage.Replace(err.Error()))
+	if wrong := (*message.ConfigError)(nil); errors.As(err, &wrong) {
+		return nil, fmt.Errorf("%s: %s", keyOf(wrong.Field), wrong.Reason)
 	}
-	return in, nil
+	return in, err
 }
 
 var (
@@ -150,27 +150,41 @@ func (m *Message) check(a App) error {
 	case a.Kind == Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
 		return errors.New("message: WeCom knows mode secure alone, with an aes_key")
 	}
-	if _, err := m.receiver(message.Config{AppID: a.AppID, Records: new(store.Memory), API: new(wechat.Client)}); err != nil {
-		return fmt.Errorf("message: %w", err)
-	}
-	return nil
+	_, err := m.receiver(message.Config{AppID: a.AppID, Forward: message.Forwarding{
+		Records: new(store.Memory), API: new(wechat.Client), SignKeys: []string{a.SignKey, a.PreviousSignKey},
+	}})
+	return err
 }
 
-// keysOfMessage turns fields of message.Config into keys of the configuration.
-var keysOfMessage = strings.NewReplacer("message: ", "", "Config.EncodingAESKey", "aes_key", "Config.PreviousAESKey", "previous_aes_key",
-	"Config.Token", "token", "Config.PreviousToken", "previous_token", "Config.Mode", "mode", "PreviousAESKey", "previous_aes_key",
-	"Mode", "mode", "Config.Forward", "forward", "its URL", "url", "its Form", "form", "its Timeout", "timeout", "Late", "late", "Answer", "answer")
+// keysOfFields are the keys of an app by the fields of message.Config that they set.
+var keysOfFields = map[string]string{
+	"AppID": "app_id", "ReceiveIDs": "receive_ids", "Forward.SignKeys[0]": "sign_key", "Forward.SignKeys[1]": "previous_sign_key",
+	"Token": "message.token", "PreviousToken": "message.previous_token",
+	"EncodingAESKey": "message.aes_key", "PreviousAESKey": "message.previous_aes_key",
+	"Mode": "message.mode",
+}
+
+// keyOf returns the key of an app that sets a field of message.Config, or the field if none does.
+func keyOf(field string) string {
+	if key, ok := keysOfFields[field]; ok {
+		return key
+	}
+	if rest, ok := strings.CutPrefix(field, "Forward.Backends["); ok {
+		return "message.forward[" + strings.ToLower(rest) // a field of message.Backend and its key differ in letter case alone
+	}
+	return field
+}
 
 // copies reports whether messages are copied to backends.
 func (m *Message) copies() bool {
 	return m != nil && slices.ContainsFunc(m.Forward, func(f Forward) bool { return !f.Answer })
 }
 
-func (f Forward) target() (t message.Target, err error) {
+func (f Forward) backend() (t message.Backend, err error) {
 	if f.Form != "" && !slices.Contains(forms, f.Form) {
 		return t, errors.New("form: want xml, json or raw")
 	}
-	t = message.Target{URL: f.URL, Form: f.Form, Answer: f.Answer, Late: f.Late, Timeout: time.Duration(f.Timeout)}
+	t = message.Backend{URL: f.URL, Form: f.Form, Answer: f.Answer, Late: f.Late, Timeout: time.Duration(f.Timeout)}
 	if t.When, err = f.When.match(); err != nil {
 		return t, fmt.Errorf("when.%w", err)
 	}

@@ -1,208 +1,98 @@
 package message
 
 import (
-	"context"
-	"errors"
+	"cmp"
+	"fmt"
 	"net/url"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/wetoken/wetoken/internal/relay"
 )
 
-// question is what a backend is asked.
-type question struct {
-	url, query  string
-	contentType string
-	body        []byte
+// Backend is a program that messages are forwarded to, as a POST. Only URL is required.
+//
+// A backend's answer with a status of 2xx is read with ParseReply, so it may be WeChat's XML or JSON of the same names,
+// and nothing, or success, is no reply; the sender, the receiver and the encryption are filled in here. The log says
+// which key an incomplete reply lacks, and whose reply was too long. A message goes to all its backends at once, and the
+// user gets the reply of the first of them, in the order of Forwarding.Backends, that has one. A backend that is slow, dead
+// or answers nonsense counts as having none, and delays nobody once its Timeout is over. When none of those that should
+// answer takes the message, it is not received, and WeChat sends it again.
+//
+// Each request has a header
+//
+//	Wetoken-Signature: t=1700000000,v1=5f3…
+//
+// with the Unix time and hex(HMAC-SHA256(key, t "." body)) for each of Forwarding.SignKeys, and in its query the appid,
+// and openid, timestamp and nonce as WeChat sent them. Without SignKeys there is no such header, and a backend that
+// others can reach cannot tell a message from a forged one. A backend that was written for WeChat's plain mode, and
+// verifies its signature, goes on working with Forwarding.Signature. The query is not signed: believe the body.
+//
+// A request may come more than once. The header Wetoken-Delivery is the same for all requests about one message or
+// event, also where WeChat sent it again, and another one for each other: deduplicate by it. MsgId does not do, as events
+// have none.
+type Backend struct {
+	URL string
+
+	Form    Form          // default FormXML
+	When    Match         // default Any
+	Answer  bool          // its reply is for the user. Default a copy: stored first, then delivered until it is taken
+	Timeout time.Duration // repeats included; default 4 s. Up to 14 s with Answer: WeChat asks three times. A copy's is for one try, default 30 s
+	Late    bool          // with Answer: a reply that WeChat no longer takes, or never does, is sent as a customer service message (客服消息). Timeout may then be up to 5 minutes; a process that ends meanwhile loses the reply
 }
 
-// question puts m into the form that t wants.
-func (in *Receiver) question(t *target, m *Message) (q question, err error) {
-	q.url, q.contentType = t.URL, "text/xml; charset=utf-8"
-	switch t.Form {
-	case FormRaw:
-		q.body = []byte(m.origin.body)
-		if m.origin.envelope || !m.origin.sealed && m.origin.json {
-			q.contentType = "application/json"
-		}
-	case FormJSON:
-		q.contentType = "application/json"
-		q.body, err = m.MarshalJSON()
-	default:
-		doc := m.Raw
-		if m.origin.json {
-			doc = xmlOf(&m.Root)
-		}
-		q.body = []byte(doc)
-	}
-	query := url.Values{"appid": {in.appID}}
-	names := []string{"openid", "signature", "timestamp", "nonce", "encrypt_type", "msg_signature"}
-	if !t.all {
-		names = names[:4]
-	}
-	for _, name := range names {
-		if name == "signature" && t.Form != FormRaw && !in.forwardSignature {
-			continue
-		}
-		if v := m.origin.query.Get(name); v != "" {
-			query.Set(name, v)
-		}
-	}
-	q.query = query.Encode()
-	return q, err
+// Form is what a message looks like on its way to a backend.
+type Form string
+
+const (
+	FormXML  Form = "xml"  // decrypted, as WeChat's plain mode has it; of a JSON message too
+	FormJSON Form = "json" // one flat object of WeChat's names: see Message.MarshalJSON
+	FormRaw  Form = "raw"  // as it came, with the query it came with: a backend with the app's Token and EncodingAESKey may verify and decrypt it, and encrypt its reply
+)
+
+const (
+	askTime     = 4 * time.Second
+	maxAskTime  = 14 * time.Second
+	maxLateTime = 5 * time.Minute
+	copyTime    = 30 * time.Second
+	askAgain    = 500 * time.Millisecond
+)
+
+// backend is a Backend that is ready for use.
+type backend struct {
+	Backend
+	sender *relay.Sender
+	all    bool // its query has whatever WeChat's had
 }
 
-// address is the URL with the query.
-func address(base, query string) string {
-	if strings.Contains(base, "?") {
-		return base + "&" + query
+// ready checks a Backend and fills in its defaults.
+func (t Backend) ready(sender *relay.Sender) (backend, *ConfigError) {
+	if u, err := url.Parse(t.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Fragment != "" {
+		return backend{}, &ConfigError{"URL", "is not a whole http or https address"}
 	}
-	return base + "?" + query
-}
-
-// ask asks a backend until it has answered or its time is over, and tells news.
-func (in *Receiver) ask(ctx context.Context, m *Message, t *target, i int, q question, news chan<- step) {
-	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
-	defer cancel()
-	defer func() {
-		if v := recover(); v != nil { // of one message, not of all that this process serves
-			in.log.ErrorContext(ctx, "message: asking a backend panicked", "backend", host(t.URL), "panic", v, "stack", string(debug.Stack()))
-			news <- step{i: i, state: over, err: errors.New("panic")}
-		}
-	}()
-	for told := false; ; told = true {
-		body, err := t.sender.Deliver(ctx, in.deliveryID(m), address(q.url, q.query), q.contentType, q.body)
-		if err == nil {
-			reply, err := in.replyOf(ctx, m, t, body)
-			if err != nil {
-				in.log.WarnContext(ctx, "message: a backend's answer is not a reply", "backend", host(t.URL), "message", m.String(), "error", err)
-			}
-			news <- step{i: i, state: over, reply: reply}
-			return
-		}
-		if relay.Temporary(err) {
-			if !told {
-				news <- step{i: i, state: again}
-			}
-			timer := time.NewTimer(askAgain)
-			select {
-			case <-timer.C:
-				continue
-			case <-ctx.Done():
-				timer.Stop()
-			}
-		}
-		in.log.WarnContext(ctx, "message: a backend did not take a message", "backend", host(t.URL), "message", m.String(), "error", err)
-		news <- step{i: i, state: over, err: err}
-		return
-	}
-}
-
-// replyOf reads what a backend answered, and makes sure that it can be a reply to m.
-func (in *Receiver) replyOf(ctx context.Context, m *Message, t *target, body []byte) (Reply, error) {
-	doc := trim(string(body))
-	if doc == "" || doc == "success" {
-		return nil, nil
-	}
-	root, _, err := parse(&doc)
-	if err != nil {
-		return nil, err
-	}
-	if root.Name != "xml" {
-		return nil, errors.New("the root element is not xml")
-	}
-	sealed := root.Get("Encrypt")
-	if sealed == "" {
-		sealed = root.Get("encrypt")
-	}
-	if sealed != "" { // by a backend that has the app's key
-		text, _, _, err := in.unseal(sealed)
-		if err != nil {
-			return nil, err
-		}
-		doc = trim(string(text))
-	}
-	r, err := ParseReply([]byte(doc))
-	if err != nil || r == nil {
-		return nil, err
-	}
-	if _, ok := r.(Raw); ok {
-		if err := ownReply(m, doc); err != nil {
-			return nil, err
-		}
-	}
-	r = in.fit(ctx, m, r, host(t.URL))
-	text, err := plaintext(m, r)
-	if err != nil {
-		if _, sendable := activeForm(r, m.origin.work); sendable && t.Late {
-			return r, nil
-		}
-		return nil, err
-	}
-	if text == "" {
-		return nil, nil
-	}
-	return r, nil
-}
-
-// ownReply returns nil if doc looks like the reply that some events have of their own: ErrCode to a mini program's xpay
-// and trade events, a MsgType such as update_button to WeCom's cards, a msgtype to WeCom's smart robots.
-func ownReply(m *Message, doc string) error {
-	root, _, err := parse(&doc)
+	most := maxAskTime
 	switch {
-	case err != nil:
-		return err
-	case m.isEvent() && (root.Child("ErrCode") != nil || root.Get("MsgType") != ""):
-		return nil
-	case m.robot() && root.Get("msgtype") != "":
-		return nil
+	case !t.Answer:
+		most = maxLateTime
+		t.Timeout = cmp.Or(t.Timeout, copyTime)
+	case t.Late:
+		most = maxLateTime
 	}
-	return unlike(&root)
-}
-
-// xmlOf writes a JSON message as WeChat would have written it in XML.
-func xmlOf(root *Element) string {
-	e := encoder{buf: make([]byte, 0, 1024)}
-	e.root()
-	for i := range root.Children {
-		e.xml(&root.Children[i])
+	t.Timeout = cmp.Or(t.Timeout, askTime)
+	if t.When == nil {
+		t.When = Any
 	}
-	e.endRoot()
-	return string(e.buf)
-}
-
-func (e *encoder) xml(c *Element) {
-	name := strings.Map(nameRune, c.Name)
-	if name == "" || strings.IndexByte("-.0123456789", name[0]) >= 0 {
-		name = "_" + name
+	switch t.Form {
+	case "":
+		t.Form = FormXML
+	case FormXML, FormJSON, FormRaw:
+	default:
+		return backend{}, &ConfigError{"Form", fmt.Sprintf("is %q: want xml, json or raw", string(t.Form))}
 	}
-	if len(c.Children) == 0 && !c.bare {
-		e.text(name, c.Text)
-		return
+	switch {
+	case t.Timeout < 0 || t.Timeout > most:
+		return backend{}, &ConfigError{"Timeout", fmt.Sprintf("is %s: want at most %s", t.Timeout, most)}
+	case t.Late && !t.Answer:
+		return backend{}, &ConfigError{"Late", "is for a backend that answers: the reply to a copy is not used"}
 	}
-	e.tag(name)
-	e.buf = append(e.buf, c.Text...) // of a number, true or false
-	for i := range c.Children {
-		e.xml(&c.Children[i])
-	}
-	e.endTag(name)
-}
-
-// nameRune keeps what a member's name and an element's name may both have.
-func nameRune(r rune) rune {
-	if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.' {
-		return r
-	}
-	return '_'
-}
-
-// host is what of a target's address may be told.
-func host(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "?"
-	}
-	return u.Host
+	return backend{Backend: t, sender: sender, all: t.Form == FormRaw}, nil
 }

@@ -95,23 +95,24 @@ func says(after time.Duration, body string) http.HandlerFunc {
 func replyJSON(content string) string { return `{"MsgType":"text","Content":"` + content + `"}` }
 
 // forwarding returns a Receiver that forwards to targets, at the hosts a, b, c … in order where no URL is given.
-func forwarding(t testing.TB, b *backends, targets []message.Target, more ...func(*message.Config)) (*message.Receiver, *journal) {
+func forwarding(t testing.TB, b *backends, targets []message.Backend, more ...func(*message.Config)) (*message.Receiver, *journal) {
 	for i := range targets {
 		if targets[i].URL == "" {
 			targets[i].URL = "http://" + string(rune('a'+i)) + "/wx"
 		}
 	}
 	return receiver(t, func(c *message.Config) {
-		c.Forward, c.HTTP, c.SignKey, c.Store = targets, b.client(), "sign key", new(store.Memory)
+		c.Forward = message.Forwarding{Backends: targets, HTTP: b.client(), SignKeys: []string{"sign key"}}
+		c.Store = new(store.Memory)
 		for _, f := range more {
 			f(c)
 		}
 	})
 }
 
-func ask(n int) (list []message.Target) {
+func ask(n int) (list []message.Backend) {
 	for range n {
-		list = append(list, message.Target{Answer: true})
+		list = append(list, message.Backend{Answer: true})
 	}
 	return list
 }

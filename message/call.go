@@ -20,48 +20,48 @@ const maxCalls = 16
 //
 //	https://wx.example.com/msg?call=crm.example.com/wx&call=/local
 //
-// They get the message in form, and the first reply in their order, after those of Config.Forward, is the user's. An
+// They get the message in form, and the first reply in their order, after those of Forwarding, is the user's. An
 // address may lack http://. One that begins with / is served by local, in this process; without a local there are none.
-// A query is easily forged, so addresses must be on Config.Hosts, unless Config.AllowPrivate is set they are not dialled
-// where they turn out not to be on the public internet, and there must be a Config.SignKey, by which the backend knows
+// A query is easily forged, so addresses must be on Forwarding.Hosts, unless AllowPrivate is set they are not dialled
+// where they turn out not to be on the public internet, and there must be one of SignKeys, by which the backend knows
 // what is ours. A request that names another one is answered 403.
 func (in *Receiver) Calls(form Form, local http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		in.serve(w, r, func(query url.Values) ([]target, error) { return in.calls(query["call"], form, local) })
+		in.serve(w, r, func(query url.Values) ([]backend, error) { return in.forward.calls(query["call"], form, local) })
 	})
 }
 
-// calls turns what a request names into targets. The error is a Refusal.
-func (in *Receiver) calls(addresses []string, form Form, local http.Handler) ([]target, error) {
+// calls turns what a request names into backends. The error is a Refusal.
+func (f *forwarder) calls(addresses []string, form Form, local http.Handler) ([]backend, error) {
 	if len(addresses) > maxCalls {
-		return nil, fmt.Errorf("%w: there are more than %d", ErrTarget, maxCalls)
+		return nil, fmt.Errorf("%w: there are more than %d", ErrBackend, maxCalls)
 	}
-	var list []target
+	var list []backend
 	for _, address := range addresses {
-		sender := &relay.Sender{Key: in.sender.Key, PreviousKey: in.sender.PreviousKey}
+		sender := &relay.Sender{Key: f.sender.Key, PreviousKey: f.sender.PreviousKey}
 		switch {
 		case strings.HasPrefix(address, "/") && local != nil:
 			address = "http://local" + address
 			sender.HTTP = &http.Client{Transport: inProcess{local}}
-		case in.sender.Key == "":
-			return nil, fmt.Errorf("%w: a backend that a request names needs a Config.SignKey (sign_key)", ErrTarget)
+		case f.sender.Key == "":
+			return nil, fmt.Errorf("%w: a backend that a request names needs one of SignKeys (sign_key)", ErrBackend)
 		default:
 			if !strings.Contains(address, "://") {
 				address = "http://" + address
 			}
-			u, err := hosts.Parse(address, in.hosts)
+			u, err := hosts.Parse(address, f.hosts)
 			if err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrTarget, err)
+				return nil, fmt.Errorf("%w: %w", ErrBackend, err)
 			}
 			u.Fragment = ""
 			address = u.String()
-			if sender.Guarded = !in.allowPrivate; in.allowPrivate {
-				sender.HTTP = in.sender.HTTP
+			if sender.Guarded = !f.allowPrivate; f.allowPrivate {
+				sender.HTTP = f.sender.HTTP
 			}
 		}
-		t, err := Target{URL: address, Form: form, Answer: true}.ready(sender, nil)
+		t, err := Backend{URL: address, Form: form, Answer: true}.ready(sender)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrTarget, err)
+			return nil, fmt.Errorf("%w: its %s %s", ErrBackend, err.Field, err.Reason)
 		}
 		t.all = true
 		list = append(list, t)

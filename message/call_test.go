@@ -30,7 +30,7 @@ func TestCallsGoToTheAppsHostsAndNowhereElse(t *testing.T) {
 	})
 	build := func(private bool) *message.Receiver {
 		in, _ := receiver(t, func(c *message.Config) {
-			c.Hosts, c.AllowPrivate, c.SignKey = []string{address}, private, "sign key"
+			c.Forward = message.Forwarding{Hosts: []string{address}, AllowPrivate: private, SignKeys: []string{"sign key"}}
 		})
 		return in
 	}
@@ -62,7 +62,7 @@ func TestCallsGoToTheAppsHostsAndNowhereElse(t *testing.T) {
 	require.Equal(t, 403, one(build(true), local, strings.Split(strings.Repeat("/user ", 17), " ")...).Tries[0].Status)
 	require.Empty(t, inside)
 
-	unsigned, _ := receiver(t, func(c *message.Config) { c.Hosts, c.AllowPrivate = []string{address}, true })
+	unsigned, _ := receiver(t, func(c *message.Config) { c.Forward.Hosts, c.Forward.AllowPrivate = []string{address}, true })
 	require.Equal(t, 403, one(unsigned, local, address+"/x").Tries[0].Status, "its backend could not tell it from a forged one")
 	require.Equal(t, "local aes", one(unsigned, local, "/user").Shown, "and a handler of this process need not")
 	require.Empty(t, inside)

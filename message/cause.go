@@ -22,21 +22,21 @@ const (
 	causeClock
 	causeMode
 	causeBody
-	causeTarget
+	causeBackend
 	causeRepeat
 	causes // how many there are
 )
 
 // causeNames say in the log where to look.
 var causeNames = [causes]string{
-	causeToken:  "Token: it differs from that of WeChat's console, or the sender is not WeChat",
-	causeKey:    "EncodingAESKey (aes_key): it differs from that of WeChat's console",
-	causeID:     "receive id: the message is for another app, or receive_ids lacks its id",
-	causeClock:  "clock: ours or the sender's is wrong, or the callback is an old one",
-	causeMode:   "Mode (mode): it differs from that of WeChat's console",
-	causeBody:   "body",
-	causeTarget: "call=",
-	causeRepeat: "signature of another message, sent again",
+	causeToken:   "Token: it differs from that of WeChat's console, or the sender is not WeChat",
+	causeKey:     "EncodingAESKey (aes_key): it differs from that of WeChat's console",
+	causeID:      "receive id: the message is for another app, or receive_ids lacks its id",
+	causeClock:   "clock: ours or the sender's is wrong, or the callback is an old one",
+	causeMode:    "Mode (mode): it differs from that of WeChat's console",
+	causeBody:    "body",
+	causeBackend: "call=",
+	causeRepeat:  "signature of another message, sent again",
 }
 
 // Errors under ErrSeal. They decide about the cause.
@@ -61,8 +61,8 @@ func causeOf(err error, query url.Values) (c cause, ok bool) {
 		c = causeID
 	case errors.Is(err, errKey):
 		c = causeKey
-	case errors.Is(err, ErrTarget):
-		c = causeTarget
+	case errors.Is(err, ErrBackend):
+		c = causeBackend
 	case errors.Is(err, ErrReplay):
 		c = causeRepeat
 	default:

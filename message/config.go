@@ -2,20 +2,13 @@ package message
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"slices"
 
 	"github.com/wetoken/wetoken/internal/field"
-	"github.com/wetoken/wetoken/internal/outbox"
-	"github.com/wetoken/wetoken/internal/relay"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechat"
 )
 
 // Mode is how WeChat's console says messages are sent (消息加解密方式).
@@ -55,24 +48,7 @@ type Config struct {
 	Store store.Store
 	Name  string
 
-	// Forward are backends that messages are sent on to: see Target. Copies wait in Records, by default Store, which
-	// must last if a restart is to lose none, and are delivered by Keep; or else in Outbox, which many Receivers share
-	// and which calls Deliver. SignKey signs what backends are sent, and PreviousSignKey too while it is being changed:
-	// without it a backend cannot tell a message from a forged one, nor Keep a copy. Late replies are sent with API.
-	Forward                  []Target
-	Records                  store.Store
-	Outbox                   Outbox // default one of this Receiver's own
-	SignKey, PreviousSignKey string
-	API                      *wechat.Client
-	HTTP                     *http.Client // the way to backends; default one that all share. Redirects are not followed
-
-	// ForwardSignature has backends of every Form given the signature of WeChat, for those that verify it as in plain
-	// mode. It covers no body: whoever has it can send any to an app in plain mode, for ten minutes. Default FormRaw alone.
-	ForwardSignature bool
-
-	// Hosts and AllowPrivate bound the targets that requests may name: see Calls.
-	Hosts        []string // as host or host:port; default none
-	AllowPrivate bool     // they may have private addresses
+	Forward Forwarding // where messages are sent on to; default nowhere
 
 	Log  *slog.Logger // default slog.Default()
 	Rand io.Reader    // default crypto/rand
@@ -80,100 +56,101 @@ type Config struct {
 	redacted
 }
 
-// New returns a Receiver, or an error that names the field of c that is wrong.
+// ConfigError is why New did not accept a Config.
+type ConfigError struct {
+	Field  string // of Config, such as Token or Forward.Backends[0].URL
+	Reason string // the rest of a sentence that begins with the field. It names no other field, and holds no secret
+}
+
+// Error names the field and says what is wrong with it.
+func (e *ConfigError) Error() string { return "message: Config." + e.Field + " " + e.Reason }
+
+// within returns e as the error of a struct that contains that of e.
+func (e *ConfigError) within(outer string) *ConfigError {
+	return &ConfigError{outer + "." + e.Field, e.Reason}
+}
+
+// New returns a Receiver. Its error is a *ConfigError.
 func New(c Config) (*Receiver, error) {
-	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), anyID: c.AnyReceiveID, log: c.Log, rand: c.Rand, large: make(chan struct{}, largeMax)}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	keys, err := newKeyring(c)
+	if err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	forward, err := newForwarder(c, keys)
+	if err != nil {
+		return nil, err
+	}
+	return &Receiver{mode: c.Mode, mini: c.Mini, tokens: c.tokens(), keys: keys, log: c.Log, rand: c.Rand,
+		prefix: c.prefix(), store: c.Store, forward: forward, large: make(chan struct{}, largeMax)}, nil
+}
+
+// check returns a ConfigError for a field that is wrong in itself.
+func (c Config) check() error {
 	if c.AppID == "" {
-		return nil, errors.New("message: Config.AppID is empty: set the appid, for WeCom the corp id")
+		return &ConfigError{"AppID", "is empty: set the appid, for WeCom the corp id"}
 	}
 	if c.Token == "" {
-		return nil, errors.New("message: Config.Token is empty: set the Token of WeChat's console")
+		return &ConfigError{"Token", "is empty: set the Token of WeChat's console"}
 	}
 	for _, f := range []struct{ name, value string }{
 		{"AppID", c.AppID}, {"Token", c.Token}, {"PreviousToken", c.PreviousToken},
 		{"EncodingAESKey", c.EncodingAESKey}, {"PreviousAESKey", c.PreviousAESKey},
-		{"SignKey", c.SignKey}, {"PreviousSignKey", c.PreviousSignKey},
 	} {
 		if err := field.CheckBlanks(f.value); err != nil {
-			return nil, fmt.Errorf("message: Config.%s %w", f.name, err)
+			return &ConfigError{f.name, err.Error()}
 		}
 	}
-	in.tokens = append(in.tokens, c.Token)
-	if c.PreviousToken != "" {
-		in.tokens = append(in.tokens, c.PreviousToken)
+	for i, key := range c.Forward.SignKeys {
+		if err := field.CheckBlanks(key); err != nil {
+			return &ConfigError{fmt.Sprintf("Forward.SignKeys[%d]", i), err.Error()}
+		}
 	}
-	for _, k := range []struct{ field, value string }{
-		{"EncodingAESKey", c.EncodingAESKey}, {"PreviousAESKey", c.PreviousAESKey},
-	} {
-		if k.value == "" {
-			continue
-		}
-		key, err := parseKey(k.value)
-		if err != nil {
-			return nil, fmt.Errorf("message: Config.%s is not an EncodingAESKey: %w", k.field, err)
-		}
-		in.keys = append(in.keys, key)
-	}
-	switch in.mode {
-	case "":
-		in.mode = Plain
-		if len(in.keys) > 0 {
-			in.mode = Secure
-		}
-	case Plain, Compatible, Secure:
+	switch c.Mode {
+	case "", Plain, Compatible, Secure:
 	default:
-		return nil, fmt.Errorf("message: Config.Mode is %q: want plain, compatible or secure", in.mode)
+		return &ConfigError{"Mode", fmt.Sprintf("is %q: want plain, compatible or secure", string(c.Mode))}
 	}
-	if c.EncodingAESKey == "" && (in.mode != Plain || c.PreviousAESKey != "") {
-		return nil, errors.New("message: Config.EncodingAESKey is empty: set it, or Mode to plain and PreviousAESKey to nothing")
-	}
-	if len(in.receiveIDs) == 0 {
-		in.receiveIDs = []string{c.AppID}
-	}
-	if in.log == nil {
-		in.log = slog.Default()
-	}
-	if in.rand == nil {
-		in.rand = rand.Reader
-	}
-	return in, in.forward(c)
-}
-
-// forward takes over the part of c that is about backends, and about other processes.
-func (in *Receiver) forward(c Config) error {
-	in.appID, in.api, in.store = c.AppID, c.API, c.Store
-	in.forwardSignature = c.ForwardSignature
-	in.hosts, in.allowPrivate = slices.Clone(c.Hosts), c.AllowPrivate
-	in.name = cmp.Or(c.Name, c.AppID)
-	in.prefix = "message/" + in.name + "/"
-	in.sender = &relay.Sender{Key: c.SignKey, PreviousKey: c.PreviousSignKey, HTTP: c.HTTP}
-	if c.Records == nil {
-		c.Records = c.Store
-	}
-	if in.store == nil {
-		in.store = new(store.Memory)
-	}
-	longest := copyTime
-	for i, t := range c.Forward {
-		target, err := t.ready(in.sender, in.api)
-		if err != nil {
-			return fmt.Errorf("message: Config.Forward[%d]: %w", i, err)
-		}
-		if !t.Answer {
-			if c.Records == nil && c.Outbox == nil {
-				return fmt.Errorf("message: Config.Forward[%d] is a copy, and Config.Records and Store are nil: copies need a store that lasts", i)
-			}
-			longest = max(longest, target.Timeout)
-		}
-		in.targets = append(in.targets, target)
-	}
-	if in.outbox = c.Outbox; in.outbox == nil {
-		in.own = &outbox.Outbox{
-			Store: c.Records, Prefix: in.prefix + "copy/", Send: in.Deliver, Timeout: longest,
-			Keys:   func(string) ([]string, error) { return []string{c.SignKey, c.PreviousSignKey}, nil },
-			Report: func(ctx context.Context, err error) { in.log.WarnContext(ctx, "message: copies", "error", err) },
-		}
-		in.outbox = in.own
+	if c.EncodingAESKey == "" && (c.Mode == Compatible || c.Mode == Secure || c.PreviousAESKey != "") {
+		return &ConfigError{"EncodingAESKey", "is empty: it can be left out in plain mode alone, and without a previous one"}
 	}
 	return nil
 }
+
+// withDefaults returns c with its defaults.
+func (c Config) withDefaults() Config {
+	if c.Mode == "" {
+		c.Mode = Plain
+		if c.EncodingAESKey != "" {
+			c.Mode = Secure
+		}
+	}
+	c.Name = cmp.Or(c.Name, c.AppID)
+	if c.Forward.Records == nil {
+		c.Forward.Records = c.Store
+	}
+	if c.Store == nil {
+		c.Store = new(store.Memory)
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	return c
+}
+
+// tokens are those that callbacks may be signed with.
+func (c Config) tokens() []string {
+	if c.PreviousToken == "" {
+		return []string{c.Token}
+	}
+	return []string{c.Token, c.PreviousToken}
+}
+
+// prefix is that of all keys in the stores.
+func (c Config) prefix() string { return "message/" + c.Name + "/" }

@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -21,8 +22,8 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 		{func(c *message.Config) { c.PreviousToken = " x" }, "Config.PreviousToken"},
 		{func(c *message.Config) { c.EncodingAESKey += "\n" }, "Config.EncodingAESKey begins or ends with a blank"},
 		{func(c *message.Config) { c.PreviousAESKey = "\ufeff" + sampleKey }, "Config.PreviousAESKey begins or ends with a blank"},
-		{func(c *message.Config) { c.SignKey = "k " }, "Config.SignKey begins or ends with a blank"},
-		{func(c *message.Config) { c.SignKey, c.PreviousSignKey = "k", "k\n" }, "Config.PreviousSignKey begins or ends with a blank"},
+		{func(c *message.Config) { c.Forward.SignKeys = []string{"k "} }, "Config.Forward.SignKeys[0] begins or ends with a blank"},
+		{func(c *message.Config) { c.Forward.SignKeys = []string{"k", "k\n"} }, "Config.Forward.SignKeys[1] begins or ends with a blank"},
 		{func(c *message.Config) { c.EncodingAESKey = sampleKey[1:] }, "Config.EncodingAESKey is not an EncodingAESKey: it has 42 characters"},
 		{func(c *message.Config) { c.EncodingAESKey = sampleKey + "=" }, "44 characters"},
 		{func(c *message.Config) { c.EncodingAESKey = strings.Repeat("?", 43) }, "Config.EncodingAESKey"},
@@ -38,11 +39,30 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 		in, err := message.New(config)
 		require.ErrorContains(t, err, c.want)
 		require.ErrorContains(t, err, "message: ")
+		requireField(t, err)
 		require.NotContains(t, err.Error(), sampleKey[:20], "an error holds no secret")
 		require.Nil(t, in)
 	}
 	_, err := message.New(good)
 	require.NoError(t, err)
+}
+
+// requireField requires that err is a ConfigError whose Field leads to a field of message.Config, of which it tells no
+// other.
+func requireField(t *testing.T, err error) {
+	t.Helper()
+	var wrong *message.ConfigError
+	require.ErrorAs(t, err, &wrong)
+	require.NotContains(t, wrong.Reason, "Config.")
+	at := reflect.TypeFor[message.Config]()
+	for name := range strings.SplitSeq(wrong.Field, ".") {
+		name, _, indexed := strings.Cut(name, "[")
+		f, ok := at.FieldByName(name)
+		require.True(t, ok, wrong.Field)
+		if at = f.Type; indexed {
+			at = at.Elem()
+		}
+	}
 }
 
 func TestKeysWithSpareBitsAreTaken(t *testing.T) {

@@ -26,7 +26,7 @@ func TestACopyIsStoredBeforeWeChatIsAnsweredAndDeliveredUntilItIsTaken(t *testin
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
 		b.set("b", says(0, replyJSON("answer")))
-		targets := []message.Target{{Form: message.FormJSON}, {Answer: true}}
+		targets := []message.Backend{{Form: message.FormJSON}, {Answer: true}}
 		share := func(c *message.Config) { c.Store = s }
 		first, _ := forwarding(t, b, targets, share)
 		p := push(t, callback(first), wechattest.Push{Content: "hi", MsgID: 42})
@@ -34,7 +34,7 @@ func TestACopyIsStoredBeforeWeChatIsAnsweredAndDeliveredUntilItIsTaken(t *testin
 		require.Empty(t, b.at("a"), "nobody keeps it yet")
 
 		// The process ends here, and another one begins, whose sign key is new. The backend is down for an hour.
-		second, log := forwarding(t, b, targets, share, func(c *message.Config) { c.SignKey, c.PreviousSignKey = "newer key", "sign key" })
+		second, log := forwarding(t, b, targets, share, func(c *message.Config) { c.Forward.SignKeys = []string{"newer key", "sign key"} })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- second.Keep(ctx) }()
@@ -60,7 +60,7 @@ func TestACopyThatCannotBeStoredIsNotReceived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), &mortal{Store: new(store.Memory)}
 		b.set("b", says(0, replyJSON("answer")))
-		in, _ := forwarding(t, b, []message.Target{{}, {Answer: true}}, func(c *message.Config) { c.Records = s })
+		in, _ := forwarding(t, b, []message.Backend{{}, {Answer: true}}, func(c *message.Config) { c.Forward.Records = s })
 		s.dead.Store(true)
 		go func() {
 			<-time.After(7 * time.Second)
@@ -78,12 +78,12 @@ func TestReceiversOfOneCorpKeepApartByName(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
 		for _, name := range []string{"crm", "hr"} {
 			var runs atomic.Int32
-			in, _ := forwarding(t, b, []message.Target{{URL: "http://" + name + "/"}}, func(c *message.Config) { c.Store, c.Name = s, name })
+			in, _ := forwarding(t, b, []message.Backend{{URL: "http://" + name + "/"}}, func(c *message.Config) { c.Store, c.Name = s, name })
 			in.Handle(message.Any, slow(0, &runs))
 			push(t, callback(in), wechattest.Push{Content: "hi", MsgID: 7})
 			require.EqualValues(t, 1, runs.Load())
 		}
-		hr, _ := forwarding(t, b, []message.Target{{URL: "http://hr/"}}, func(c *message.Config) { c.Store, c.Name = s, "hr" })
+		hr, _ := forwarding(t, b, []message.Backend{{URL: "http://hr/"}}, func(c *message.Config) { c.Store, c.Name = s, "hr" })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		require.ErrorIs(t, hr.Keep(ctx), context.DeadlineExceeded)
@@ -96,10 +96,10 @@ func TestCopiesArriveThoughTheirTargetIsNoLongerConfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
 		share := func(c *message.Config) { c.Store = s }
-		before, _ := forwarding(t, b, []message.Target{{}}, share)
+		before, _ := forwarding(t, b, []message.Backend{{}}, share)
 		push(t, callback(before), wechattest.Push{Content: "hi"})
 		b.set("a", says(0, ""))
-		now, _ := forwarding(t, b, []message.Target{{Answer: true}}, share)
+		now, _ := forwarding(t, b, []message.Backend{{Answer: true}}, share)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go now.Keep(ctx)
@@ -131,7 +131,7 @@ func TestACopyThatTheStoreMadeUpGoesNowhere(t *testing.T) {
 			b, s := new(backends), new(store.Memory)
 			b.set("a", says(0, ""))
 			b.set("evil", says(0, ""))
-			in, log := forwarding(t, b, []message.Target{{}, {Answer: true, URL: "http://evil/answers"}}, func(c2 *message.Config) { c2.Store, c2.SignKey = s, c.key })
+			in, log := forwarding(t, b, []message.Backend{{}, {Answer: true, URL: "http://evil/answers"}}, func(c2 *message.Config) { c2.Store, c2.Forward.SignKeys = s, []string{c.key} })
 			for _, url := range []string{"http://evil/wx", "http://evil/answers"} {
 				if c.configured {
 					url = "http://a/wx"
@@ -158,10 +158,10 @@ func TestACopyWaitsForTheKeysOfItsTime(t *testing.T) {
 	}{{"sign key", "", true}, {"new", "sign key", true}, {"new", "older", false}} {
 		synctest.Test(t, func(t *testing.T) {
 			b, s := new(backends), new(store.Memory)
-			in, _ := forwarding(t, b, []message.Target{{}}, func(c *message.Config) { c.Store = s })
+			in, _ := forwarding(t, b, []message.Backend{{}}, func(c *message.Config) { c.Store = s })
 			push(t, callback(in), wechattest.Push{Content: "hi"})
 			b.set("a", says(0, ""))
-			then, log := forwarding(t, b, []message.Target{{}}, func(m *message.Config) { m.Store, m.SignKey, m.PreviousSignKey = s, c.now, c.before })
+			then, log := forwarding(t, b, []message.Backend{{}}, func(m *message.Config) { m.Store, m.Forward.SignKeys = s, []string{c.now, c.before} })
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			require.ErrorIs(t, then.Keep(ctx), context.DeadlineExceeded)
@@ -183,7 +183,7 @@ func TestAnOutboxOfManyReceiversIsGivenTheCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, k := new(backends), new(kept)
 		b.set("a", says(0, ""))
-		in, _ := forwarding(t, b, []message.Target{{}}, func(c *message.Config) { c.Outbox, c.Name, c.Store = k, "shop", nil })
+		in, _ := forwarding(t, b, []message.Backend{{}}, func(c *message.Config) { c.Forward.Outbox, c.Name, c.Store = k, "shop", nil })
 		push(t, callback(in), wechattest.Push{Content: "hi"})
 		require.Len(t, k.items, 1)
 		require.Equal(t, "shop", k.items[0].App)

@@ -16,6 +16,17 @@ type Element struct {
 	empty bool // a JSON array without values
 }
 
+// node is an Element as package document fills it.
+type node Element
+
+func (n *node) SetName(name string) { n.Name = name }
+func (n *node) SetText(text string) { n.Text = text }
+
+func (n *node) AddChild() *node {
+	n.Children = append(n.Children, Element{})
+	return (*node)(&n.Children[len(n.Children)-1])
+}
+
 // hollow reports whether e stands for a list without items, rather than being one: <List></List>, <List/>, "List":null,
 // "List":[] and "List":{}.
 func (e *Element) hollow() bool { return len(e.Children) == 0 && blank(e.Text) && !e.list }

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/wetoken/wetoken/internal/document"
 )
 
 // encoder writes documents for WeChat, in XML or in JSON. What is an element with children in one is an object in the
@@ -195,7 +197,7 @@ func (e *encoder) element(c *Element) {
 
 // appendCDATA escapes the one thing that CDATA cannot hold, and replaces what XML cannot.
 func appendCDATA(buf []byte, s string) []byte {
-	s = clean(s)
+	s = document.Clean(s)
 	for {
 		n := strings.Index(s, "]]>")
 		if n < 0 {

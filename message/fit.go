@@ -2,7 +2,10 @@ package message
 
 import (
 	"context"
+	"log/slog"
 	"unicode/utf8"
+
+	"github.com/wetoken/wetoken/internal/document"
 )
 
 // maxText is how many bytes of text WeChat and WeCom take as a reply. To a longer one the user reads that the service is
@@ -24,20 +27,20 @@ func cut(s string, most int) string {
 }
 
 // fit returns what WeChat can show of r as a reply to m, and warns of the rest. from says who has written it.
-func (in *Receiver) fit(ctx context.Context, m *Message, r Reply, from string) Reply {
+func fit(ctx context.Context, log *slog.Logger, m *Message, r Reply, from string) Reply {
 	switch r := r.(type) {
 	case Text:
 		if m.robot() {
 			break
 		}
-		short := Text(cut(clean(string(r)), maxText))
-		if len(short) < len(clean(string(r))) {
-			in.log.WarnContext(ctx, "message: a text reply is cut, as WeChat takes no more than 2048 bytes", "from", from, "message", m.String(), "bytes", len(r))
+		short := Text(cut(document.Clean(string(r)), maxText))
+		if len(short) < len(document.Clean(string(r))) {
+			log.WarnContext(ctx, "message: a text reply is cut, as WeChat takes no more than 2048 bytes", "from", from, "message", m.String(), "bytes", len(r))
 			return short
 		}
 	case News:
 		if most := m.articles(); len(r) > most {
-			in.log.WarnContext(ctx, "message: a news reply is cut, as WeChat shows no more articles", "from", from, "message", m.String(), "articles", len(r), "shown", most)
+			log.WarnContext(ctx, "message: a news reply is cut, as WeChat shows no more articles", "from", from, "message", m.String(), "articles", len(r), "shown", most)
 			return r[:most]
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // One message for three: a shop that answers what is about prices and may take its time, a chat bot for the rest, and a
 // CRM that has a copy of everything.
-func ExampleTarget() {
+func ExampleForwarding() {
 	bot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("signed:", r.Header.Get("Wetoken-Signature") != "")
 		io.WriteString(w, `{"MsgType":"text","Content":"hello from the bot"}`)
@@ -23,12 +23,14 @@ func ExampleTarget() {
 	defer bot.Close()
 	config := message.Config{
 		AppID: "wxba5fad812f8e6fb9", Token: "AAAAA",
-		Store:   new(store.Memory), // in real life one that lasts
-		SignKey: "a key that the backends have",
-		Forward: []message.Target{
-			{URL: "http://shop.example/wx", Answer: true, When: message.OnKeyword("price"), Timeout: 12 * time.Second},
-			{URL: bot.URL, Answer: true, Form: message.FormJSON},
-			{URL: "http://crm.example/wx"},
+		Store: new(store.Memory), // in real life one that lasts
+		Forward: message.Forwarding{
+			SignKeys: []string{"a key that the backends have"},
+			Backends: []message.Backend{
+				{URL: "http://shop.example/wx", Answer: true, When: message.OnKeyword("price"), Timeout: 12 * time.Second},
+				{URL: bot.URL, Answer: true, Form: message.FormJSON},
+				{URL: "http://crm.example/wx"},
+			},
 		},
 	}
 	in, err := message.New(config)

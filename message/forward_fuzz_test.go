@@ -35,8 +35,8 @@ func FuzzWhatABackendAnswers(f *testing.F) {
 				if !sealed {
 					c.EncodingAESKey = ""
 				}
-				c.HTTP = &http.Client{Transport: answering(body)}
-				c.Forward = []message.Target{{URL: "http://a/", Answer: true}}
+				c.Forward.HTTP = &http.Client{Transport: answering(body)}
+				c.Forward.Backends = []message.Backend{{URL: "http://a/", Answer: true}}
 			})
 			c := callback(in)
 			if !sealed {

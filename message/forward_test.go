@@ -119,7 +119,7 @@ func TestRulesDecideWhoHasAMessage(t *testing.T) {
 		for _, host := range []string{"a", "b", "c"} {
 			b.set(host, says(0, replyJSON(host)))
 		}
-		in, _ := forwarding(t, b, []message.Target{
+		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true, When: message.All(message.OnType("text"), message.OnKeyword("price"))},
 			{Answer: true, When: message.OnEvent("CLICK")},
 			{Answer: true, When: message.All()},
@@ -166,11 +166,11 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 		})
 		b.set("b", says(0, ""))
 		b.set("c", says(0, ""))
-		in, _ := forwarding(t, b, []message.Target{
+		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true, Form: message.FormRaw},
 			{Answer: true, URL: "http://b/wx?own=1"},
 			{Answer: true, Form: message.FormJSON},
-		}, func(c *message.Config) { c.PreviousSignKey = "old key" })
+		}, func(c *message.Config) { c.Forward.SignKeys = []string{"sign key", "old key"} })
 		p := push(t, callback(in), wechattest.Push{Content: "<hi> & 你好", MsgID: 1<<62 + 1, From: "oFrom"})
 		require.Equal(t, "sealed by the backend", p.Shown, p.Fault)
 		synctest.Wait()
@@ -218,9 +218,11 @@ func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
 			for _, host := range []string{"a", "b", "c", "d", "e"} {
 				b.set(host, says(0, ""))
 			}
-			in, _ := forwarding(t, b, []message.Target{
+			in, _ := forwarding(t, b, []message.Backend{
 				{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw}, {},
-			}, func(c *message.Config) { c.ForwardSignature, c.Hosts, c.AllowPrivate = handed, []string{"e"}, true })
+			}, func(c *message.Config) {
+				c.Forward.Signature, c.Forward.Hosts, c.Forward.AllowPrivate = handed, []string{"e"}, true
+			})
 			c := callback(in.Calls(message.FormJSON, nil))
 			c.URL = "http://wx.example/message?call=e"
 			ctx, cancel := context.WithCancel(t.Context())
@@ -246,7 +248,7 @@ func TestADeliveryHasOneIDHoweverOftenItComes(t *testing.T) {
 			for _, p := range []wechattest.Push{{Content: "hi", MsgID: 7}, {Content: "hi", MsgID: 8}, {Event: "CLICK", EventKey: "a"}, {Event: "CLICK", EventKey: "b"}} {
 				b.seen = nil
 				b.set("a", nil)
-				in, _ := forwarding(t, b, []message.Target{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
+				in, _ := forwarding(t, b, []message.Backend{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
 					func(c *message.Config) { c.Store, c.Name = s, name })
 				push(t, callback(in), p) // three times, as the one that answers is down
 				b.set("a", says(0, ""))
@@ -277,7 +279,7 @@ func TestAJSONMessageGoesOnInEachForm(t *testing.T) {
 			b.set(host, says(0, ""))
 		}
 		b.set("c", says(0, `{"MsgType":"transfer_customer_service"}`))
-		in, _ := forwarding(t, b, []message.Target{
+		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw},
 		})
 		c := callback(in)
@@ -343,29 +345,31 @@ func TestAnEventsOwnReplyGoesThrough(t *testing.T) {
 
 func TestForwardIsCheckedWhenTheReceiverIsMade(t *testing.T) {
 	for want, c := range map[string]struct {
-		target message.Target
+		target message.Backend
 		change func(*message.Config)
 	}{
-		"URL is not a whole":       {target: message.Target{URL: "/x"}},
-		"its Form is \"soap\"":     {target: message.Target{Form: "soap"}},
-		"at most 14s":              {target: message.Target{Answer: true, Timeout: 15 * time.Second}},
-		"at most 5m0s":             {target: message.Target{Timeout: 6 * time.Minute}},
-		"Timeout is -1s":           {target: message.Target{Answer: true, Timeout: -time.Second}},
-		"it is Late without":       {target: message.Target{Late: true}},
-		"Config.API is not set":    {target: message.Target{Answer: true, Late: true}},
-		"need a store that lasts":  {change: func(c *message.Config) { c.Store = nil }},
-		"message: Config.Forward[": {target: message.Target{URL: "ftp://x/"}},
+		"[0].URL is not a whole":              {target: message.Backend{URL: "/x"}},
+		"[0].Form is \"soap\"":                {target: message.Backend{Form: "soap"}},
+		"at most 14s":                         {target: message.Backend{Answer: true, Timeout: 15 * time.Second}},
+		"at most 5m0s":                        {target: message.Backend{Timeout: 6 * time.Minute}},
+		"Timeout is -1s":                      {target: message.Backend{Answer: true, Timeout: -time.Second}},
+		"[0].Late is for":                     {target: message.Backend{Late: true}},
+		"Forward.API is not set":              {target: message.Backend{Answer: true, Late: true}},
+		"has more than 2 keys":                {change: func(c *message.Config) { c.Forward.SignKeys = []string{"a", "", "b", "c"} }},
+		"need a store that lasts":             {change: func(c *message.Config) { c.Store = nil }},
+		"message: Config.Forward.Backends[0]": {target: message.Backend{URL: "ftp://x/"}},
 	} {
 		config := official().config()
 		config.Store = new(store.Memory)
 		if c.target.URL == "" {
 			c.target.URL = "http://crm/"
 		}
-		config.Forward = []message.Target{c.target}
+		config.Forward.Backends = []message.Backend{c.target}
 		if c.change != nil {
 			c.change(&config)
 		}
 		_, err := message.New(config)
 		require.ErrorContains(t, err, want)
+		requireField(t, err)
 	}
 }

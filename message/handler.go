@@ -33,8 +33,8 @@ func (in *Receiver) serveSlash(w http.ResponseWriter, r *http.Request) {
 // one, are checked before the body is read, which may take 5 seconds.
 func (in *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serve(w, r, nil) }
 
-// serve answers WeChat. named, if there is one, finds the targets that a request names itself.
-func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+// serve answers WeChat. named, if there is one, finds the backends that a request names itself.
+func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]backend, error)) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		query := r.URL.Query()
@@ -59,7 +59,7 @@ func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url
 const bodyTime = 5 * time.Second
 
 // receive answers one message.
-func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
+func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]backend, error)) {
 	arrived := time.Now()
 	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(bodyTime)) // where there is a connection to set it on
 	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
@@ -92,14 +92,14 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 		in.refuse(w, r, err)
 		return
 	}
-	var targets []target
+	var backends []backend
 	if named != nil {
-		if targets, err = named(query); err != nil {
+		if backends, err = named(query); err != nil {
 			in.refuse(w, r, err)
 			return
 		}
 	}
-	text, err := in.once(r.Context(), arrived, m, targets)
+	text, err := in.once(r.Context(), arrived, m, backends)
 	if err == nil {
 		body, err = in.Seal(m, Raw(text))
 	}

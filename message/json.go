@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/wetoken/wetoken/internal/document"
 	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
@@ -23,22 +24,21 @@ func withoutControls(doc string) string {
 	return string(wirejson.Clean(b))
 }
 
-// parseJSON reads a JSON object into the same tree as parseXML, within the same bounds.
-func parseJSON(s string) (Element, error) {
+// parseJSON reads a JSON object into the same tree as XML, within the same bounds.
+func parseJSON(s string, root *Element) error {
 	if b := []byte(s); !json.Valid(b) {
 		if err := wirejson.Check(b); err != nil {
-			return Element{}, err
+			return err
 		}
-		return Element{}, errJSON
+		return errJSON
 	}
-	p := &jsonParser{dec: json.NewDecoder(strings.NewReader(s)), left: maxElements}
+	p := &jsonParser{dec: json.NewDecoder(strings.NewReader(s)), left: document.MaxElements}
 	p.dec.UseNumber()
 	if t, err := p.dec.Token(); err != nil || t != json.Delim('{') {
-		return Element{}, errJSON
+		return errJSON
 	}
-	root := Element{Name: "xml"}
-	err := p.object(&root, 1)
-	return root, err
+	root.Name = "xml"
+	return p.object(root, 1)
 }
 
 type jsonParser struct {
@@ -64,8 +64,8 @@ func (p *jsonParser) object(e *Element, depth int) error {
 
 // value reads one value as children of e called name: one, or one for each value of an array, arrays within it included.
 func (p *jsonParser) value(e *Element, name string, list bool, depth int) error {
-	if p.left--; p.left < 0 || depth > maxDepth {
-		return errBounds
+	if p.left--; p.left < 0 || depth > document.MaxDepth {
+		return document.ErrBounds
 	}
 	t, err := p.dec.Token()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/message/notify"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
@@ -42,7 +43,7 @@ func TestANumberOfASentMessageIsReadInAnyForm(t *testing.T) {
 	for written, want := range map[string]int64{`9007199254740993`: 9007199254740993, `"9007199254740993"`: 9007199254740993, `7.0`: 7, `null`: 0} {
 		wx.Heal()
 		wx.Fail(wechattest.Fault{Body: `{"errcode":"0","errmsg":"ok","msgid":` + written + `}`, Path: "/cgi-bin/message/template/send"})
-		id, err := message.SendTemplate(t.Context(), api, message.Template{ToUser: "o", TemplateID: "T", Data: map[string]string{"a": "b"}})
+		id, err := notify.SendTemplate(t.Context(), api, notify.Template{ToUser: "o", TemplateID: "T", Data: map[string]string{"a": "b"}})
 		require.NoError(t, err, written)
 		require.Equal(t, want, id)
 	}

@@ -20,7 +20,7 @@ func TestABackendMayTakeEightSecondsAndIsAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
 		b.set("a", says(8*time.Second, replyJSON("slow but sure")))
-		targets := []message.Target{{Answer: true, Timeout: 12 * time.Second}}
+		targets := []message.Backend{{Answer: true, Timeout: 12 * time.Second}}
 		one, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
 		two, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
 		begun := time.Now()
@@ -82,14 +82,14 @@ func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, wx, s := new(backends), new(wechattest.Server), new(store.Memory)
 			b.set("a", says(c.takes, replyJSON("the reply")))
-			target := message.Target{Answer: true, Timeout: 14 * time.Second}
+			target := message.Backend{Answer: true, Timeout: 14 * time.Second}
 			if c.late {
 				target.Late, target.Timeout = true, 5*time.Minute
 			}
 			api := late(t, wx)
 			var all []http.Handler
 			for range 2 {
-				in, _ := forwarding(t, b, []message.Target{target}, func(m *message.Config) { m.API, m.Store = api, s })
+				in, _ := forwarding(t, b, []message.Backend{target}, func(m *message.Config) { m.Forward.API, m.Store = api, s })
 				all = append(all, in)
 			}
 			w := callback(inTurn(all...))
@@ -112,8 +112,8 @@ func TestAtTheLastCallWhatIsAtHandIsTheReply(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
 		b.set("a", says(time.Minute, replyJSON("much later")))
 		b.set("b", says(time.Second, replyJSON("at hand")))
-		in, _ := forwarding(t, b, []message.Target{{Answer: true, Late: true, Timeout: 2 * time.Minute}, {Answer: true}},
-			func(m *message.Config) { m.API = late(t, wx) })
+		in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: 2 * time.Minute}, {Answer: true}},
+			func(m *message.Config) { m.Forward.API = late(t, wx) })
 		p := push(t, callback(in), wechattest.Push{Content: "hi"})
 		require.Equal(t, "at hand", p.Shown)
 		<-time.After(5 * time.Minute)
@@ -126,8 +126,8 @@ func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, wx := new(backends), new(wechattest.Server)
 			b.set("a", says(0, replyJSON("hello")))
-			in, _ := forwarding(t, b, []message.Target{{Answer: true, Late: true}}, func(m *message.Config) {
-				m.API, m.Mini = late(t, wx), !json
+			in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true}}, func(m *message.Config) {
+				m.Forward.API, m.Mini = late(t, wx), !json
 			})
 			c := callback(in)
 			c.Kind, c.JSON = wechattest.Mini, json
@@ -146,7 +146,7 @@ func TestALateReplyWithoutItsMediaLetsTheNextBackendAnswer(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
 		b.set("a", says(0, `{"MsgType":"image","Image":{}}`))
 		b.set("b", says(0, replyJSON("good")))
-		in, log := forwarding(t, b, []message.Target{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.API = late(t, wx) })
+		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.Forward.API = late(t, wx) })
 		require.Equal(t, "good", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
 		<-time.After(time.Minute)
 		require.Empty(t, wx.Sent())

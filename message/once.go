@@ -2,12 +2,12 @@ package message
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
+
+	"github.com/wetoken/wetoken/internal/once"
 )
 
 // WeChat sends a message again when it has no answer after five seconds, three times in all, and each time hangs up.
@@ -23,8 +23,6 @@ const (
 	overTime   = runTime + 500*time.Millisecond                         // nobody asks any more
 	holdTime   = patience + time.Second                                 // for a request whose end we are not told of, as behind some proxies
 
-	claimLife = 3 * time.Second // the handler of a process that died is run by another one after that
-	claimBeat = time.Second
 	markLife  = 25 * time.Minute // longer than any signature is accepted: 10 minutes to either side of our clock
 	lookEvery = 100 * time.Millisecond
 	countAt   = time.Second // a request that waits this long is counted
@@ -49,8 +47,9 @@ type outcome struct {
 }
 
 // once returns the answer to m, whichever process makes it.
-func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, named []target) (text string, err error) {
-	r := &request{Receiver: in, m: m, named: named, key: in.onceKey(m), arrived: arrived,
+func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, named []backend) (text string, err error) {
+	r := &request{Receiver: in, m: m, named: named, arrived: arrived,
+		work:   once.Work{Store: in.store, Key: in.onceKey(m), Life: markLife},
 		stored: make(chan struct{}), gone: make(chan struct{})}
 	defer close(r.gone)
 	timely, cancel := context.WithDeadline(ctx, r.arrived.Add(lastAnswer+lastLook)) // a store that hangs must not outlast WeChat
@@ -71,7 +70,7 @@ func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, nam
 		select {
 		case o := <-r.done:
 			if o.err != nil && !counted && !r.alone {
-				_, _ = in.count(timely, r.key) // WeChat has one try less; if that is not known, a later one is held too long
+				_, _ = in.count(timely, r.work.Key) // WeChat has one try less; if that is not known, a later one is held too long
 			}
 			return o.text, o.err
 		case <-look.C:
@@ -106,11 +105,10 @@ func (in *Receiver) once(ctx context.Context, arrived time.Time, m *Message, nam
 type request struct {
 	*Receiver
 	m       *Message
-	named   []target
-	key     string
+	named   []backend
 	arrived time.Time
 
-	mark   []byte
+	work   once.Work
 	alone  bool          // the store did not answer: nobody else knows of this
 	stored chan struct{} // closed when the run has stored the copies
 	done   chan outcome  // of the run that this request began, nil if it began none
@@ -123,7 +121,7 @@ func (r *request) last(ctx context.Context) bool {
 	if r.alone {
 		return true
 	}
-	n, err := r.count(ctx, r.key)
+	n, err := r.count(ctx, r.work.Key)
 	return n >= tries || err != nil && r.done != nil
 }
 
@@ -139,15 +137,14 @@ func (r *request) unstored() error {
 
 // claim begins the run, if nobody has yet.
 func (r *request) claim(ctx context.Context) bool {
-	r.mark = []byte(running + rand.Text())
 	ctx = context.WithoutCancel(ctx)
-	swapped, err := r.swap(ctx, r.key, nil, r.mark, claimLife)
+	claimed, err := r.work.Claim(ctx)
 	if err != nil {
 		// Better twice than not at all.
 		r.log.ErrorContext(ctx, "message: the store does not answer, a repeat would be handled again", "error", err)
 		r.alone = true
 	}
-	if !swapped && err == nil {
+	if !claimed && err == nil {
 		return false
 	}
 	r.done = make(chan outcome)
@@ -166,27 +163,28 @@ func (r *request) look(ctx context.Context) (text string, ok bool) {
 
 // read finds the answer of a run that is over. there is false when there is no run at all.
 func (r *request) read(ctx context.Context) (text string, ok, there bool) {
-	record, there, err := r.get(ctx, r.key)
-	if err != nil || !there {
-		return "", false, err != nil
-	}
-	if text, ok = strings.CutPrefix(string(record), answered); ok {
-		return text, true, true
-	}
-	if text, ok = strings.CutPrefix(string(record), waiting); !ok {
+	record, err := r.work.Read(ctx)
+	if err != nil {
 		return "", false, true
 	}
-	swapped, err := r.swap(ctx, r.key, record, []byte(answered+text), markLife)
-	if !swapped || err != nil {
-		return "", false, true // the next look tells
+	switch record.State {
+	case once.Absent:
+		return "", false, false
+	case once.Done:
+		return record.Text, true, true
+	case once.Waiting:
+		taken, err := r.work.Replace(ctx, record, once.Record{State: once.Done, Text: record.Text})
+		if taken && err == nil {
+			return record.Text, true, true
+		} // else the next look tells
 	}
-	return text, true, true
+	return "", false, true
 }
 
 // run makes the answer, and outlives the request if it must.
 func (r *request) run(ctx context.Context) {
-	stop := r.keepClaim(ctx)
-	o := r.work(ctx)
+	stop := r.work.KeepClaim(ctx)
+	o := r.answer(ctx)
 	stop()
 	taken := false
 	select {
@@ -194,7 +192,7 @@ func (r *request) run(ctx context.Context) {
 		taken = true
 	case <-r.gone:
 	}
-	r.settle(ctx, o, taken)
+	r.save(ctx, o, taken)
 	switch {
 	case o.now:
 		r.sendLate(ctx, o)
@@ -204,9 +202,9 @@ func (r *request) run(ctx context.Context) {
 		}
 	default:
 		<-time.After(overTime - time.Since(r.arrived))
-		swapped, err := r.swap(ctx, r.key, []byte(waiting+o.text), []byte(answered), markLife)
+		replaced, err := r.work.Replace(ctx, once.Record{State: once.Waiting, Text: o.text}, once.Record{State: once.Done})
 		switch {
-		case swapped, err != nil && r.alone:
+		case replaced, err != nil && r.alone:
 			r.sendLate(ctx, o)
 		case err != nil: // perhaps it was taken; the user is not to read it twice
 			r.log.ErrorContext(ctx, "message: a late reply was not sent, the store does not answer", "message", r.m.String(), "error", err)
@@ -214,8 +212,23 @@ func (r *request) run(ctx context.Context) {
 	}
 }
 
-// work runs the handler and asks the backends. A panic on the way is an error.
-func (r *request) work(ctx context.Context) (o outcome) {
+// save leaves the outcome of the run for other requests: after an error none, so that the next one runs it again, if
+// there can be a next one. taken reports whether the reply has been taken already.
+func (r *request) save(ctx context.Context, o outcome, taken bool) {
+	record := once.Record{State: once.Done, Text: o.text}
+	switch {
+	case o.err != nil && time.Since(r.arrived) < lastCall:
+		record = once.Record{}
+	case o.late && !taken:
+		record.State = once.Waiting
+	}
+	if err := r.work.Save(ctx, record); err != nil && !r.alone {
+		r.log.ErrorContext(ctx, "message: the store does not answer, a repeat would be handled again", "error", err)
+	}
+}
+
+// answer runs the handler and asks the backends. A panic on the way is an error.
+func (r *request) answer(ctx context.Context) (o outcome) {
 	defer func() {
 		if v := recover(); v != nil {
 			o = outcome{err: fmt.Errorf("message: panic: %v\n%s", v, debug.Stack())}
@@ -223,7 +236,7 @@ func (r *request) work(ctx context.Context) (o outcome) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
-	a, err := r.handle(ctx, r.m, r.named, r.stored)
+	a, err := r.forward.forward(ctx, outgoing{r.m, deliveryID(r.work.Key), r.named, r.stored}, r.dispatch)
 	if err != nil || a.reply == nil {
 		return outcome{err: err}
 	}

@@ -101,7 +101,7 @@ func playReceiver(with string) (http.Handler, error) {
 	}
 	config := official().config()
 	config.Store = files{s.Dir}
-	config.Forward = []message.Target{{URL: s.URL, Form: s.Form, Answer: s.Answer, Timeout: s.Timeout}}
+	config.Forward.Backends = []message.Backend{{URL: s.URL, Form: s.Form, Answer: s.Answer, Timeout: s.Timeout}}
 	config.Log = slog.New(slog.DiscardHandler)
 	in, err := message.New(config)
 	if err != nil {

@@ -78,17 +78,19 @@ func TestAGoodBackendAnswersInTimeAmongFourBadOnesAndNothingLeaks(t *testing.T) 
 	}))
 	defer inside.Close()
 
-	var targets []message.Target
+	var targets []message.Backend
 	for _, role := range []string{"slow", "dead", "garbage", "redirecting", "good"} {
 		address, kill := start(t, role, inside.URL+"/inside")
 		if role == "dead" {
 			kill()
 		}
-		targets = append(targets, message.Target{URL: "http://" + address + "/wx", Answer: true})
+		targets = append(targets, message.Backend{URL: "http://" + address + "/wx", Answer: true})
 	}
 	conns := new(counted)
 	transport := &http.Transport{DialContext: conns.dial}
-	in, _ := receiver(t, func(c *message.Config) { c.Forward, c.HTTP = targets, &http.Client{Transport: transport} })
+	in, _ := receiver(t, func(c *message.Config) {
+		c.Forward.Backends, c.Forward.HTTP = targets, &http.Client{Transport: transport}
+	})
 	web := httptest.NewServer(in)
 	defer web.Close()
 

@@ -1,7 +1,6 @@
 package message
 
 import (
-	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -11,10 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wetoken/wetoken/internal/outbox"
-	"github.com/wetoken/wetoken/internal/relay"
+	"github.com/wetoken/wetoken/internal/document"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechat"
 )
 
 // Receiver receives the callbacks of one app: it verifies, decrypts and decodes them, gives them to the handlers and
@@ -31,27 +28,15 @@ type Receiver struct {
 	mode       Mode
 	mini       bool
 	tokens     []string
-	keys       []*aesKey
-	receiveIDs []string
-	anyID      bool // receiveIDs do not matter
+	keys       keyring
 	log        *slog.Logger
 	complaints complaints
 	rand       io.Reader
 	routes     []route
 	large      chan struct{} // of the large bodies that are being read
-
-	appID, name  string
-	prefix       string // of keys in the store
-	store        store.Store
-	targets      []target
-	sender       *relay.Sender
-	outbox       Outbox
-	own          *outbox.Outbox // the same, if it is this Receiver's own
-	api          *wechat.Client
-	hosts        []string
-	allowPrivate bool
-
-	forwardSignature bool
+	prefix     string        // of keys in the store
+	store      store.Store
+	forward    *forwarder
 
 	redacted
 }
@@ -79,7 +64,7 @@ func (in *Receiver) echo(query url.Values) (text string, wasSealed bool, err err
 		return "", false, ErrSignature
 	}
 	sealed := ""
-	if given := query.Get("msg_signature"); given != "" && len(in.keys) > 0 {
+	if given := query.Get("msg_signature"); given != "" && len(in.keys.keys) > 0 {
 		text := strings.ReplaceAll(echo, " ", "+") // base64 whose '+' was not escaped
 		if _, ok := signedBy(in.tokens, given, stamp, nonce, text); ok {
 			sealed = text
@@ -96,7 +81,7 @@ func (in *Receiver) echo(query url.Values) (text string, wasSealed bool, err err
 	if sealed == "" {
 		return echo, false, nil
 	}
-	b, _, _, err := in.unseal(sealed)
+	b, _, _, err := in.keys.unseal(sealed)
 	return string(b), true, err
 }
 
@@ -132,7 +117,7 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 	}
 	o := &m.origin
 	m.Raw = withoutControls(m.Raw)
-	m.Root, o.json, err = parse(&m.Raw)
+	o.json, err = parse(&m.Raw, &m.Root)
 	if in.mode != Plain && err == nil {
 		if sealed = m.Root.Get("Encrypt"); sealed == "" && o.json {
 			sealed = m.Root.Get("encrypt")
@@ -166,13 +151,13 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 // decrypt puts the sealed text in the place of its envelope. All its errors are ErrSeal: with different answers to a wrong
 // padding, a wrong id and a wrong text, anyone who has the token could decrypt and forge messages without the key.
 func (in *Receiver) decrypt(m *Message, sealed string) error {
-	text, id, key, err := in.unseal(sealed)
+	text, id, key, err := in.keys.unseal(sealed)
 	if err != nil {
 		return err
 	}
 	m.origin.sealed, m.origin.key, m.origin.receiveID = true, key, id
 	m.Raw = withoutControls(string(text))
-	m.Root, m.origin.json, err = parse(&m.Raw)
+	m.origin.json, err = parse(&m.Raw, &m.Root)
 	if err != nil {
 		return fmt.Errorf("%w: %w: %v", ErrSeal, errText, err)
 	}
@@ -213,36 +198,6 @@ func (in *Receiver) Seal(m *Message, r Reply) ([]byte, error) {
 	return m.origin.wrap(buf, time.Now()), nil
 }
 
-// unseal decrypts with the key that fits, and checks whom the text is for. Its errors are ErrSeal.
-func (in *Receiver) unseal(sealed string) (text []byte, receiveID string, key *aesKey, err error) {
-	for _, k := range in.keys {
-		t, id, e := k.open(sealed)
-		switch {
-		case e != nil:
-			if err == nil {
-				err = e
-			}
-		case in.isFor(id):
-			text, receiveID, key = t, string(id), k
-		default: // this is the key, then
-			err = fmt.Errorf("%w: %w: %s is neither Config.AppID nor one of ReceiveIDs", ErrSeal, errID, tellID(id))
-		}
-	}
-	if key != nil {
-		return text, receiveID, key, nil
-	}
-	return nil, "", nil, err
-}
-
-// isFor reports whether a text that ends with id is for this app.
-func (in *Receiver) isFor(id []byte) bool {
-	found := 0
-	for _, want := range in.receiveIDs {
-		found |= subtle.ConstantTimeCompare(id, []byte(want))
-	}
-	return found == 1 || in.anyID
-}
-
 // wrap writes the encrypted reply with its signature, and uses buf up.
 func (o *origin) wrap(buf []byte, now time.Time) []byte {
 	names := [...]string{"Encrypt", "MsgSignature", "TimeStamp", "Nonce"}
@@ -277,25 +232,27 @@ func (o *origin) wrap(buf []byte, now time.Time) []byte {
 	return e.buf
 }
 
-// parse reads a document of either kind, and cleans it. Its error is a Refusal.
-func parse(doc *string) (root Element, json bool, err error) {
+// parse reads a document of either kind into root, and cleans it. Its error is a Refusal.
+func parse(doc *string, root *Element) (json bool, err error) {
+	*root = Element{}
 	start := trim(*doc)
 	switch {
 	case start == "":
-		err = errEnd
+		err = document.ErrEnd
 	case start[0] == '<':
-		*doc = clean(*doc)
-		root, err = parseXML(*doc)
+		*doc = document.Clean(*doc)
+		root.Children = make([]Element, 0, 8) // as many as an ordinary message has
+		err = document.ParseXML(*doc, (*node)(root))
 	case start[0] == '{':
 		json = true
-		root, err = parseJSON(start)
+		err = parseJSON(start, root)
 	default:
-		return root, json, ErrMediaType
+		return json, ErrMediaType
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrBody, err)
 	}
-	return root, json, err
+	return json, err
 }
 
 // trim cuts what may stand around a document: blanks, and before them a byte order mark.

@@ -9,13 +9,6 @@ import (
 	"time"
 )
 
-// The record of a message says who runs its handler, or what that came to.
-const (
-	running  = "run:"  // and the runner's mark
-	waiting  = "late:" // and a reply that is sent actively if nobody takes it
-	answered = "done:" // and the reply
-)
-
 // onceKey is where the record of m stands. A message is known by its MsgId and the two that it is between. Events have
 // no MsgId, and are known by all their fields: by FromUserName, CreateTime, Event and EventKey alone, two reports on
 // what was sent to one user would be taken for one when they come in the same second.
@@ -29,56 +22,10 @@ func (in *Receiver) onceKey(m *Message) string {
 	return in.prefix + "once/" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// deliveryID is the same for all requests to backends about m and its repeats, and for no other message of any app.
-func (in *Receiver) deliveryID(m *Message) string {
-	sum := sha256.Sum256([]byte(in.onceKey(m)))
+// deliveryID returns the id of all requests to backends about the message of a onceKey.
+func deliveryID(onceKey string) string {
+	sum := sha256.Sum256([]byte(onceKey))
 	return hex.EncodeToString(sum[:16])
-}
-
-// settle leaves what the run came to for other requests: after an error nothing, so that the next one runs it again, if
-// there can be a next one. taken says that the reply has found its way already.
-func (r *request) settle(ctx context.Context, o outcome, taken bool) {
-	var record []byte
-	switch {
-	case o.err != nil && time.Since(r.arrived) < lastCall:
-	case o.late && !taken:
-		record = []byte(waiting + o.text)
-	default:
-		record = []byte(answered + o.text)
-	}
-	swapped, err := r.swap(ctx, r.key, r.mark, record, markLife)
-	if err == nil && !swapped && record != nil { // the store has lost the mark, or never had it
-		_, err = r.swap(ctx, r.key, nil, record, markLife)
-	}
-	if err != nil && !r.alone {
-		r.log.ErrorContext(ctx, "message: the store does not answer, a repeat would be handled again", "error", err)
-	}
-}
-
-// keepClaim keeps the record from lapsing until stop is called, and puts it back into a store that was down or emptied.
-func (r *request) keepClaim(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		beat := time.NewTicker(claimBeat)
-		defer beat.Stop()
-		for {
-			select {
-			case <-beat.C:
-				kept, err := r.swap(ctx, r.key, r.mark, r.mark, claimLife)
-				if err == nil && !kept {
-					_, _ = r.swap(ctx, r.key, nil, r.mark, claimLife) // the next beat tries again
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
 }
 
 // count counts the requests for a message that had to wait or failed, those at the same time once.

@@ -18,7 +18,7 @@ const (
 	ErrStale     Refusal = -40101 // signed more than 10 minutes away from our clock (401)
 	ErrReplay    Refusal = -40102 // its signature came before, with another body (401)
 	ErrPlaintext Refusal = -40301 // not encrypted, and Mode is Secure or Compatible (403)
-	ErrTarget    Refusal = -40302 // names a target, call=, that Config.Hosts does not allow (403)
+	ErrBackend   Refusal = -40302 // names a backend, call=, that Hosts does not allow (403)
 	ErrTooLarge  Refusal = -41301 // more than 1 MiB (413)
 	ErrMediaType Refusal = -41501 // neither XML nor JSON, or compressed (415)
 )
@@ -38,7 +38,7 @@ func (r Refusal) Error() string {
 		return "message: signature came before, with another body"
 	case ErrPlaintext:
 		return "message: plaintext is not accepted with an aes_key"
-	case ErrTarget:
+	case ErrBackend:
 		return "message: a call= is not allowed"
 	case ErrTooLarge:
 		return "message: body is larger than 1 MiB"
@@ -53,7 +53,7 @@ func (r Refusal) Status() int {
 	switch r {
 	case ErrSignature, ErrStale, ErrReplay:
 		return http.StatusUnauthorized
-	case ErrPlaintext, ErrTarget:
+	case ErrPlaintext, ErrBackend:
 		return http.StatusForbidden
 	case ErrTooLarge:
 		return http.StatusRequestEntityTooLarge

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/wetoken/wetoken/internal/document"
 )
 
 // Reply is what a handler answers a message with, at once, in the response to the callback (被动回复消息). It is one of
@@ -74,7 +76,7 @@ func (t Text) encode(e *encoder, m *Message) error {
 	}
 	text := string(t)
 	if !e.json {
-		text = clean(text)
+		text = document.Clean(text)
 	}
 	if err := m.head(e, "text"); err != nil {
 		return err
@@ -230,8 +232,8 @@ func ParseReply(body []byte) (Reply, error) {
 	if len(doc) > maxBody {
 		return nil, fmt.Errorf("message: parse reply: %w", ErrTooLarge)
 	}
-	root, _, err := parse(&doc)
-	if err != nil {
+	var root Element
+	if _, err := parse(&doc, &root); err != nil {
 		return nil, fmt.Errorf("message: parse reply: %w", err)
 	}
 	msgType := root.Get("MsgType")

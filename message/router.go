@@ -14,7 +14,7 @@ type Match func(*Message) bool
 //
 // WeChat waits five seconds for an answer and asks three times. The handler runs once, however often and of however many
 // processes WeChat asks, and its reply goes to whoever asks when it is ready: ctx ends after 15 seconds.
-// Only after an error, a panic, the death of its process, or when no backend took what it had no reply to (see Target),
+// Only after an error, a panic, the death of its process, or when no backend took what it had no reply to (see Backend),
 // is the message taken as not received, and the handler run again by WeChat's next request. A handler that had acted on
 // the message before must know it by MsgID, or an event by what it is about.
 type HandlerFunc func(ctx context.Context, m *Message) (Reply, error)
@@ -61,6 +61,13 @@ func OnEvent(event string, keys ...string) Match {
 	return func(m *Message) bool {
 		return m.isEvent() && strings.EqualFold(m.Event, event) &&
 			(len(keys) == 0 || slices.Contains(keys, m.EventKey))
+	}
+}
+
+// All matches what all of matches match, which is everything if there are none.
+func All(matches ...Match) Match {
+	return func(m *Message) bool {
+		return !slices.ContainsFunc(matches, func(match Match) bool { return !match(m) })
 	}
 }
 

@@ -25,53 +25,6 @@ func Send(ctx context.Context, api *wechat.Client, openID string, r Reply) error
 	return nil
 }
 
-// Template is a template message of an official account (模板消息). ToUser, TemplateID and Data are required.
-// https://developers.weixin.qq.com/doc/service/api/notify/template/api_sendtemplatemessage
-type Template struct {
-	ToUser     string            `json:"touser"` // openid
-	TemplateID string            `json:"template_id"`
-	Data       map[string]string `json:"-"` // by the template's field names, such as thing1
-
-	URL         string       `json:"url,omitempty"` // opened by a click
-	MiniProgram *MiniProgram `json:"miniprogram,omitempty"`
-	ClientMsgID string       `json:"client_msg_id,omitempty"` // the same again within 10 minutes is not sent again
-}
-
-// MiniProgram is a page of a mini program, opened by a click on a Template. Where it cannot be, Template.URL is.
-type MiniProgram struct {
-	AppID    string `json:"appid"`
-	PagePath string `json:"pagepath"`
-}
-
-// SendTemplate sends t, and returns the number under which the event TEMPLATESENDJOBFINISH tells whether it arrived.
-func SendTemplate(ctx context.Context, api *wechat.Client, t Template) (msgID int64, err error) {
-	return sendData(ctx, api, "/cgi-bin/message/template/send", struct {
-		Template
-		Data map[string]value `json:"data"`
-	}{t, values(t.Data)})
-}
-
-// Subscribe is a subscribe message of a mini program (订阅消息), of which a user takes as many as they agreed to.
-// ToUser, TemplateID and Data are required.
-// https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/mp-message-management/subscribe-message/sendMessage.html
-type Subscribe struct {
-	ToUser     string            `json:"touser"` // openid
-	TemplateID string            `json:"template_id"`
-	Data       map[string]string `json:"-"` // by the template's field names, such as thing1
-
-	Page             string `json:"page,omitempty"`              // opened by a click; default none
-	MiniProgramState string `json:"miniprogram_state,omitempty"` // formal (default), trial or developer
-	Lang             string `json:"lang,omitempty"`              // zh_CN (default), en_US, zh_HK or zh_TW
-}
-
-// SendSubscribe sends s. A user who did not agree to it is wechat.ErrUserRefused.
-func SendSubscribe(ctx context.Context, api *wechat.Client, s Subscribe) (msgID int64, err error) {
-	return sendData(ctx, api, "/cgi-bin/message/subscribe/send", struct {
-		Subscribe
-		Data map[string]value `json:"data"`
-	}{s, values(s.Data)})
-}
-
 // Work is a message of a WeCom application to its members (企业微信发送应用消息). AgentID, Reply and someone to send it
 // to are required.
 // https://developer.work.weixin.qq.com/document/path/90236
@@ -117,28 +70,6 @@ func SendWork(ctx context.Context, api *wechat.Client, m Work) (WorkSent, error)
 	return sent.WorkSent, nil
 }
 
-type value struct {
-	Value string `json:"value"`
-}
-
-func values(data map[string]string) map[string]value {
-	all := make(map[string]value, len(data))
-	for name, v := range data {
-		all[name] = value{v}
-	}
-	return all
-}
-
-func sendData(ctx context.Context, api *wechat.Client, path string, body any) (msgID int64, err error) {
-	var sent struct {
-		MsgID wirejson.Int `json:"msgid"`
-	}
-	if err := api.Post(ctx, path, nil, body, &sent); err != nil {
-		return 0, fmt.Errorf("message: send: %w", err)
-	}
-	return int64(sent.MsgID), nil
-}
-
 // active is a Reply as the sending APIs have it.
 type active struct {
 	msgType string
@@ -181,9 +112,9 @@ func (r *request) sendLate(ctx context.Context, o outcome) {
 	defer cancel()
 	var err error
 	if r.m.origin.work {
-		_, err = SendWork(ctx, r.api, Work{AgentID: r.m.AgentID, ToUser: r.m.FromUserName, Reply: o.reply})
+		_, err = SendWork(ctx, r.forward.api, Work{AgentID: r.m.AgentID, ToUser: r.m.FromUserName, Reply: o.reply})
 	} else {
-		err = Send(ctx, r.api, r.m.FromUserName, o.reply)
+		err = Send(ctx, r.forward.api, r.m.FromUserName, o.reply)
 	}
 	if err != nil {
 		r.log.ErrorContext(ctx, "message: a late reply was not sent", "message", r.m.String(), "error", err)

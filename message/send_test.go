@@ -44,28 +44,6 @@ func TestCustomerServiceMessagesAreWrittenAsWeChatWantsThem(t *testing.T) {
 	require.ErrorIs(t, message.Send(t.Context(), api, "o", message.Text("x")), wire.ErrReplyWindow)
 }
 
-func TestTemplateAndSubscribeMessages(t *testing.T) {
-	wx := new(wechattest.Server)
-	api := late(t, wx)
-	id, err := message.SendTemplate(t.Context(), api, message.Template{ToUser: "o", TemplateID: "T", Data: map[string]string{"thing1": "socks", "amount2": "12.00元"},
-		URL: "https://x/", MiniProgram: &message.MiniProgram{AppID: "wx2", PagePath: "p"}, ClientMsgID: "c"})
-	require.NoError(t, err)
-	require.Greater(t, id, int64(1)<<53, "a number is not rounded")
-	require.JSONEq(t, `{"touser":"o","template_id":"T","data":{"thing1":{"value":"socks"},"amount2":{"value":"12.00元"}},"url":"https://x/",
-		"miniprogram":{"appid":"wx2","pagepath":"p"},"client_msg_id":"c"}`, string(wx.Sent()[0].Body))
-	_, err = message.SendTemplate(t.Context(), api, message.Template{ToUser: "o", Data: map[string]string{"a": "b"}})
-	require.ErrorIs(t, err, wire.ErrInvalidTemplate)
-
-	mini := client(t, wx, wechattest.App{ID: "wx2", Secret: "s2", Kind: wechattest.Mini})
-	id, err = message.SendSubscribe(t.Context(), mini, message.Subscribe{ToUser: "o", TemplateID: "S", Data: map[string]string{"date2": "2026-01-01"}, Page: "index"})
-	require.NoError(t, err)
-	require.NotZero(t, id)
-	require.JSONEq(t, `{"touser":"o","template_id":"S","page":"index","data":{"date2":{"value":"2026-01-01"}}}`, string(wx.Sent()[1].Body))
-	wx.Fail(wechattest.Fault{Path: "/cgi-bin/message/subscribe/send", Code: 43101})
-	_, err = message.SendSubscribe(t.Context(), mini, message.Subscribe{ToUser: "o", TemplateID: "S", Data: map[string]string{"a": "b"}})
-	require.ErrorIs(t, err, wire.ErrUserRefused)
-}
-
 func TestWeComMessages(t *testing.T) {
 	wx := new(wechattest.Server)
 	api := client(t, wx, wechattest.App{ID: "ww1", Secret: "s", Kind: wechattest.Work, AgentID: 7})
@@ -90,9 +68,9 @@ func TestALateReplyOfAWeComAppGoesByItsAgent(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
 		b.set("a", says(20*time.Second, replyJSON("late")))
 		w := official()
-		in, err := message.New(message.Config{AppID: "ww1", Token: w.token, EncodingAESKey: w.key, HTTP: b.client(), Store: new(store.Memory),
-			API:     client(t, wx, wechattest.App{ID: "ww1", Secret: "s", Kind: wechattest.Work, AgentID: 7}),
-			Forward: []message.Target{{URL: "http://a/", Answer: true, Late: true, Timeout: time.Minute}}})
+		in, err := message.New(message.Config{AppID: "ww1", Token: w.token, EncodingAESKey: w.key, Store: new(store.Memory),
+			Forward: message.Forwarding{HTTP: b.client(), API: client(t, wx, wechattest.App{ID: "ww1", Secret: "s", Kind: wechattest.Work, AgentID: 7}),
+				Backends: []message.Backend{{URL: "http://a/", Answer: true, Late: true, Timeout: time.Minute}}}})
 		require.NoError(t, err)
 		c := &wechattest.Callback{AppID: "ww1", Kind: wechattest.Work, AgentID: 7, Token: w.token, EncodingAESKey: w.key, Handler: in}
 		p := push(t, c, wechattest.Push{Content: "hi", From: "zhangsan"})
@@ -107,7 +85,7 @@ func TestALateReplyThatCannotBeSentIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
 		b.set("a", says(20*time.Second, replyJSON("late")))
-		in, log := forwarding(t, b, []message.Target{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) { c.API = late(t, wx) })
+		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) { c.Forward.API = late(t, wx) })
 		wx.Fail(wechattest.Fault{Path: "/cgi-bin/message/custom/send", Code: 45047})
 		push(t, callback(in), wechattest.Push{Content: "hi"})
 		<-time.After(time.Minute)

@@ -44,8 +44,8 @@ func TestNoLateReplyIsLostByAStoreInTrouble(t *testing.T) {
 				b, wx, s := new(backends), new(wechattest.Server), &mortal{Store: new(store.Memory)}
 				b.set("a", says(30*time.Second, replyJSON("the reply")))
 				api := late(t, wx)
-				in, log := forwarding(t, b, []message.Target{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) {
-					c.API, c.Store = api, s
+				in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) {
+					c.Forward.API, c.Store = api, s
 				})
 				begin(s)
 				push(t, callback(in), wechattest.Push{Content: "hi", From: "oFrom"})
@@ -118,8 +118,8 @@ func TestAMessageWhoseCopiesAreNotStoredIsNotAcknowledged(t *testing.T) {
 	for name, s := range map[string]store.Store{"down": down, "in trouble for a moment": uncounted{new(store.Memory)}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				in, log := forwarding(t, new(backends), []message.Target{{}}, func(c *message.Config) {
-					c.Store, c.Records = s, unwritable{new(store.Memory)}
+				in, log := forwarding(t, new(backends), []message.Backend{{}}, func(c *message.Config) {
+					c.Store, c.Forward.Records = s, unwritable{new(store.Memory)}
 				})
 				p := push(t, callback(in), wechattest.Push{Content: "hi"})
 				require.Len(t, p.Tries, 3, "WeChat sends it again")

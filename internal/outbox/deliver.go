@@ -27,6 +27,7 @@ const (
 	busy              // another process has it
 	failed            // its target did not take it
 	lost              // the store did not answer
+	later             // its record is of a later release
 )
 
 // result is what a worker tells the desk.
@@ -55,6 +56,8 @@ func (o *Outbox) deliver(ctx context.Context, key string, last error) result {
 	switch {
 	case errors.Is(err, ErrRefused):
 		return o.refuse(ctx, r, item, err)
+	case errors.Is(err, errLater):
+		return r.as(later, err)
 	case err != nil:
 		return r.as(lost, err)
 	case !ok:
@@ -141,10 +144,33 @@ func (o *Outbox) read(ctx context.Context, key string) (item Item, ok bool, err 
 	if len(record) > maxRecord {
 		return item, false, fmt.Errorf("%w: its record has %d bytes", ErrRefused, len(record))
 	}
-	if err := json.Unmarshal(record, &item); err != nil {
-		return Item{}, false, fmt.Errorf("%w: the record under %q is not one of ours", ErrRefused, key)
+	if err := parseItem(record, &item); err != nil {
+		return Item{}, false, fmt.Errorf("%w under %q", err, key)
 	}
 	return item, true, nil
+}
+
+var (
+	errLater   = errors.New("a record of a later release") // which this process cannot read
+	errForeign = fmt.Errorf("%w: it is no record of an outbox", ErrRefused)
+)
+
+// parseItem reads a record. Its error is errForeign or errLater.
+func parseItem(record []byte, item *Item) error {
+	wrong := json.Unmarshal(record, item)
+	var head struct {
+		Version int `json:"v"`
+	}
+	if wrong != nil && json.Unmarshal(record, &head) != nil {
+		return errForeign
+	}
+	switch version := max(item.Version, head.Version); {
+	case version > recordVersion:
+		return errLater
+	case wrong != nil || version < 0:
+		return errForeign
+	}
+	return nil
 }
 
 func (o *Outbox) take(ctx context.Context, key string) (*store.Lease, bool, error) {

@@ -73,6 +73,8 @@ type desk struct {
 	found    chan string
 	scanned  chan error
 	sick     bool // the store did not answer last time
+
+	toldLater bool // it was reported that items are of a later release
 }
 
 // note takes in a key that was added or found.
@@ -183,6 +185,13 @@ func (d *desk) settle(ctx context.Context, r result) {
 		delete(l.known, r.key)
 	case busy:
 		l.rest(r.key, now.Add(leaseBeat))
+	case later:
+		w.tries++
+		l.rest(r.key, now.Add(pause(w.tries, rand.Float64())))
+		if !d.toldLater {
+			d.toldLater = true
+			d.report(ctx, fmt.Errorf("outbox: items wait for a process that can read them: %w", r.err))
+		}
 	case lost:
 		w.tries++
 		l.rest(r.key, now.Add(pause(w.tries, rand.Float64())))

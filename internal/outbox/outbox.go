@@ -56,7 +56,13 @@ type Item struct {
 	Body        []byte    `json:"body"`
 	Added       time.Time `json:"added"`          // set by Add
 	MACs        [][]byte  `json:"macs,omitempty"` // set by Add
+	Version     int       `json:"v,omitempty"`    // of the record, set by Add: see recordVersion
 }
+
+// recordVersion is the version of the records that Add writes. The records of the first release have none, which is 0. A
+// release that changes their form counts on, and reads all before. A record of a later release waits for a process of
+// that release.
+const recordVersion = 0
 
 // Bounds of an item.
 const (
@@ -70,7 +76,7 @@ func (o *Outbox) Add(ctx context.Context, item Item) error {
 	if err := item.bounded(); err != nil {
 		return fmt.Errorf("outbox: add: %w", err)
 	}
-	item.Added = time.Now()
+	item.Added, item.Version = time.Now(), recordVersion
 	if err := o.authenticate(&item); err != nil {
 		return fmt.Errorf("outbox: add: %w", err)
 	}

@@ -44,20 +44,21 @@ const aesKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 // shown are pointers to structs that hold secrets, with all of their secrets set, by the names of their types.
 var shown = map[string]any{
-	"gateway.App":       &app,
-	"gateway.Config":    &gateway.Config{Store: "redis://u:" + secret + "@h/0", Records: "mysql://u:" + secret + "@tcp(h)/d", Keys: []gateway.Key{key}, Apps: map[string]gateway.App{"shop": app}},
-	"gateway.Key":       &key,
-	"gateway.Message":   &callbacks,
-	"message.Config":    &message.Config{Token: secret, EncodingAESKey: secret, PreviousToken: secret, PreviousAESKey: secret, SignKey: secret, PreviousSignKey: secret},
-	"oauth.Grant":       &oauth.Grant{AccessToken: secret, RefreshToken: secret, UserTicket: secret},
-	"oauth.Login":       &oauth.Login{Secret: secret, SignKey: secret, PreviousSignKey: secret},
-	"oauth.Mini":        &oauth.Mini{Secret: secret},
-	"relay.Sender":      &relay.Sender{Key: secret, PreviousKey: secret},
-	"renew.Remote":      &renew.Remote{Key: secret},
-	"ticket.Remote":     &ticket.Remote{Key: secret},
-	"token.Manager":     &token.Manager{Secret: secret},
-	"token.Remote":      &token.Remote{Key: secret},
-	"wechat.Credential": &wechat.Credential{Value: secret},
+	"gateway.App":        &app,
+	"gateway.Config":     &gateway.Config{Store: "redis://u:" + secret + "@h/0", Records: "mysql://u:" + secret + "@tcp(h)/d", Keys: []gateway.Key{key}, Apps: map[string]gateway.App{"shop": app}},
+	"gateway.Key":        &key,
+	"gateway.Message":    &callbacks,
+	"message.Config":     &message.Config{Token: secret, EncodingAESKey: secret, PreviousToken: secret, PreviousAESKey: secret},
+	"message.Forwarding": &message.Forwarding{SignKeys: []string{secret}},
+	"oauth.Grant":        &oauth.Grant{AccessToken: secret, RefreshToken: secret, UserTicket: secret},
+	"oauth.Login":        &oauth.Login{Secret: secret, SignKey: secret, PreviousSignKey: secret},
+	"oauth.Mini":         &oauth.Mini{Secret: secret},
+	"relay.Sender":       &relay.Sender{Key: secret, PreviousKey: secret},
+	"renew.Remote":       &renew.Remote{Key: secret},
+	"ticket.Remote":      &ticket.Remote{Key: secret},
+	"token.Manager":      &token.Manager{Secret: secret},
+	"token.Remote":       &token.Remote{Key: secret},
+	"wechat.Credential":  &wechat.Credential{Value: secret},
 
 	// These hold the structs above, or secrets under other names.
 	"gateway.Gateway":  newGateway(),
@@ -79,6 +80,7 @@ var unshown = map[string]string{
 	"gateway.app":     "it prints as the App that it embeds",
 	"message.origin":  "fmt prints its token as an address: see message.Message",
 	"message.request": "its key is a name in the store",
+	"once.Work":       "its key is a name in the store",
 	"renew.holding":   "it prints as the Credential that it embeds",
 	"wechat.request":  "it embeds Struct",
 
@@ -106,7 +108,7 @@ func newGateway() *gateway.Gateway {
 }
 
 func newReceiver() *message.Receiver {
-	in, err := message.New(message.Config{AppID: "wx1", Token: secret, EncodingAESKey: aesKey, SignKey: secret})
+	in, err := message.New(message.Config{AppID: "wx1", Token: secret, EncodingAESKey: aesKey, Forward: message.Forwarding{SignKeys: []string{secret}}})
 	if err != nil {
 		panic(err)
 	}

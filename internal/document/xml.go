@@ -1,81 +1,96 @@
-package message
+// Package document reads the XML that WeChat writes, from callbacks and payments alike, within fixed bounds.
+package document
 
 import (
 	"errors"
 	"strings"
 )
 
-// WeChat's XML is a small part of XML: elements, text, CDATA. parseXML reads that part in one pass, and its strings
-// share the document's memory. What it accepts, encoding/xml accepts too, and finds the same text in it. It refuses
-// more: comments, document types, processing instructions other than an UTF-8 <?xml?> at the start, names beyond
-// ASCII letters, digits, '_', '-' and '.', entities other than the five and numbers, '&' in attributes (which are
-// otherwise skipped), text beside elements, anything after the root, and documents beyond the bounds below. Characters
-// that XML does not allow are not looked for: see clean.
+// Bounds of a document.
 const (
-	maxDepth    = 32   // elements within elements; WeChat's deepest known message has 6
-	maxElements = 4096 // in one document
+	MaxDepth    = 32   // elements within elements; the deepest known message of WeChat has 6
+	MaxElements = 4096 // in one document
 )
 
+// Errors of a document that is not accepted. Callers test for those that are exported.
 var (
+	ErrBounds = errors.New("too many or too deep elements")
+	ErrEnd    = errors.New("document ends too early")
+
 	errXML      = errors.New("XML is not well-formed")
-	errBounds   = errors.New("too many or too deep elements")
-	errEnd      = errors.New("document ends too early")
 	errTrailing = errors.New("something follows the document")
 	errMixed    = errors.New("text stands beside elements")
 	errMarkup   = errors.New("comments, document types and instructions are not accepted")
 	errEntity   = errors.New("unknown entity")
 )
 
-type xmlParser struct {
+// Node is an element of a document, in the form in which a caller keeps it.
+type Node[N any] interface {
+	*N
+	SetName(string)
+	SetText(string) // of an element without children; not called for one with children
+	AddChild() *N   // returns a new last child, which is used until the next one is added
+}
+
+type parser struct {
 	s    string
 	i    int
 	left int // elements that may still come
 }
 
-func parseXML(s string) (Element, error) {
-	var root Element
-	p := &xmlParser{s: s, left: maxElements}
+// ParseXML reads a document into root in one pass. The strings share the memory of s.
+//
+// The XML of WeChat is a small part of XML: elements, text, CDATA. A document that ParseXML accepts is accepted by
+// encoding/xml too, with the same text in it. ParseXML refuses more: comments, document types, processing instructions
+// other than a UTF-8 <?xml?> at the start, names beyond ASCII letters, digits, '_', '-' and '.', entities other than the
+// five and numbers, '&' in attributes (which are otherwise skipped), text beside elements, anything after the root, and
+// documents beyond MaxDepth and MaxElements. It does not look for characters that XML does not allow: see Clean.
+func ParseXML[N any, P Node[N]](s string, root P) error {
+	p := &parser{s: s, left: MaxElements}
 	if strings.HasPrefix(s, "\ufeff") {
 		p.i = len("\ufeff")
 	}
 	if strings.HasPrefix(s[p.i:], "<?xml") {
 		if err := p.prolog(); err != nil {
-			return root, err
+			return err
 		}
 	}
 	p.space()
 	if p.next() != '<' {
-		return root, errXML
+		return errXML
 	}
 	p.i++
-	if err := p.element(&root, 1); err != nil {
-		return root, err
+	if err := readElement[N](p, root, 1); err != nil {
+		return err
 	}
 	if p.space(); p.i < len(s) {
-		return root, errTrailing
+		return errTrailing
 	}
-	return root, nil
+	return nil
 }
 
-// element reads one element whose '<' is behind us.
-func (p *xmlParser) element(e *Element, depth int) error {
-	if p.left--; p.left < 0 || depth > maxDepth {
-		return errBounds
+// readElement reads one element whose '<' has been read.
+func readElement[N any, P Node[N]](p *parser, e P, depth int) error {
+	if p.left--; p.left < 0 || depth > MaxDepth {
+		return ErrBounds
 	}
-	if e.Name = p.name(); e.Name == "" {
+	name := p.name()
+	if name == "" {
 		if c := p.next(); c == '!' || c == '?' {
 			return errMarkup
 		}
 		return errXML
 	}
+	e.SetName(name)
 	if empty, err := p.startTag(); empty || err != nil {
 		return err
 	}
 	var text segments
+	children := false
 	for {
 		n := strings.IndexByte(p.s[p.i:], '<')
 		if n < 0 {
-			return errEnd
+			return ErrEnd
 		}
 		if n > 0 {
 			if err := text.addText(p.s[p.i : p.i+n]); err != nil {
@@ -86,7 +101,7 @@ func (p *xmlParser) element(e *Element, depth int) error {
 		switch p.next() {
 		case '/':
 			p.i++
-			if p.name() != e.Name {
+			if p.name() != name {
 				return errXML
 			}
 			if p.space(); p.next() != '>' {
@@ -94,8 +109,8 @@ func (p *xmlParser) element(e *Element, depth int) error {
 			}
 			p.i++
 			s := text.String()
-			if len(e.Children) == 0 {
-				e.Text = s
+			if !children {
+				e.SetText(s)
 			} else if !blank(s) {
 				return errMixed
 			}
@@ -107,7 +122,7 @@ func (p *xmlParser) element(e *Element, depth int) error {
 			}
 			n := strings.Index(rest, "]]>")
 			if n < 0 {
-				return errEnd
+				return ErrEnd
 			}
 			text.addCDATA(rest[:n])
 			p.i += len("![CDATA[") + n + len("]]>")
@@ -115,25 +130,21 @@ func (p *xmlParser) element(e *Element, depth int) error {
 			if !blank(text.String()) {
 				return errMixed
 			}
-			text = segments{}
-			if e.Children == nil && depth == 1 {
-				e.Children = make([]Element, 0, 8) // as many as an ordinary message has
-			}
-			e.Children = append(e.Children, Element{})
-			if err := p.element(&e.Children[len(e.Children)-1], depth+1); err != nil {
+			text, children = segments{}, true
+			if err := readElement[N](p, P(e.AddChild()), depth+1); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// startTag reads the rest of a start tag, skipping attributes, and tells whether the tag closes itself.
-func (p *xmlParser) startTag() (empty bool, err error) {
+// startTag reads the rest of a start tag, skipping attributes, and reports whether the tag closes itself.
+func (p *parser) startTag() (empty bool, err error) {
 	for {
 		spaces := p.space()
 		switch p.next() {
 		case 0:
-			return false, errEnd
+			return false, ErrEnd
 		case '>':
 			p.i++
 			return false, nil
@@ -150,7 +161,7 @@ func (p *xmlParser) startTag() (empty bool, err error) {
 	}
 }
 
-func (p *xmlParser) attribute() (name, value string, err error) {
+func (p *parser) attribute() (name, value string, err error) {
 	name = p.name()
 	p.space()
 	if name == "" || p.next() != '=' {
@@ -173,7 +184,7 @@ func (p *xmlParser) attribute() (name, value string, err error) {
 }
 
 // prolog reads <?xml version="1.0" encoding="UTF-8"?>.
-func (p *xmlParser) prolog() error {
+func (p *parser) prolog() error {
 	p.i += len("<?xml")
 	for {
 		spaces := p.space()
@@ -191,7 +202,7 @@ func (p *xmlParser) prolog() error {
 	}
 }
 
-func (p *xmlParser) name() string {
+func (p *parser) name() string {
 	start := p.i
 	for p.i < len(p.s) {
 		c := p.s[p.i]
@@ -204,7 +215,7 @@ func (p *xmlParser) name() string {
 	return p.s[start:p.i]
 }
 
-func (p *xmlParser) space() (n int) {
+func (p *parser) space() (n int) {
 	for p.i < len(p.s) {
 		if c := p.s[p.i]; c != ' ' && c != '\n' && c != '\t' && c != '\r' {
 			break
@@ -216,9 +227,11 @@ func (p *xmlParser) space() (n int) {
 }
 
 // next returns the byte we stand at, 0 at the end.
-func (p *xmlParser) next() byte {
+func (p *parser) next() byte {
 	if p.i < len(p.s) {
 		return p.s[p.i]
 	}
 	return 0
 }
+
+func blank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }

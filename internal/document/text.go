@@ -1,4 +1,4 @@
-package message
+package document
 
 import (
 	"strconv"
@@ -91,9 +91,9 @@ func entity(name string) (string, error) {
 	return string(rune(n)), nil
 }
 
-// clean puts U+FFFD in the place of what XML does not allow, and WeChat passes on all the same: control characters that
-// users type or paste, and broken UTF-8.
-func clean(s string) string {
+// Clean replaces by U+FFFD the characters that XML does not allow and that WeChat passes on all the same: control
+// characters that users type or paste, and broken UTF-8.
+func Clean(s string) string {
 	if legal(s) {
 		return s
 	}
@@ -105,7 +105,7 @@ func clean(s string) string {
 	}, s)
 }
 
-// legal tells whether s is UTF-8 and has no character that XML forbids.
+// legal reports whether s is UTF-8 and has no character that XML forbids.
 func legal(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
