@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,15 +63,56 @@ func TestBindLeavesOtherPathsToTheApplication(t *testing.T) {
 	}
 }
 
+func TestBindTakesNoPathButItsRoutes(t *testing.T) {
+	for _, prefix := range []string{"/", "/wx"} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "own") })
+		mux.HandleFunc("/wx/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "own below") })
+		wetoken.Bind(mux, prefix, part{"GET /token"})
+		wetoken.Bind(mux, prefix, part{"POST /token", "GET /ticket/{type}"})
+		base := strings.TrimSuffix(prefix, "/")
+		for _, c := range []struct{ method, path, want string }{
+			{"GET", base + "/token", "GET /token /token "},
+			{"POST", base + "/token", "POST /token /token "},
+			{"GET", base + "/ticket/jsapi", "GET /ticket/{type} /ticket/jsapi jsapi"},
+			{"GET", base + "/ticket/a%2Fb", "GET /ticket/{type} /ticket/a/b a/b"},
+			{"GET", "/wx/none", "own below"},
+			{"GET", "/none", "own"},
+			{"GET", "/", "own"},
+		} {
+			_, body := ask(mux, c.method, c.path)
+			require.Equal(t, c.want, body, "%q: %s %s", prefix, c.method, c.path)
+		}
+	}
+}
+
+func TestBindTakesAPrefixWithNames(t *testing.T) {
+	mux := http.NewServeMux()
+	wetoken.Bind(mux, "/shop/{id}", part{"GET /ticket/{type}"})
+	_, body := ask(mux, "GET", "/shop/7/ticket/jsapi")
+	require.Equal(t, "GET /ticket/{type} /shop/7/ticket/jsapi jsapi", body)
+}
+
+func TestBindTakesAPathWhosePrefixIsEscaped(t *testing.T) {
+	mux := http.NewServeMux()
+	wetoken.Bind(mux, "/wx", part{"GET /token"})
+	status, _ := ask(mux, "GET", "/%77x/token")
+	require.Equal(t, 200, status)
+}
+
 func TestBindPanicsWhereItsPatternIsTaken(t *testing.T) {
 	for _, prefix := range []string{"/", "/wx"} {
 		mux := http.NewServeMux()
-		mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
 		bind := func() { wetoken.Bind(mux, prefix, part{"GET /token"}) }
-		if prefix != "/" {
-			require.NotPanics(t, bind)
-		}
+		require.NotPanics(t, bind)
 		require.Panics(t, bind, prefix)
+	}
+}
+
+func TestBindPanicsOnARouteThatNotEveryRouterKnows(t *testing.T) {
+	for _, route := range []string{"/token", "token", "", "GET", "GET token", " /token", "GET host.example.com/token", "GET /{path...}", "GET /a/{$}"} {
+		require.PanicsWithValue(t, fmt.Sprintf("wetoken: invalid route %q of wetoken_test.part: want a method and a path such as GET /token, without {$} and {name...}", route),
+			func() { wetoken.Bind(http.NewServeMux(), "/wx", part{route}) })
 	}
 }
 

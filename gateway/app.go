@@ -113,14 +113,13 @@ func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 }
 
 func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
-	g, api := a.gateway, a.wire()
-	api.Tokens = tokens
+	g := a.gateway
 	ids, all := a.ReceiveIDs.of(a.AppID)
 	return a.Message.receiver(message.Config{
 		AppID: a.AppID, ReceiveIDs: ids, AnyReceiveID: all, Mini: a.Kind == Mini,
 		Name: a.name, Store: g.store, Log: g.log.With("app", a.name),
 		Forward: message.Forwarding{
-			Outbox: g.outbox, SignKeys: []string{a.SignKey, a.PreviousSignKey}, API: api,
+			Outbox: g.outbox, SignKeys: []string{a.SignKey, a.PreviousSignKey}, API: a.wire().With(tokens, ""),
 			Signature: a.ForwardSignature, Hosts: a.Hosts,
 		},
 	})

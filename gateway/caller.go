@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/wetoken/wetoken/internal/answer"
-	"github.com/wetoken/wetoken/internal/renew"
+	"github.com/wetoken/wetoken/token"
 )
 
 // caller is one of our own services, as its key describes it. The key itself is not kept.
@@ -121,7 +121,7 @@ func (g *Gateway) guard(app, scope string) func(http.Handler) http.Handler {
 				return
 			}
 			answered := &recorder{ResponseWriter: w, status: http.StatusOK}
-			next.ServeHTTP(answered, r.WithContext(renew.WithCaller(r.Context(), c.name)))
+			next.ServeHTTP(answered, r.WithContext(token.WithCaller(r.Context(), c.name)))
 			if answered.status < http.StatusBadRequest { // what was refused changed nothing
 				g.log.InfoContext(r.Context(), "change", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
 			}

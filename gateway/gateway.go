@@ -41,6 +41,8 @@ type Options struct {
 	Records store.Store  // durable; default Store
 	HTTP    *http.Client // the way to WeChat; default one with sane limits
 	Log     *slog.Logger // default slog.Default
+
+	redacted
 }
 
 // Gateway serves the apps of a [Config]. Its methods are safe for concurrent use.
@@ -62,6 +64,8 @@ type Gateway struct {
 
 	draining   atomic.Bool
 	warnShared sync.Once // of limits that are off
+
+	redacted
 }
 
 // New makes a gateway. It fails when the configuration cannot be served, naming the key that is wrong.

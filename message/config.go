@@ -52,6 +52,8 @@ type Config struct {
 
 	Log  *slog.Logger // default slog.Default()
 	Rand io.Reader    // default crypto/rand
+
+	redacted
 }
 
 // ConfigError is why New did not accept a Config.

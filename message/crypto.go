@@ -95,7 +95,7 @@ func signature(parts ...[]byte) (sum [2 * sha1.Size]byte) {
 
 // signedBy returns the token that made the signature of up to three parts. The time it takes does not depend on how much
 // of a signature is right.
-func signedBy(tokens []string, given string, parts ...string) (token string, ok bool) {
+func signedBy(tokens []string, given string, parts ...string) (token *string, ok bool) {
 	size := 32 // for a token
 	for _, p := range parts {
 		size += len(p)
@@ -106,12 +106,12 @@ func signedBy(tokens []string, given string, parts ...string) (token string, ok 
 		buf = append(buf, p...)
 		joined[i] = buf[len(buf)-len(p):]
 	}
-	for _, t := range tokens {
+	for i := range tokens {
 		all := joined
-		all[len(parts)] = append(buf[len(buf):], t...)
+		all[len(parts)] = append(buf[len(buf):], tokens[i]...)
 		sum := signature(all[:len(parts)+1]...)
 		if subtle.ConstantTimeCompare([]byte(given), sum[:]) == 1 {
-			token, ok = t, true
+			token, ok = &tokens[i], true
 		}
 	}
 	return token, ok

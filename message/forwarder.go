@@ -40,6 +40,8 @@ type Forwarding struct {
 	// Hosts and AllowPrivate bound the backends that requests may name: see Calls.
 	Hosts        []string // as host or host:port; default none
 	AllowPrivate bool     // they may have private addresses
+
+	redacted
 }
 
 // keeper keeps copies until their backends have taken them.

@@ -76,12 +76,12 @@ type Message struct {
 // origin is how a message came, which is how its reply must go.
 type origin struct {
 	sealed    bool
-	json      bool // the message is JSON
-	envelope  bool // so is what it was sealed in
-	small     bool // whose keys are in small letters
-	work      bool // WeCom
-	mini      bool // a mini program
-	token     string
+	json      bool    // the message is JSON
+	envelope  bool    // so is what it was sealed in
+	small     bool    // whose keys are in small letters
+	work      bool    // WeCom
+	mini      bool    // a mini program
+	token     *string // which package fmt prints as an address
 	key       *aesKey
 	nonce     string
 	receiveID string

@@ -37,6 +37,8 @@ type Receiver struct {
 	prefix     string        // of keys in the store
 	store      store.Store
 	forward    *forwarder
+
+	redacted
 }
 
 // Bounds of what strangers send. The times of WeChat's own clock and its repeats lie well within maxAge.
@@ -219,7 +221,7 @@ func (o *origin) wrap(buf []byte, now time.Time) []byte {
 	e.end(names[0])
 
 	stamp := strconv.AppendInt(buf[:0], now.Unix(), 10)
-	token := append(stamp[len(stamp):], o.token...)
+	token := append(stamp[len(stamp):], *o.token...)
 	nonce := append(token[len(token):], o.nonce...)
 	sum := signature(stamp, token, nonce, sealed)
 	e.begin(names[1])

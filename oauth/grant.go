@@ -48,6 +48,12 @@ func (g Grant) Format(s fmt.State, _ rune) { fmt.Fprint(s, g.String()) }
 // LogValue keeps the tokens out of structured logs.
 func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 
+// MarshalText keeps the tokens out of JSON.
+func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// storedGrant is a Grant as Records hold it, with its tokens.
+type storedGrant Grant
+
 // user is what a grant alone says of the user.
 func (g Grant) user() User {
 	return User{OpenID: g.OpenID, UnionID: g.UnionID, UserID: g.UserID, ExternalUserID: g.ExternalUserID}
@@ -178,22 +184,10 @@ func (g Grant) kept() bool {
 }
 
 func (l *Login) api() *wechat.Client {
-	c := &wechat.Client{}
 	if l.kind() == Work {
-		c.BaseURL, c.Tokens = wechat.WorkURL, l.Tokens
+		return l.Client.With(l.Tokens, wechat.WorkURL)
 	}
-	return through(c, l.Client)
-}
-
-// through sends c's calls by the way that way names.
-func through(c, way *wechat.Client) *wechat.Client {
-	if way != nil {
-		c.HTTP = way.HTTP
-		if way.BaseURL != "" {
-			c.BaseURL = way.BaseURL
-		}
-	}
-	return c
+	return l.Client.With(nil, wechat.APIURL)
 }
 
 func language(lang string) string {

@@ -16,14 +16,20 @@ type Source interface {
 }
 
 var (
-	_ Source = (*Login)(nil)
-	_ Source = (*Mini)(nil)
+	_ Source      = (*Login)(nil)
+	_ Source      = (*Mini)(nil)
+	_ phoneSource = (*Mini)(nil)
 )
+
+// phoneSource is a Source that knows phone numbers too.
+type phoneSource interface {
+	Phone(ctx context.Context, code, openID string) (Phone, error)
+}
 
 // Handler tells the app's own servers who has logged in:
 //
 //	POST /login/redeem {"login_code":"…"}        the User, once; where sites share the app, each compares its to
-//	POST /phone        {"code":"…","openid":"…"} the Phone, where Source is a Mini; openid may be left out
+//	POST /phone        {"code":"…","openid":"…"} the Phone, where Source has Mini's method Phone; openid may be left out
 //
 // An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode where WeChat refused: 400 for a body that is not as above
 // and where WeChat refuses the code of a phone number or its user, 404 for a login_code that is no good, 502 where WeChat's
@@ -36,8 +42,10 @@ type Handler struct {
 // Routes makes Handler a part that wetoken.Bind mounts.
 func (h *Handler) Routes() map[string]http.Handler {
 	routes := map[string]http.Handler{"POST /login/redeem": answer.Guarded(h.Guard, http.HandlerFunc(h.redeem))}
-	if m, ok := h.Source.(*Mini); ok {
-		routes["POST /phone"] = answer.Guarded(h.Guard, http.HandlerFunc(m.phone))
+	if source, ok := h.Source.(phoneSource); ok {
+		routes["POST /phone"] = answer.Guarded(h.Guard, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			servePhone(source, w, r)
+		}))
 	}
 	return routes
 }
@@ -60,7 +68,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
+func servePhone(source phoneSource, w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		Code   string `json:"code"`
 		OpenID string `json:"openid"`
@@ -73,7 +81,7 @@ func (m *Mini) phone(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusBadRequest, "the body must be "+want)
 		return
 	}
-	p, err := m.Phone(r.Context(), ask.Code, ask.OpenID)
+	p, err := source.Phone(r.Context(), ask.Code, ask.OpenID)
 	var refusal *wechat.Error
 	switch {
 	case errors.As(err, &refusal) && needsNewCode(refusal.Code):

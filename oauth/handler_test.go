@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -238,6 +239,25 @@ func TestTheMiniProgramsServerAsksForAPhoneNumber(t *testing.T) {
 	}
 	wx.Fail(wechattest.Fault{Cut: true})
 	require.Equal(t, 503, post(private, "/phone", `{"code":"c"}`).Code)
+}
+
+// wrapped is a Source of an application, which counts the phone numbers it is asked for.
+type wrapped struct {
+	*oauth.Mini
+	phones int
+}
+
+func (w *wrapped) Phone(ctx context.Context, code, openID string) (oauth.Phone, error) {
+	w.phones++
+	return w.Mini.Phone(ctx, code, openID)
+}
+
+func TestASourceOfAnApplicationHasPhoneNumbersToo(t *testing.T) {
+	wx, m := newMini()
+	source := &wrapped{Mini: m}
+	w := post(&oauth.Handler{Source: source, Guard: open}, "/phone", `{"code":"`+wx.PhoneCode(appID, "ming")+`"}`)
+	require.Equal(t, 200, w.Code, w.Body)
+	require.Equal(t, 1, source.phones)
 }
 
 func TestVerificationFilesStandAtTheRoot(t *testing.T) {

@@ -32,7 +32,7 @@ func (l *Login) Grant(ctx context.Context, openID string) (Grant, error) {
 
 // keep writes the grant of a login, whose refresh token has its whole life before it.
 func (l *Login) keep(ctx context.Context, g Grant) error {
-	b, err := json.Marshal(g)
+	b, err := json.Marshal(storedGrant(g))
 	if err == nil {
 		err = l.records().Set(ctx, l.grantKey(g.OpenID), b, grantLife)
 	}
@@ -60,7 +60,7 @@ func (l *Login) replace(ctx context.Context, from, fresh Grant) (Grant, error) {
 		case later:
 			return fresh, nil
 		}
-		b, err := json.Marshal(fresh)
+		b, err := json.Marshal(storedGrant(fresh))
 		if err != nil {
 			return Grant{}, fmt.Errorf("keep refresh token: %w", err)
 		}

@@ -44,6 +44,7 @@ type Mini struct {
 	// been made the client's.
 	Limit int
 
+	redacted
 	own     store.Memory
 	limiter limiter
 }
@@ -62,7 +63,7 @@ func (m *Mini) Session(ctx context.Context, code string) (User, error) {
 		SessionKey string `json:"session_key"`
 	}
 	query := url.Values{"appid": {m.AppID}, "secret": {m.Secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
-	if err := through(&wechat.Client{}, m.Client).Get(ctx, "/sns/jscode2session", query, &a); err != nil {
+	if err := m.Client.With(nil, wechat.APIURL).Get(ctx, "/sns/jscode2session", query, &a); err != nil {
 		return User{}, fmt.Errorf("oauth: mini-program session: %w", err)
 	}
 	if a.OpenID == "" || len(a.OpenID) > maxOpenID || a.SessionKey == "" {
@@ -115,7 +116,7 @@ const (
 )
 
 // api calls with the app's token.
-func (m *Mini) api() *wechat.Client { return through(&wechat.Client{Tokens: m.Tokens}, m.Client) }
+func (m *Mini) api() *wechat.Client { return m.Client.With(m.Tokens, wechat.APIURL) }
 
 // Routes makes Mini a part that wetoken.Bind mounts.
 func (m *Mini) Routes() map[string]http.Handler {

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/redact"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -99,9 +100,13 @@ type Login struct {
 	// RemoteAddr must have been made the client's. A browser that keeps cookies may begin 20 logins in a minute.
 	Limit int
 
+	redacted
 	own     store.Memory
 	limiter limiter
 }
+
+// redacted keeps the secret of a struct out of what is printed.
+type redacted = redact.Struct
 
 // User is who has logged in. Names of fields are WeChat's, and those it did not give are empty: an openid is all there
 // is with scope snsapi_base.

@@ -2,7 +2,6 @@ package ticket
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/wetoken/wetoken/internal/answer"
@@ -30,38 +29,19 @@ var (
 type Handler struct {
 	Source Source
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
-
-	answer answer.Credential
 }
 
 // Routes makes Handler a part that wetoken.Bind mounts.
 func (h *Handler) Routes() map[string]http.Handler {
-	return map[string]http.Handler{
-		"GET /ticket/{type}":  answer.Guarded(h.Guard, http.HandlerFunc(h.get)),
-		"POST /ticket/{type}": answer.Guarded(h.Guard, http.HandlerFunc(h.renew)),
+	serve := answer.Handler{
+		Field:   "ticket",
+		Unknown: ErrType,
+		Get: func(r *http.Request) (wechat.Credential, error) {
+			return h.Source.Ticket(r.Context(), r.PathValue("type"))
+		},
+		Renew: func(r *http.Request, refused string) (wechat.Credential, error) {
+			return h.Source.Renew(r.Context(), r.PathValue("type"), refused)
+		},
 	}
-}
-
-func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
-	c, err := h.Source.Ticket(r.Context(), r.PathValue("type"))
-	h.reply(w, c, err)
-}
-
-func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
-	if refused, ok := answer.Refused(w, r); ok {
-		c, err := h.Source.Renew(r.Context(), r.PathValue("type"), refused)
-		h.reply(w, c, err)
-	}
-}
-
-func (h *Handler) reply(w http.ResponseWriter, c wechat.Credential, err error) {
-	if errors.Is(err, ErrType) {
-		answer.Refuse(w, http.StatusNotFound, err.Error())
-		return
-	}
-	if err != nil {
-		answer.Failure(w, err)
-		return
-	}
-	h.answer.Write(w, "ticket", c)
+	return serve.Routes("/ticket/{type}", h.Guard)
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/wetoken/wetoken/internal/redact"
 	"github.com/wetoken/wetoken/internal/renew"
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -21,8 +22,12 @@ type Remote struct {
 	HTTP   *http.Client                 // default one without a timeout of its own; redirects are never followed
 	Report func(context.Context, error) // as Manager.Report
 
+	redacted
 	copies copies
 }
+
+// redacted keeps the secret of a struct out of what is printed.
+type redacted = redact.Struct
 
 // Ticket returns a ticket that WeChat takes now.
 func (r *Remote) Ticket(ctx context.Context, typ Type) (wechat.Credential, error) {

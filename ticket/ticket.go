@@ -144,15 +144,9 @@ func (m *Manager) fetch(ctx context.Context, typ Type, path string) (wechat.Cred
 		return wechat.Credential{}, errors.New("the field Tokens must be set")
 	}
 	tokens := &borrowed{TokenSource: m.Tokens}
-	api := &wechat.Client{Tokens: tokens}
+	base := wechat.APIURL
 	if m.Work {
-		api.BaseURL = wechat.WorkURL
-	}
-	if m.Client != nil {
-		api.HTTP = m.Client.HTTP
-		if m.Client.BaseURL != "" {
-			api.BaseURL = m.Client.BaseURL
-		}
+		base = wechat.WorkURL
 	}
 	var query url.Values
 	if !m.Work || typ == AgentConfig {
@@ -163,7 +157,7 @@ func (m *Manager) fetch(ctx context.Context, typ Type, path string) (wechat.Cred
 		ExpiresIn wirejson.Int `json:"expires_in"`
 	}
 	start := time.Now()
-	err := api.Get(ctx, path, query, &answer)
+	err := m.Client.With(tokens, base).Get(ctx, path, query, &answer)
 	if err != nil && tokens.failed {
 		return wechat.Credential{}, renew.Transient(err)
 	}

@@ -42,7 +42,7 @@ func ExampleHandler() {
 	wetoken.Bind(mux, "/wx", &token.Handler{Source: tokens, Guard: onlyOurs})
 	_, pattern := mux.Handler(httptest.NewRequest("GET", "/wx/token", nil))
 	fmt.Println(pattern)
-	// Output: /wx/
+	// Output: GET /wx/token
 }
 
 func ExampleRemote() {

@@ -34,13 +34,13 @@ func (m *Manager) postStable(ctx context.Context, force bool) (wechat.Credential
 		ForceRefresh bool   `json:"force_refresh,omitempty"`
 	}{"client_credential", m.AppID, m.Secret, force}
 	return m.fetch(func(out any) error {
-		return m.wire(wechat.APIURL).Post(ctx, "/cgi-bin/stable_token", nil, body, out)
+		return m.Client.With(nil, wechat.APIURL).Post(ctx, "/cgi-bin/stable_token", nil, body, out)
 	})
 }
 
 func (m *Manager) classic(ctx context.Context) (wechat.Credential, error) {
 	query := url.Values{"grant_type": {"client_credential"}, "appid": {m.AppID}, "secret": {m.Secret}}
-	wire := m.wire(wechat.APIURL)
+	wire := m.Client.With(nil, wechat.APIURL)
 	wire.HTTP = unrepeated(wire.HTTP)
 	return m.fetch(func(out any) error {
 		return wire.Get(ctx, "/cgi-bin/token", query, out)
@@ -50,7 +50,7 @@ func (m *Manager) classic(ctx context.Context) (wechat.Credential, error) {
 func (m *Manager) work(ctx context.Context) (wechat.Credential, error) {
 	query := url.Values{"corpid": {m.AppID}, "corpsecret": {m.Secret}}
 	return m.fetch(func(out any) error {
-		return m.wire(wechat.WorkURL).Get(ctx, "/cgi-bin/gettoken", query, out)
+		return m.Client.With(nil, wechat.WorkURL).Get(ctx, "/cgi-bin/gettoken", query, out)
 	})
 }
 
@@ -77,18 +77,6 @@ func (m *Manager) fetch(call func(out any) error) (wechat.Credential, error) {
 		return wechat.Credential{}, fmt.Errorf("WeChat's answer holds no token with a life: expires_in is %d", answer.ExpiresIn)
 	}
 	return wechat.Credential{Value: answer.Token, Expires: start.Add(life)}, nil
-}
-
-// wire is the client without a token of its own.
-func (m *Manager) wire(host string) *wechat.Client {
-	c := &wechat.Client{BaseURL: host}
-	if m.Client != nil {
-		c.HTTP = m.Client.HTTP
-		if m.Client.BaseURL != "" {
-			c.BaseURL = m.Client.BaseURL
-		}
-	}
-	return c
 }
 
 // unrepeated is a client that sends each request once. net/http by itself repeats a GET whose connection breaks, and

@@ -19,34 +19,16 @@ import (
 type Handler struct {
 	Source wechat.TokenSource
 	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
-
-	answer answer.Credential
 }
 
 // Routes makes Handler a part that wetoken.Bind mounts.
 func (h *Handler) Routes() map[string]http.Handler {
-	return map[string]http.Handler{
-		"GET /token":  answer.Guarded(h.Guard, http.HandlerFunc(h.get)),
-		"POST /token": answer.Guarded(h.Guard, http.HandlerFunc(h.renew)),
+	serve := answer.Handler{
+		Field: "access_token",
+		Get:   func(r *http.Request) (wechat.Credential, error) { return h.Source.Token(r.Context()) },
+		Renew: func(r *http.Request, refused string) (wechat.Credential, error) {
+			return h.Source.Renew(r.Context(), refused)
+		},
 	}
-}
-
-func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
-	c, err := h.Source.Token(r.Context())
-	h.reply(w, c, err)
-}
-
-func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
-	if refused, ok := answer.Refused(w, r); ok {
-		c, err := h.Source.Renew(r.Context(), refused)
-		h.reply(w, c, err)
-	}
-}
-
-func (h *Handler) reply(w http.ResponseWriter, c wechat.Credential, err error) {
-	if err != nil {
-		answer.Failure(w, err)
-		return
-	}
-	h.answer.Write(w, "access_token", c)
+	return serve.Routes("/token", h.Guard)
 }

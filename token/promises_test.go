@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/internal/renew"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
@@ -234,7 +233,7 @@ func TestOneCallerDoesNotUseUpTheForcedRefreshesOfAll(t *testing.T) {
 		renew := func(caller string) error {
 			refused := get(t, m).Value
 			w.wx.Refuse(refused)
-			_, err := m.Renew(renew.WithCaller(t.Context(), caller), refused)
+			_, err := m.Renew(token.WithCaller(t.Context(), caller), refused)
 			pass(31 * time.Second)
 			return err
 		}

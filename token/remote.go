@@ -22,6 +22,7 @@ type Remote struct {
 	HTTP   *http.Client                 // default one without a timeout of its own; redirects are never followed
 	Report func(context.Context, error) // as Manager.Report
 
+	redacted
 	copy atomic.Pointer[renew.Copy]
 }
 

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/redact"
 	"github.com/wetoken/wetoken/internal/renew"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
@@ -52,7 +53,8 @@ var (
 )
 
 // Manager keeps the token of one app of an official account, a mini program or WeCom. It starts no goroutine and needs
-// no end; its methods are safe for concurrent use, and its fields are not to be changed after the first.
+// no end; its methods are safe for concurrent use, and its fields are not to be changed after the first. It prints as
+// (redacted).
 //
 // A token is served from memory until it is due: 3 to 5 minutes before its end. The read that finds it due is served
 // the old one and has it renewed behind itself, by one process of the cluster. When WeChat cannot be reached the old
@@ -69,8 +71,12 @@ type Manager struct {
 	Client *wechat.Client               // the way to WeChat: its BaseURL and HTTP; default WeChat's own
 	Report func(context.Context, error) // told of each failure to get or renew, of one that goes on once a minute; default slog.Default
 
+	redacted
 	copy atomic.Pointer[renew.Copy]
 }
+
+// redacted keeps the secret of a struct out of what is printed.
+type redacted = redact.Struct
 
 var _ wechat.TokenSource = (*Manager)(nil)
 
@@ -122,6 +128,12 @@ func (m *Manager) Retry(ctx context.Context) error {
 	}
 	return nil
 }
+
+// WithCaller returns a context for a [Handler] or for [Manager.Renew] that names the caller on whose behalf a token is
+// renewed. Each caller then has a ration of forced refreshes of its own, so that one cannot use up that of all: see
+// [ErrRationed]. A Guard calls it with the name that it knows the caller by, of up to 200 bytes: it becomes a part of
+// a key in Store.
+func WithCaller(ctx context.Context, name string) context.Context { return renew.WithCaller(ctx, name) }
 
 func (m *Manager) wrap(err error) error { return fmt.Errorf("token: %s: %w", m.AppID, err) }
 

@@ -3,7 +3,6 @@ package wechat
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,16 +93,8 @@ func (a answer) copyTo(w io.Writer, r io.Reader) error {
 
 // check finds the refusal in a whole answer, or in the beginning of a long one, which is none.
 func (a answer) check(b []byte) error {
-	var notice struct {
-		Code wirejson.Int    `json:"errcode"`
-		Msg  json.RawMessage `json:"errmsg"`
-	}
-	if wirejson.Unmarshal(b, &notice) == nil && notice.Code != 0 {
-		var msg string
-		if json.Unmarshal(notice.Msg, &msg) != nil {
-			msg = string(notice.Msg) // no text, and no reason to take the refusal for success
-		}
-		return refusal(a.op, int(notice.Code), msg, a.secrets())
+	if n := readNotice(b); n != nil {
+		return n.refusal(a.op, a.secrets())
 	}
 	if a.status < 200 || a.status > 299 {
 		return fmt.Errorf("wechat: %s: HTTP status %d", a.op, a.status)

@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-resty/resty/v2"
+
+	"github.com/wetoken/wetoken/internal/redact"
 )
 
 // Client calls WeChat. Its zero value is ready to use, and it is safe for concurrent use.
@@ -21,7 +24,18 @@ import (
 type Client struct {
 	Tokens  TokenSource  // whose token each call carries, renewed and tried again once when WeChat refuses it; default none
 	BaseURL string       // default APIURL
-	HTTP    *http.Client // default one with a minute for each call; redirects and cookies are never followed or kept
+	HTTP    *http.Client // default one with a minute for each try; redirects and cookies are never followed or kept
+}
+
+// With returns a client with tokens, which may be nil, in place of those of c. It calls baseURL where c has no BaseURL. c
+// may be nil.
+func (c *Client) With(tokens TokenSource, baseURL string) *Client {
+	derived := &Client{Tokens: tokens, BaseURL: baseURL}
+	if c != nil {
+		derived.HTTP = c.HTTP
+		derived.BaseURL = cmp.Or(c.BaseURL, baseURL)
+	}
+	return derived
 }
 
 // Get calls path with query, and reads the answer into out as Post does.
@@ -51,22 +65,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	if err := r.encode(body); err != nil {
 		return fmt.Errorf("wechat: %s: %w", r.op, err)
 	}
-	if c.Tokens == nil {
-		return c.send(ctx, r, "", out)
-	}
-	token, err := c.Tokens.Token(ctx)
-	if err != nil {
-		return fmt.Errorf("wechat: %s: %w", r.op, err)
-	}
-	err = c.send(ctx, r, token.Value, out)
-	if e := (*Error)(nil); !errors.As(err, &e) || !e.Code.refusesToken() {
-		return err
-	}
-	token, renewErr := c.Tokens.Renew(ctx, token.Value)
-	if renewErr != nil {
-		return fmt.Errorf("%w; renewing the token: %w", err, renewErr)
-	}
-	return c.send(ctx, r, token.Value, out)
+	return c.send(ctx, &r, out)
 }
 
 // request is one call, ready to be sent more than once.
@@ -75,32 +74,53 @@ type request struct {
 	query           url.Values
 	body            []byte
 	contentType     string
+	token           string // sent last
+
+	redact.Struct
 }
 
-func (c *Client) send(ctx context.Context, r request, token string, out any) error {
+func (c *Client) send(ctx context.Context, r *request, out any) error {
 	hc := *c.http()
 	hc.Jar, hc.CheckRedirect = nil, stay
 	if hc.Transport == nil {
 		hc.Transport = http.DefaultTransport // or the library would make one, and connections, for each call
 	}
+	if c.Tokens != nil { // each try has the whole of HTTP's timeout
+		tries := &Transport{Tokens: c.Tokens, Hosts: []string{hostOf(r.url)}, Base: tryOnce{hc}, call: r}
+		hc = http.Client{Transport: tries, CheckRedirect: stay}
+	}
 	req := resty.NewWithClient(&hc).SetLogger(silent{}).R().SetContext(ctx).
 		SetQueryParamsFromValues(r.query).SetDoNotParseResponse(true)
-	if token != "" {
-		req.SetQueryParam("access_token", token)
-	}
 	if r.body != nil {
 		req.SetHeader("Content-Type", r.contentType).SetBody(r.body)
 	}
 	resp, err := req.Execute(r.method, r.url)
+	if noToken := (*tokenError)(nil); errors.As(err, &noToken) {
+		return noToken.error
+	}
 	if err != nil {
-		return fmt.Errorf("wechat: %s: %w", r.op, withoutSecrets(err, r.secretsOf(token)))
+		return fmt.Errorf("wechat: %s: %w", r.op, withoutSecrets(err, r.secretsOf(r.token)))
 	}
 	defer resp.RawBody().Close()
 	a := answer{
 		op: r.op, status: resp.StatusCode(), header: resp.Header(), body: resp.RawBody(),
-		secrets: func() []string { return r.secretsOf(token) },
+		secrets: func() []string { return r.secretsOf(r.token) },
 	}
 	return a.read(out)
+}
+
+// tryOnce sends a request by an http.Client.
+type tryOnce struct{ http.Client }
+
+func (c tryOnce) RoundTrip(r *http.Request) (*http.Response, error) { return c.Do(r) }
+
+// hostOf returns the host of an address, or "" where it has none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func (c *Client) base() string {

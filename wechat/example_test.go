@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -28,6 +30,38 @@ func Example() {
 	// Output:
 	// <nil>
 	// true wechat: errcode 40016
+}
+
+func ExampleTransport() {
+	wx := new(wechattest.Server) // WeChat, for this example
+	wx.AddApp("wx0123456789abcdef", "secret")
+	tokens := &token.Manager{AppID: "wx0123456789abcdef", Secret: "secret", Client: &wechat.Client{HTTP: wx.Client()}}
+
+	// An SDK that takes an http.Client needs no secret and no token of its own.
+	hc := &http.Client{Transport: &wechat.Transport{Tokens: tokens, Base: wx.Client().Transport}}
+	sdk := menuSDK{HTTP: hc, AccessToken: "any text"}
+	fmt.Println(sdk.Create(`{"button":[{"type":"view","name":"Shop","url":"https://shop.example.com/"}]}`))
+	// Output: {"errcode":0,"errmsg":"ok"}
+}
+
+// menuSDK stands for another project's SDK.
+type menuSDK struct {
+	HTTP        *http.Client
+	AccessToken string
+}
+
+func (s menuSDK) Create(menu string) (answer string) {
+	query := url.Values{"access_token": {s.AccessToken}}
+	resp, err := s.HTTP.Post("https://api.weixin.qq.com/cgi-bin/menu/create?"+query.Encode(), "application/json", strings.NewReader(menu))
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
 }
 
 func ExampleDownload() {

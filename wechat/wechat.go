@@ -5,8 +5,9 @@
 //	err := api.Post(ctx, "/cgi-bin/menu/create", nil, menu, nil)
 //	if errors.Is(err, wechat.ErrInvalidIP) { … }
 //
-// The client knows no app. What it needs to know of one is a [TokenSource], such as token.Manager, which keeps an
-// app's token in this process, or token.Remote, which asks another process for it.
+// The client knows no app. It takes the token of one from a [TokenSource], such as token.Manager, which keeps an app's
+// token in this process, or token.Remote, which asks another process for it. A [Transport] does the same below any
+// http.Client, such as that of another SDK.
 package wechat
 
 import (
@@ -54,3 +55,6 @@ func (c Credential) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
 
 // LogValue keeps the value out of structured logs.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText keeps the value out of JSON. A program that sends or stores a token encodes Value and Expires itself.
+func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

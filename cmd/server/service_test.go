@@ -19,7 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/store/storetest"
+	"github.com/wetoken/wetoken/internal/needed"
 )
 
 // service is a Redis or a MariaDB of a test alone, which may be stopped, frozen and started empty.
@@ -45,7 +45,7 @@ func (s *service) url(address string) string {
 
 // found is the program of a service, or the end of the test.
 func found(t testing.TB, env, name string) string {
-	return storetest.Need(t, env, name, func(name string) error {
+	return needed.Address(t, env, name, func(name string) error {
 		_, err := exec.LookPath(name)
 		return err
 	})

@@ -19,7 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/store/storetest"
+	"github.com/wetoken/wetoken/internal/needed"
 )
 
 // execute runs the program to its end.
@@ -123,7 +123,7 @@ func TestReadyzTellsOfRecordsThatAreGone(t *testing.T) {
 // postgres returns the URL of a database of its own.
 func postgres(t *testing.T) string {
 	t.Helper()
-	base := storetest.Need(t, "WETOKEN_TEST_POSTGRES", "postgres://root@127.0.0.1:5432/test?sslmode=disable", func(url string) error {
+	base := needed.Address(t, "WETOKEN_TEST_POSTGRES", "postgres://root@127.0.0.1:5432/test?sslmode=disable", func(url string) error {
 		c, err := pgx.Connect(t.Context(), url)
 		if err == nil {
 			err = c.Close(t.Context())

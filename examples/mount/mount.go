@@ -17,7 +17,7 @@ func ServeMux(mux *http.ServeMux, parts ...wetoken.Part) {
 
 // Chi mounts parts on github.com/go-chi/chi.
 func Chi(r chi.Router, parts ...wetoken.Part) {
-	r.Mount("/wx", http.StripPrefix("/wx", wetoken.Handler(parts...)))
+	wetoken.Bind(r, "/wx", parts...)
 }
 
 // Gin mounts parts on github.com/gin-gonic/gin.

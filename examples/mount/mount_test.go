@@ -13,7 +13,10 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken"
 	mount "github.com/wetoken/wetoken/examples/mount"
+	"github.com/wetoken/wetoken/message"
+	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
@@ -178,4 +181,63 @@ func TestTheGuardStands(t *testing.T) {
 		defer resp.Body.Close()
 		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 	})
+}
+
+// router is one that takes wetoken.Bind.
+type router interface {
+	wetoken.Mux
+	http.Handler
+}
+
+var bound = map[string]func() router{
+	"ServeMux": func() router { return http.NewServeMux() },
+	"chi":      func() router { return chi.NewRouter() },
+}
+
+func TestPartsOfOnePrefixAreBoundOneByOne(t *testing.T) {
+	for name, open := range bound {
+		for _, prefix := range []string{"/", "/wx", "/a/b/"} {
+			t.Run(name+prefix, func(t *testing.T) {
+				r, base := open(), strings.TrimSuffix(prefix, "/")
+				r.Handle("GET /", http.HandlerFunc(own))
+				in, err := message.New(message.Config{AppID: appID, Token: "token"})
+				require.NoError(t, err)
+				login := &oauth.Login{AppID: appID, Secret: "secret"}
+				parts := []wetoken.Part{
+					in, login, &ticket.Handler{Guard: keyed}, &token.Handler{Guard: keyed}, &oauth.Handler{Source: login, Guard: keyed},
+					oauth.VerifyFiles{"MP_verify_abc.txt": "abc"},
+				}
+				for _, p := range parts {
+					wetoken.Bind(r, prefix, p)
+				}
+				for _, route := range []string{
+					"GET /message", "POST /message/", "GET /login", "GET /login/callback", "POST /login/redeem", "GET /ticket/jsapi",
+					"GET /token", "POST /token", "GET /MP_verify_abc.txt", "DELETE /token",
+				} {
+					method, path, _ := strings.Cut(route, " ")
+					want, got := httptest.NewRecorder(), httptest.NewRecorder()
+					wetoken.Handler(parts...).ServeHTTP(want, httptest.NewRequest(method, path, nil))
+					r.ServeHTTP(got, httptest.NewRequest(method, base+path, nil))
+					require.Equal(t, want.Code, got.Code, route)
+					require.NotEqual(t, http.StatusNotFound, got.Code, route)
+				}
+				w := httptest.NewRecorder()
+				r.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+				require.Equal(t, "the application's own", w.Body.String())
+			})
+		}
+	}
+}
+
+func TestPartsAreBoundToASubrouterOfChi(t *testing.T) {
+	r := chi.NewRouter()
+	r.Route("/app", func(r chi.Router) {
+		r.Use(mark)
+		wetoken.Bind(r, "/wx", &ticket.Handler{Source: &ticket.Manager{AppID: appID}, Guard: func(next http.Handler) http.Handler { return next }})
+	})
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest("GET", "/app/wx/ticket/no_such_type", nil))
+	require.Equal(t, http.StatusNotFound, w.Code)
+	require.Contains(t, w.Body.String(), "no_such_type")
+	require.Equal(t, "ran", w.Header().Get("Middleware"))
 }

@@ -45,19 +45,3 @@ func Guarded(guard func(http.Handler) http.Handler, h http.Handler) http.Handler
 		Refuse(w, http.StatusForbidden, "this handler has no Guard, so it refuses everybody: set its Guard field")
 	})
 }
-
-// maxRefused is how many bytes a request to renew may have; a token has up to 512.
-const maxRefused = 4 << 10
-
-// Refused reads the body {"refused":"…"} of a request to renew, or answers what is wrong with it.
-func Refused(w http.ResponseWriter, r *http.Request) (refused string, ok bool) {
-	var body struct {
-		Refused string `json:"refused"`
-	}
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRefused)).Decode(&body)
-	if err != nil || body.Refused == "" {
-		Refuse(w, http.StatusBadRequest, `the body must be {"refused":"…"} with the value that WeChat refused`)
-		return "", false
-	}
-	return body.Refused, true
-}

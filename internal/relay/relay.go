@@ -16,6 +16,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/wetoken/wetoken/internal/redact"
 )
 
 // Sender posts to backends. The zero value is ready, and signs nothing. It is safe for concurrent use.
@@ -24,6 +26,8 @@ type Sender struct {
 	PreviousKey string       // while Key is changing: signs too, so that backends may know either
 	Guarded     bool         // addresses that are not on the public internet are refused, as they are dialled
 	HTTP        *http.Client // the way out, unless Guarded; default one that all share. Its redirects and cookies are not used
+
+	redact.Struct
 }
 
 // MaxAnswer is how much a backend may answer.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/redact"
 	"github.com/wetoken/wetoken/wechat"
 )
 
@@ -22,6 +23,8 @@ type Remote struct {
 
 	HTTP   *http.Client                 // default http.DefaultClient without redirects
 	Report func(context.Context, error) // as Copy.Report
+
+	redact.Struct
 }
 
 // maxRemote is how many bytes of an answer are read.

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/needed"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/store/redisstore"
 	"github.com/wetoken/wetoken/store/storetest"
@@ -74,7 +75,7 @@ func part(t testing.TB, url string) *redisstore.Store {
 // real returns the address of the machine's Redis.
 func real(t testing.TB) string {
 	t.Helper()
-	return storetest.Need(t, "WETOKEN_TEST_REDIS", "127.0.0.1:6379", func(address string) error {
+	return needed.Address(t, "WETOKEN_TEST_REDIS", "127.0.0.1:6379", func(address string) error {
 		s, err := redisstore.Open("redis://" + address)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/needed"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/store/storetest"
 )
@@ -46,7 +47,7 @@ func freePorts(t *testing.T, n int) []string {
 // start starts redis-server with args, and kills it with t.
 func start(t *testing.T, port string, args ...string) server {
 	t.Helper()
-	binary := storetest.Need(t, "WETOKEN_TEST_REDIS_SERVER", "redis-server", func(name string) error {
+	binary := needed.Address(t, "WETOKEN_TEST_REDIS_SERVER", "redis-server", func(name string) error {
 		_, err := exec.LookPath(name)
 		return err
 	})

@@ -1,10 +1,7 @@
 package storetest_test
 
 import (
-	"errors"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/store/storetest"
@@ -12,37 +9,4 @@ import (
 
 func TestMemoryKeepsItsWord(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return new(store.Memory) })
-}
-
-// noted is a test that notes how it would have ended.
-type noted struct {
-	testing.TB
-	end string
-}
-
-func (n *noted) Helper()               {}
-func (n *noted) Skipf(string, ...any)  { n.end = "skipped" }
-func (n *noted) Fatalf(string, ...any) { n.end = "failed" }
-
-func TestNeedSkipsUnlessToldThatAllIsThere(t *testing.T) {
-	const env = "STORETEST_NEED"
-	reach := func(address string) error {
-		if address == "there" {
-			return nil
-		}
-		return errors.New("no")
-	}
-	for _, c := range []struct{ set, def, require, address, end string }{
-		{"", "there", "", "there", ""},
-		{"there", "elsewhere", "1", "there", ""},
-		{"", "elsewhere", "", "elsewhere", "skipped"},
-		{"elsewhere", "there", "", "elsewhere", "skipped"},
-		{"elsewhere", "there", "1", "elsewhere", "failed"},
-	} {
-		t.Setenv(env, c.set)
-		t.Setenv("WETOKEN_TEST_REQUIRE", c.require)
-		n := &noted{TB: t}
-		require.Equal(t, c.address, storetest.Need(n, env, c.def, reach))
-		require.Equal(t, c.end, n.end)
-	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
+	"github.com/wetoken/wetoken/internal/needed"
 	"github.com/wetoken/wetoken/store/sqlstore"
-	"github.com/wetoken/wetoken/store/storetest"
 )
 
 // database is one that tests can use.
@@ -58,12 +58,12 @@ func sqlite(t testing.TB) database {
 }
 
 func mysql(t testing.TB) database {
-	dsn := storetest.Need(t, "WETOKEN_TEST_MYSQL", "root@tcp(127.0.0.1:3306)/test", reach(t, "mysql"))
+	dsn := needed.Address(t, "WETOKEN_TEST_MYSQL", "root@tcp(127.0.0.1:3306)/test", reach(t, "mysql"))
 	return database{dialect: sqlstore.MySQL, driver: "mysql", dsn: dsn, schema: "test"}
 }
 
 func postgres(t testing.TB) database {
-	dsn := storetest.Need(t, "WETOKEN_TEST_POSTGRES", "postgres://root@127.0.0.1:5432/test?sslmode=disable", reach(t, "pgx"))
+	dsn := needed.Address(t, "WETOKEN_TEST_POSTGRES", "postgres://root@127.0.0.1:5432/test?sslmode=disable", reach(t, "pgx"))
 	return database{dialect: sqlstore.Postgres, driver: "pgx", dsn: dsn, schema: "public"}
 }
 
