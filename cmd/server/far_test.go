@@ -115,11 +115,15 @@ func TestClocksThatDifferChangeNothing(t *testing.T) {
 	}
 }
 
-// apart says that servers see a token end at instants that are so far apart.
+// apart says that servers see a token end at instants that are so far apart. The server that fetched it is left out: the
+// others have it end a minute sooner, since they do not know how far its clock is off.
 func (c *cluster) apart(t *testing.T, app string, d time.Duration) {
 	t.Helper()
 	var ends []time.Time
-	for _, p := range c.all {
+	for i, p := range c.all {
+		if n, _ := c.doors[i].of(appOf(app)); n > 0 {
+			continue
+		}
 		var out struct {
 			End time.Time `json:"expires_at"`
 		}
