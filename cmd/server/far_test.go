@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/internal/testform"
 )
 
 // lag is how long the several calls that a fetch makes to a store that is far away may take.
@@ -21,6 +23,7 @@ func far(t *testing.T, s *service, skew time.Duration) func(i int) string {
 }
 
 func TestAStoreThatIsFarAwayChangesNothing(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	for name, start := range services {
 		t.Run(name, func(t *testing.T) {
@@ -39,6 +42,7 @@ func TestAStoreThatIsFarAwayChangesNothing(t *testing.T) {
 }
 
 func TestAStoreThatBreaksConnectionsHarmsNobody(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	for name, start := range services {
 		t.Run(name, func(t *testing.T) {
@@ -89,6 +93,7 @@ const (
 const spare = 1
 
 func TestClocksThatDifferChangeNothing(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	for name, start := range services {
 		t.Run(name, func(t *testing.T) {
