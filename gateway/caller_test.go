@@ -186,9 +186,9 @@ func TestAllScopesAreThoseThatHarmNobody(t *testing.T) {
 func TestScopesThatGuardNothingAreRefused(t *testing.T) {
 	for _, scope := range []string{"api", "pay", "refund", "transfer", "pay-api", "message", "metrics"} {
 		c := config()
-		c.Keys[1].Scopes = []string{"token", scope, "nonsense"}
+		c.Keys[1].Scopes = []string{"token", scope}
 		err := c.Check()
-		require.ErrorContains(t, err, `keys[1].scopes: there is no scope "`+scope+`", "nonsense"; there are token, renew, ticket, login, admin and *`)
+		require.ErrorContains(t, err, `keys[1].scopes[1]: there is no such scope: want token, renew, ticket, login, admin or *`)
 	}
 	c := config()
 	c.Keys[1].Scopes = []string{"token", "renew", "ticket", "login", "admin", "*"}

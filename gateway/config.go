@@ -1,17 +1,19 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/hosts"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/token"
@@ -23,7 +25,7 @@ type Config struct {
 	Store          string         `json:"store"`      // URL of the shared, disposable store
 	Records        string         `json:"records"`    // URL of the durable store; default Store
 	Endpoints      Endpoints      `json:"endpoints"`
-	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none
+	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none. See [Gateway.Shared]
 	Keys           []Key          `json:"keys"`            // callers of the private side
 	Apps           map[string]App `json:"apps"`            // by the name in the routes: /app/{name}/…
 }
@@ -38,7 +40,7 @@ type Endpoints struct {
 
 // Key is a caller of the private side, known by a secret.
 type Key struct {
-	Name   string   `json:"name"`
+	Name   string   `json:"name" blanks:"kept"`
 	Key    string   `json:"key"`    // at least 16 characters, or sha256: and the hex digest of such a key
 	Apps   []string `json:"apps"`   // names of apps; "*" is all
 	Scopes []string `json:"scopes"` // token, renew, ticket, login, admin; "*" is all of them but admin
@@ -46,8 +48,8 @@ type Key struct {
 
 // App is one WeChat app.
 type App struct {
-	Name      string    `json:"name"`   // for people
-	AppID     string    `json:"app_id"` // the corp id of WeCom
+	Name      string    `json:"name" blanks:"kept"` // for people
+	AppID     string    `json:"app_id"`             // the corp id of WeCom
 	Secret    string    `json:"secret"`
 	Kind      Kind      `json:"kind"`       // default official
 	AgentID   int       `json:"agent_id"`   // WeCom, where the secret is an application's; hosts need it
@@ -57,10 +59,10 @@ type App struct {
 	ExpiresAt time.Time `json:"expires_at"` // the registration ends; default never
 	Allow     []string  `json:"allow"`      // routes this app may be used through, such as /token; / is all of them, as is the default
 
-	Hosts           []string          `json:"hosts"`        // where logins may return to, whose pages may be signed, where requests may point
-	VerifyFiles     map[string]string `json:"verify_files"` // served at the root of the public side: MP_verify_….txt, WW_verify_….txt
-	Cards           bool              `json:"cards"`        // official account: anybody may have cards signed for its pages, by their id; see jssdk.Handler
-	SignKey         string            `json:"sign_key"`     // signs what backends are sent
+	Hosts           []string          `json:"hosts"`                      // where logins may return to, whose pages may be signed, where requests may point
+	VerifyFiles     map[string]string `json:"verify_files" blanks:"kept"` // served at the root of the public side: MP_verify_….txt, WW_verify_….txt
+	Cards           bool              `json:"cards"`                      // official account: anybody may have cards signed for its pages, by their id; see jssdk.Handler
+	SignKey         string            `json:"sign_key"`                   // signs what backends are sent
 	PreviousSignKey string            `json:"previous_sign_key"`
 	Message         *Message          `json:"message"` // default: no callbacks
 
@@ -84,8 +86,11 @@ var kinds = []Kind{Official, Mini, Website, Work}
 // scopes are what a caller may be allowed to do. Each guards a route.
 var scopes = []string{"token", "renew", "ticket", "login", "admin"}
 
-// Check finds what keeps c from being served, and names its key.
+// Check finds what keeps c from being served, and names its key. It shows no values: any may be a secret.
 func (c Config) Check() error {
+	if err := cmp.Or(checkBlanks("store", reflect.ValueOf(c.Store)), checkBlanks("records", reflect.ValueOf(c.Records))); err != nil {
+		return fmt.Errorf("gateway: config: %w", err)
+	}
 	if err := checkURL("public_url", c.PublicURL); err != nil {
 		return err
 	}
@@ -129,13 +134,13 @@ func (c Config) Check() error {
 
 // proxies are the addresses of TrustedProxies.
 func (c Config) proxies() (list []netip.Prefix, err error) {
-	for _, s := range c.TrustedProxies {
+	for i, s := range c.TrustedProxies {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("gateway: config: trusted_proxies: %q is no range of addresses such as 10.0.0.0/8", s)
+			return nil, fmt.Errorf("gateway: config: trusted_proxies[%d]: want a range of addresses such as 10.0.0.0/8", i)
 		}
 		if p.Addr().Is4In6() { // which no address of a client ever is
-			return nil, fmt.Errorf("gateway: config: trusted_proxies: %q is IPv4 written as IPv6: write it such as 10.0.0.0/8", s)
+			return nil, fmt.Errorf("gateway: config: trusted_proxies[%d]: is IPv4 written as IPv6: want it such as 10.0.0.0/8", i)
 		}
 		list = append(list, p.Masked())
 	}
@@ -186,6 +191,9 @@ func looksLikeAppID(s string) bool {
 }
 
 func (k Key) check(apps map[string]App) error {
+	if err := checkBlanks("", reflect.ValueOf(k)); err != nil {
+		return err
+	}
 	switch {
 	case k.Name == "":
 		return errors.New("name: must be set, as it stands in the audit log")
@@ -197,33 +205,32 @@ func (k Key) check(apps map[string]App) error {
 	if _, err := digest(k.Key); err != nil {
 		return fmt.Errorf("key: %w", err)
 	}
-	for _, name := range k.Apps {
+	for i, name := range k.Apps {
 		if _, ok := apps[name]; !ok && name != "*" {
-			return fmt.Errorf("apps: there is no app %q", name)
+			return fmt.Errorf("apps[%d]: there is no such app: want a name under apps, or *", i)
 		}
 	}
-	var odd []string
-	for _, s := range k.Scopes {
+	for i, s := range k.Scopes {
 		if s != "*" && !has(scopes, s) {
-			odd = append(odd, strconv.Quote(s))
+			return fmt.Errorf("scopes[%d]: there is no such scope: want %s or *", i, strings.Join(scopes, ", "))
 		}
-	}
-	if len(odd) > 0 {
-		return fmt.Errorf("scopes: there is no scope %s; there are %s and *", strings.Join(odd, ", "), strings.Join(scopes, ", "))
 	}
 	return nil
 }
 
 func (a App) check() error {
+	if err := checkBlanks("", reflect.ValueOf(a)); err != nil {
+		return err
+	}
 	switch {
 	case a.AppID == "":
 		return errors.New("app_id: must be set")
 	case a.Secret == "":
 		return errors.New("secret: must be set")
 	case a.Kind != "" && !slices.Contains(kinds, a.Kind):
-		return fmt.Errorf("kind: there is no kind %q; there are official, mini, website and work", string(a.Kind))
+		return errors.New("kind: want official, mini, website or work")
 	case a.TokenMode != "" && a.TokenMode != "stable" && a.TokenMode != "classic":
-		return fmt.Errorf("token_mode: want stable or classic, not %q", a.TokenMode)
+		return errors.New("token_mode: want stable or classic")
 	case a.Kind == Work && a.TokenMode != "":
 		return errors.New("token_mode: WeCom has one mode only")
 	case a.Kind == Website && (a.TokenMode != "" || a.Keep):
@@ -234,21 +241,64 @@ func (a App) check() error {
 		return fmt.Errorf("cards: only an official account signs cards for pages, and this is kind %s", a.Kind)
 	case a.SignKey == "" && a.PreviousSignKey != "":
 		return errors.New("previous_sign_key: needs sign_key beside it")
+	case a.Allow != nil && len(a.Allow) == 0:
+		return errors.New("allow: is empty: list routes, or leave the key out to allow all of them")
 	}
 	if err := a.checkTickets(); err != nil {
 		return err
 	}
-	for _, route := range a.Allow {
+	for i, route := range a.Allow {
 		if !strings.HasPrefix(route, "/") {
-			return fmt.Errorf("allow: %q must begin with /", route)
+			return fmt.Errorf("allow[%d]: must begin with /", i)
 		}
 	}
-	for _, host := range a.Hosts {
-		if err := hosts.Check("https://"+host, []string{host}); err != nil {
-			return fmt.Errorf("hosts: %q is no host such as shop.example.com or shop.example.com:8443", host)
+	for i, host := range a.Hosts {
+		if err := hosts.CheckEntry(host); err != nil {
+			return fmt.Errorf("hosts[%d]: %w", i, err)
 		}
 	}
 	return a.Message.check(a)
+}
+
+// checkBlanks refuses texts with blanks around them, save those of fields that are tagged blanks:"kept".
+func checkBlanks(path string, v reflect.Value) error {
+	switch v.Kind() {
+	case reflect.String:
+		if err := field.CheckBlanks(v.String()); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return checkBlanks(path, v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if !f.IsExported() || f.Tag.Get("blanks") == "kept" {
+				continue
+			}
+			inner := path
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				inner = join(path, name)
+			}
+			if err := checkBlanks(inner, v.Field(i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := checkBlanks(fmt.Sprintf("%s[%d]", path, i), v.Index(i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		for key, elem := range v.Seq2() {
+			if err := checkBlanks(join(path, key.String()), elem); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (a App) tokenMode() token.Mode {

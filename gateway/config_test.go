@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,59 +18,95 @@ func hexDigest(s string) string {
 
 func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 	for name, c := range map[string]struct{ json, says string }{
-		"unknown key":       {`{"kyes":[]}`, `unknown key "kyes"`},
-		"unknown deep key":  {`{"apps":{"shop":{"secrte":"x"}}}`, `unknown key "secrte"`},
-		"no blank":          {`{"apps":{"shop":{"secret:x":null}}}`, `unknown key "secret:…": a blank must follow the colon`},
-		"digits for text":   {`{"apps":{"shop":{"secret":123}}}`, "apps.shop.secret: want string, not number (text of digits needs quotes)"},
-		"text for a number": {`{"apps":{"a":{"agent_id":1,"hosts":["x","y"]},"shop":{"hosts":[],"agent_id":"x"}}}`, "apps.shop.agent_id: want int, not string"},
-		"fraction":          {`{"apps":{"shop":{"agent_id":1.5}}}`, "apps.shop.agent_id: want int, not number"},
-		"text for a list":   {`{"keys":[{"name":"a"},{"name":"b","apps":"shop"}]}`, "keys[1].apps: want []string, not string"},
-		"list for an app":   {`{"store":"memory:","apps":{"shop":[{}]}}`, "apps.shop: want gateway.App, not array"},
-		"app for a text":    {`{"apps":{"shop":{"app_id":{"a":1}}}}`, "apps.shop.app_id: want string, not object"},
-		"number in a list":  {`{"apps":{"shop":{"hosts":["a",7]}}}`, "apps.shop.hosts[1]: want string, not number"},
-		"more after it":     {`{} {}`, "more after the end"},
-		"no keys":           {`{"apps":{}}`, "keys:"},
-		"short key":         {`{"keys":[{"name":"a","key":"short","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: must have at least 16 characters"},
-		"odd digest":        {`{"keys":[{"name":"a","key":"sha256:zz","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: must be followed by 64 hex digits"},
-		"digest of nothing": {`{"keys":[{"name":"a","key":"sha256:` + hexDigest("") + `","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: is followed by the digest of the empty text"},
-		"one key twice":     {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["token"]},{"name":"b","key":"sha256:` + hexDigest("0123456789abcdef") + `","apps":["*"],"scopes":["renew"]}]}`, `keys[1].key: "b" and "a" (keys[0]) have the same key`},
-		"nameless key":      {`{"keys":[{"key":"0123456789abcdef","apps":["*"],"scopes":["*"]}]}`, "keys[0].name"},
-		"key for no app":    {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["shop"],"scopes":["*"]}]}`, `there is no app "shop"`},
-		"odd scope":         {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["all"]}]}`, `there is no scope "all"`},
-		"cards of a mini":   {keyed(`"m":{"app_id":"wx1","secret":"x","kind":"mini","cards":true}`), "apps.m.cards: only an official account signs cards"},
-		"no secret":         {keyed(`"shop":{"app_id":"wx1"}`), "apps.shop.secret: must be set"},
-		"no app id":         {keyed(`"shop":{"secret":"x"}`), "apps.shop.app_id: must be set"},
-		"odd kind":          {keyed(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: there is no kind "oa"`},
-		"odd mode":          {keyed(`"shop":{"app_id":"wx1","secret":"x","token_mode":"new"}`), "apps.shop.token_mode"},
-		"name like appid":   {keyed(`"wx0123456789abcdef":{"app_id":"wx1","secret":"x"}`), "must not look like an appid"},
-		"name with slash":   {keyed(`"a/b":{"app_id":"wx1","secret":"x"}`), "apps:"},
-		"public URL":        {`{"public_url":"wx.example.com"}`, "public_url: want a base URL"},
-		"endpoint":          {`{"endpoints":{"api":"https://u:p@api.example.com"}}`, "endpoints.api: want a base URL"},
-		"route without /":   {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":["token"]}`), `allow: "token" must begin with /`},
-		"hosts, no URL":     {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["a.example.com"]}`), "public_url: must be set"},
-		"odd host":          {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["https://a"]}`), `apps.shop.hosts: "https://a" is no host`},
-		"odd verify file":   {keyed(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"../x.txt":"x"}}`), "apps.shop.verify_files"},
-		"two verify files":  {keyed(`"a":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":"1"}},"b":{"app_id":"wx2","secret":"x","verify_files":{"a.txt":"2"}}`), "verify_files: another app has another a.txt"},
-		"token of a site":   {keyed(`"web":{"app_id":"wx1","secret":"x","kind":"website","keep":true}`), "apps.web.kind: a website application has no token"},
-		"odd time":          {keyed(`"shop":{"app_id":"wx1","secret":"x","expires_at":"tomorrow"}`), `expires_at: want a time such as`},
-		"odd proxies":       {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["10.0.0.1"]}`, `trusted_proxies: "10.0.0.1" is no range`},
-		"IPv4 in IPv6":      {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["::ffff:10.0.0.0/104"]}`, `trusted_proxies: "::ffff:10.0.0.0/104" is IPv4 written as IPv6`},
-		"WeCom, no agent":   {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","hosts":["a.example.com"]}`), "apps.corp.agent_id: must be set"},
-		"no message token":  {messaged(`{}`), "apps.shop.message: token is empty"},
-		"short aes_key":     {messaged(`{"token":"t","aes_key":"short"}`), "apps.shop.message: aes_key is not an EncodingAESKey"},
-		"odd message mode":  {messaged(`{"token":"t","mode":"open"}`), `apps.shop.message: mode is "open"`},
-		"backend's URL":     {messaged(`{"token":"t","forward":[{"url":"crm"}]}`), "apps.shop.message: forward[0]: url is not a whole"},
-		"backend's form":    {messaged(`{"token":"t","forward":[{"url":"http://crm","form":"yaml"}]}`), "forward[0]: form is"},
-		"backend's timeout": {messaged(`{"token":"t","forward":[{"url":"http://crm","timeout":"4"}]}`), `timeout: want a time such as 4s`},
-		"endless timeout":   {messaged(`{"token":"t","forward":[{"url":"http://crm","answer":true,"timeout":"1h"}]}`), `forward[0]: timeout is 1h`},
-		"late copy":         {messaged(`{"token":"t","forward":[{"url":"http://crm","late":true}]}`), `forward[0]: it is late without answer`},
-		"odd pattern":       {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"pattern":"("}}]}`), `forward[0].when.pattern`},
-		"number for text":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":5}}]}`), `when: want a text or a list of texts, not 5`},
-		"key of no event":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"event_key":"x"}}]}`), `forward[0].when.event_key: needs event`},
-		"empty in a rule":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":["text",""]}}]}`), `forward[0].when.type: is empty`},
-		"empty keyword":     {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":""}}]}`), `forward[0].when.keyword: is empty`},
-		"WeCom in plain":    {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","message":{"token":"t"}}`), "apps.corp.message: WeCom knows mode secure alone"},
-		"mode without need": {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "WeCom has one mode"},
+		"unknown key":        {`{"kyes":[]}`, `unknown key "kyes"`},
+		"unknown deep key":   {`{"apps":{"shop":{"secrte":"x"}}}`, `unknown key "secrte"`},
+		"no blank":           {`{"apps":{"shop":{"secret:x":null}}}`, `unknown key "secret:…": a blank must follow the colon`},
+		"digits for text":    {`{"apps":{"shop":{"secret":123}}}`, "apps.shop.secret: want text, not a number (text of digits needs quotes)"},
+		"text for a number":  {`{"apps":{"a":{"agent_id":1,"hosts":["x","y"]},"shop":{"hosts":[],"agent_id":"x"}}}`, "apps.shop.agent_id: want a number, not text"},
+		"fraction":           {`{"apps":{"shop":{"agent_id":1.5}}}`, "apps.shop.agent_id: want a whole number"},
+		"text for a list":    {`{"keys":[{"name":"a"},{"name":"b","apps":"shop"}]}`, "keys[1].apps: want a list, not text"},
+		"list for an app":    {`{"store":"memory:","apps":{"shop":[{}]}}`, "apps.shop: want a mapping, not a list"},
+		"app for a text":     {`{"apps":{"shop":{"app_id":{"a":1}}}}`, "apps.shop.app_id: want text, not a mapping"},
+		"number in a list":   {`{"apps":{"shop":{"hosts":["a",7]}}}`, "apps.shop.hosts[1]: want text, not a number"},
+		"more after it":      {`{} {}`, "more after the end"},
+		"no keys":            {`{"apps":{}}`, "keys:"},
+		"short key":          {`{"keys":[{"name":"a","key":"short","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: must have at least 16 characters"},
+		"odd digest":         {`{"keys":[{"name":"a","key":"sha256:zz","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: must be followed by 64 hex digits"},
+		"digest of nothing":  {`{"keys":[{"name":"a","key":"sha256:` + hexDigest("") + `","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: is followed by the digest of the empty text"},
+		"one key twice":      {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["token"]},{"name":"b","key":"sha256:` + hexDigest("0123456789abcdef") + `","apps":["*"],"scopes":["renew"]}]}`, `keys[1].key: "b" and "a" (keys[0]) have the same key`},
+		"nameless key":       {`{"keys":[{"key":"0123456789abcdef","apps":["*"],"scopes":["*"]}]}`, "keys[0].name"},
+		"key for no app":     {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["shop"],"scopes":["*"]}]}`, `keys[0].apps[0]: there is no such app`},
+		"odd scope":          {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["all"]}]}`, `keys[0].scopes[0]: there is no such scope`},
+		"cards of a mini":    {keyed(`"m":{"app_id":"wx1","secret":"x","kind":"mini","cards":true}`), "apps.m.cards: only an official account signs cards"},
+		"no secret":          {keyed(`"shop":{"app_id":"wx1"}`), "apps.shop.secret: must be set"},
+		"no app id":          {keyed(`"shop":{"secret":"x"}`), "apps.shop.app_id: must be set"},
+		"odd kind":           {keyed(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: want official, mini, website or work`},
+		"odd mode":           {keyed(`"shop":{"app_id":"wx1","secret":"x","token_mode":"new"}`), "apps.shop.token_mode"},
+		"name like appid":    {keyed(`"wx0123456789abcdef":{"app_id":"wx1","secret":"x"}`), "must not look like an appid"},
+		"name with slash":    {keyed(`"a/b":{"app_id":"wx1","secret":"x"}`), "apps:"},
+		"public URL":         {`{"public_url":"wx.example.com"}`, "public_url: want a base URL"},
+		"endpoint":           {`{"endpoints":{"api":"https://u:p@api.example.com"}}`, "endpoints.api: want a base URL"},
+		"route without /":    {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":["token"]}`), `apps.shop.allow[0]: must begin with /`},
+		"hosts, no URL":      {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["a.example.com"]}`), "public_url: must be set"},
+		"odd host":           {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["https://a"]}`), `apps.shop.hosts[0]: want a host such as shop.example.com`},
+		"odd verify file":    {keyed(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"../x.txt":"x"}}`), "apps.shop.verify_files"},
+		"two verify files":   {keyed(`"a":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":"1"}},"b":{"app_id":"wx2","secret":"x","verify_files":{"a.txt":"2"}}`), "verify_files: another app has another a.txt"},
+		"token of a site":    {keyed(`"web":{"app_id":"wx1","secret":"x","kind":"website","keep":true}`), "apps.web.kind: a website application has no token"},
+		"odd time":           {keyed(`"shop":{"app_id":"wx1","secret":"x","expires_at":"tomorrow"}`), `expires_at: want a time such as`},
+		"odd proxies":        {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["10.0.0.1"]}`, `trusted_proxies[0]: want a range of addresses such as 10.0.0.0/8`},
+		"IPv4 in IPv6":       {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["::ffff:10.0.0.0/104"]}`, `trusted_proxies[0]: is IPv4 written as IPv6`},
+		"WeCom, no agent":    {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","hosts":["a.example.com"]}`), "apps.corp.agent_id: must be set"},
+		"no message token":   {messaged(`{}`), "apps.shop.message: token is empty"},
+		"short aes_key":      {messaged(`{"token":"t","aes_key":"short"}`), "apps.shop.message: aes_key is not an EncodingAESKey"},
+		"odd message mode":   {messaged(`{"token":"t","mode":"open"}`), `apps.shop.message.mode: want plain, compatible or secure`},
+		"backend's URL":      {messaged(`{"token":"t","forward":[{"url":"crm"}]}`), "apps.shop.message: forward[0]: url is not a whole"},
+		"backend's form":     {messaged(`{"token":"t","forward":[{"url":"http://crm","form":"yaml"}]}`), "apps.shop.message: forward[0].form: want xml, json or raw"},
+		"backend's timeout":  {messaged(`{"token":"t","forward":[{"url":"http://crm","timeout":"4"}]}`), `timeout: want a time such as 4s`},
+		"endless timeout":    {messaged(`{"token":"t","forward":[{"url":"http://crm","answer":true,"timeout":"1h"}]}`), `forward[0]: timeout is 1h`},
+		"late copy":          {messaged(`{"token":"t","forward":[{"url":"http://crm","late":true}]}`), `forward[0]: it is late without answer`},
+		"odd pattern":        {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"pattern":"("}}]}`), `forward[0].when.pattern`},
+		"number for text":    {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":5}}]}`), `apps.shop.message.forward[0].when.type: want text or a list of texts`},
+		"key of no event":    {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"event_key":"x"}}]}`), `forward[0].when.event_key: needs event`},
+		"empty in a rule":    {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":["text",""]}}]}`), `forward[0].when.type: is empty`},
+		"empty keyword":      {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":""}}]}`), `forward[0].when.keyword: is empty`},
+		"WeCom in plain":     {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","message":{"token":"t"}}`), "apps.corp.message: WeCom knows mode secure alone"},
+		"key in capitals":    {`{"apps":{"shop":{"Secret":"x"}}}`, `apps.shop: unknown key "Secret": want secret`},
+		"two cases":          {`{"apps":{"shop":{"secret":"x","SECRET":"y"}}}`, `apps.shop: unknown key "SECRET": want secret`},
+		"deep in capitals":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"Type":"text"}}]}`), `apps.shop.message.forward[0].when: unknown key "Type": want type`},
+		"a key twice":        {`{"apps":{"shop":{"secret":"x","secret":"y"}}}`, `apps.shop: key "secret" is given twice`},
+		"an app twice":       {`{"apps":{"shop":{"app_id":"x"},"shop":{"secret":"y"}}}`, `apps: key "shop" is given twice`},
+		"text for forward":   {messaged(`{"token":"t","forward":"http://crm"}`), "apps.shop.message.forward: want a list, not text"},
+		"text for truth":     {`{"apps":{"shop":{"keep":"yes"}}}`, "apps.shop.keep: want true or false, not text"},
+		"truth for text":     {`{"apps":{"shop":{"secret":true}}}`, "apps.shop.secret: want text, not true or false (true and false as text need quotes)"},
+		"list for all":       {`[]`, "config: want a mapping, not a list"},
+		"nothing at all":     {`null`, "config: is empty"},
+		"huge agent":         {`{"apps":{"shop":{"agent_id":99999999999999999999}}}`, "apps.shop.agent_id: want a whole number"},
+		"no JSON":            {`{"apps":{"shop":}}`, "not JSON at byte"},
+		"cut off":            {`{"apps":{"shop":{"secret":"x"`, "not JSON, or cut off"},
+		"empty aes_key":      {messaged(`{"token":"t","aes_key":""}`), "apps.shop.message.aes_key: is empty"},
+		"null aes_key":       {messaged(`{"token":"t","aes_key":null}`), "apps.shop.message.aes_key: is empty"},
+		"empty old aes_key":  {messaged(`{"token":"t","aes_key":"` + aesKeyOf + `","previous_aes_key":""}`), "apps.shop.message.previous_aes_key: is empty"},
+		"empty token":        {messaged(`{"token":""}`), "apps.shop.message.token: is empty"},
+		"empty old token":    {messaged(`{"token":"t","previous_token":""}`), "apps.shop.message.previous_token: is empty"},
+		"empty sign_key":     {keyed(`"shop":{"app_id":"wx1","secret":"x","sign_key":""}`), "apps.shop.sign_key: is empty"},
+		"empty old sign key": {keyed(`"shop":{"app_id":"wx1","secret":"x","sign_key":"k","previous_sign_key":""}`), "apps.shop.previous_sign_key: is empty"},
+		"empty records":      {`{"records":""}`, "records: is empty"},
+		"empty endpoint":     {`{"endpoints":{"api":""}}`, "endpoints.api: is empty"},
+		"empty timeout":      {messaged(`{"token":"t","forward":[{"url":"http://crm","timeout":""}]}`), "apps.shop.message.forward[0].timeout: is empty"},
+		"empty end":          {`{"apps":{"shop":{"expires_at":""}}}`, "apps.shop.expires_at: is empty"},
+		"empty allow":        {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":[]}`), "apps.shop.allow: is empty"},
+		"null allow":         {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":null}`), "apps.shop.allow: is empty"},
+		"empty rule":         {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":[]}}]}`), "forward[0].when.keyword: is empty"},
+		"null rule":          {messaged(`{"token":"t","forward":[{"url":"http://crm","when":null}]}`), "forward[0].when: is empty"},
+		"blank in secret":    {keyed(`"shop":{"app_id":"wx1","secret":"x\n"}`), "apps.shop.secret: begins or ends with a blank or a line end"},
+		"blank in app_id":    {keyed(`"shop":{"app_id":" wx1","secret":"x"}`), "apps.shop.app_id: begins or ends with a blank"},
+		"blank in key":       {`{"keys":[{"name":"a","key":"0123456789abcdef\n","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: begins or ends with a blank"},
+		"blank in sign_key":  {keyed(`"shop":{"app_id":"wx1","secret":"x","sign_key":"k "}`), "apps.shop.sign_key: begins or ends with a blank"},
+		"blank in aes_key":   {messaged(`{"token":"t","aes_key":"` + aesKeyOf + `\n"}`), "apps.shop.message.aes_key: begins or ends with a blank"},
+		"blank in token":     {messaged(`{"token":"t\u200b"}`), "apps.shop.message.token: begins or ends with a blank"},
+		"blank in store":     {`{"store":"memory: "}`, "store: begins or ends with a blank"},
+		"blank in a scope":   {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["token "]}]}`, "keys[0].scopes[0]: begins or ends with a blank"},
+		"mode without need":  {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "WeCom has one mode"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parsed, err := gateway.ParseConfig([]byte(c.json))
@@ -79,6 +116,92 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 			require.NotContains(t, err.Error(), "\n")
 		})
+	}
+}
+
+func TestNoConfigurationErrorShowsAValue(t *testing.T) {
+	const hidden = "S3cret-0123456789"
+	for _, c := range []string{
+		`{"public_url":"HIDDEN"}`, `{"public_url":"https://u:HIDDEN@h"}`, `{"endpoints":{"api":"HIDDEN"}}`, `{"apps":"HIDDEN"}`, `{"keys":"HIDDEN"}`,
+		`{"trusted_proxies":["HIDDEN"]}`, `{"keys":[{"name":"a","key":"HIDDEN","apps":["HIDDEN"],"scopes":["*"]}]}`,
+		`{"keys":[{"name":"a","key":"HIDDEN","apps":["*"],"scopes":["HIDDEN"]}]}`, `{"keys":[{"name":"a","key":"sha256:HIDDEN","apps":["*"],"scopes":["*"]}]}`,
+		`{"apps":{"shop":{"expires_at":"HIDDEN"}}}`, `{"apps":{"shop":{"agent_id":"HIDDEN"}}}`, `{"apps":{"shop":{"secret:HIDDEN":"x"}}}`,
+		`{"apps":{"shop":{"secret":"HIDDEN}}}`, `{"apps":{"shop":{"secret":HIDDEN}}}`,
+		keyed(`"shop":{"app_id":"wx1","secret":"HIDDEN "}`), keyed(`"shop":{"app_id":"wx1","secret":"x","kind":"HIDDEN"}`),
+		keyed(`"shop":{"app_id":"wx1","secret":"x","token_mode":"HIDDEN"}`), keyed(`"shop":{"app_id":"wx1","secret":"x","allow":["HIDDEN"]}`),
+		keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["u:HIDDEN@h"]}`), keyed(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":["HIDDEN"]}}`),
+		messaged(`"HIDDEN"`), messaged(`{"token":"t","mode":"HIDDEN"}`), messaged(`{"token":"t","aes_key":"HIDDEN"}`),
+		messaged(`{"token":"t","forward":[{"url":"HIDDEN"}]}`), messaged(`{"token":"t","forward":[{"url":"http://h","form":"HIDDEN"}]}`),
+		messaged(`{"token":"t","forward":[{"url":"http://h","timeout":"HIDDEN"}]}`), messaged(`{"token":"t","forward":[{"url":"http://h","when":{"pattern":"HIDDEN("}}]}`),
+		messaged(`{"token":"t","forward":[{"url":"http://h","when":{"type":{"HIDDEN":1}}}]}`), messaged(`{"token":"t","forward":[{"url":"http://h","when":"HIDDEN"}]}`),
+	} {
+		parsed, err := gateway.ParseConfig([]byte(strings.ReplaceAll(c, "HIDDEN", hidden)))
+		if err == nil {
+			_, err = gateway.New(gateway.Options{Config: parsed})
+		}
+		require.Error(t, err, c)
+		require.NotContains(t, err.Error(), "S3cret", c)
+		require.NotRegexp(t, `gateway\.[A-Z]|\[\]|string\b|json:`, err.Error(), "Go's types")
+	}
+}
+
+func TestKeysOfEmbeddedStructsAreMatchedExactly(t *testing.T) {
+	type Inner struct {
+		MchID string `json:"mch_id"`
+		Name  string `json:"name"`
+	}
+	type Outer struct {
+		Inner
+		Name   int              `json:"name,omitempty"`
+		Hidden string           `json:"-"`
+		More   map[string]Inner `json:"more"`
+		Next   *Inner           `json:"next"`
+	}
+	var out Outer
+	require.NoError(t, gateway.Decode([]byte(`{"mch_id":"1","name":2,"more":{"Any":{"name":"x"}},"next":{"mch_id":"3"}}`), &out))
+	require.Equal(t, Outer{Inner: Inner{MchID: "1"}, Name: 2, More: map[string]Inner{"Any": {Name: "x"}}, Next: &Inner{MchID: "3"}}, out)
+	for json, says := range map[string]string{
+		`{"Mch_ID":"1"}`:                `unknown key "Mch_ID": want mch_id`,
+		`{"Inner":{}}`:                  `unknown key "Inner"`,
+		`{"Hidden":"x"}`:                `unknown key "Hidden"`,
+		`{"-":"x"}`:                     `unknown key "-"`,
+		`{"next":{"NAME":"x"}}`:         `next: unknown key "NAME": want name`,
+		`{"more":{"a":{"name":1}}}`:     "more.a.name: want text, not a number",
+		`{"next":null}`:                 "next: is empty",
+		`{"mch_id":"1","mch_id":"2"}`:   `key "mch_id" is given twice`,
+		`{"more":{"a":{},"\u0061":{}}}`: `more: key "a" is given twice`,
+	} {
+		require.ErrorContains(t, gateway.Decode([]byte(json), new(Outer)), says, json)
+	}
+}
+
+func TestBlanksStayWhereTheyMatter(t *testing.T) {
+	c, err := gateway.ParseConfig([]byte(keyed(`"shop":{"name":" 小店","app_id":"wx1","secret":"a b","verify_files":{"MP_verify_a.txt":"a\n"},
+		"message":{"token":"t","forward":[{"url":"http://crm","when":{"type":"text","keyword":[" x "]}}]}}`)))
+	require.NoError(t, err)
+	require.NoError(t, c.Check())
+	require.Equal(t, gateway.Texts{" x "}, c.Apps["shop"].Message.Forward[0].When.Keyword)
+}
+
+func TestOnlyHostsAreTakenForHosts(t *testing.T) {
+	for host, ok := range map[string]bool{
+		"shop.example.com": true, "Shop.Example.com:8443": true, "localhost": true, "127.0.0.1:8091": true, "[::1]": true, "[2001:db8::1]:80": true,
+		"xn--fiqs8s.example": true, "my_shop.example.com": true, "shop.example.com.": true,
+		"*.example.com": false, "shop..example.com": false, ".example.com": false, "-shop.example.com": false, "shop.example.com:": false,
+		"shop.example.com:0": false, "shop.example.com:65536": false, "shop.example.com:http": false, "a:b:c": false, "::1": false, "[::1": false, "[x]": false,
+		"[127.0.0.1]": false, "999.1.1.1": false, "1.2.3": false, "https://shop.example.com": false, "shop.example.com/": false, "u@shop.example.com": false,
+		"商店.example.com": false, ".": false, ":80": false, "shop example.com": false, strings.Repeat("a", 64) + ".example.com": false,
+	} {
+		err := gateway.Config{
+			PublicURL: "https://wx.example.com",
+			Keys:      []gateway.Key{{Name: "a", Key: "0123456789abcdef", Apps: []string{"*"}, Scopes: []string{"*"}}},
+			Apps:      map[string]gateway.App{"shop": {AppID: "wx1", Secret: "x", Hosts: []string{host}}},
+		}.Check()
+		if ok {
+			require.NoError(t, err, host)
+		} else {
+			require.ErrorContains(t, err, "apps.shop.hosts[0]: want a host", host)
+		}
 	}
 }
 

@@ -60,7 +60,8 @@ type Gateway struct {
 	outbox  *outbox.Outbox    // of copies, those of all apps
 	nobody  *message.Receiver // refuses callbacks for apps that get none as others refuse those of strangers
 
-	draining atomic.Bool
+	draining   atomic.Bool
+	warnShared sync.Once // of limits that are off
 }
 
 // New makes a gateway. It fails when the configuration cannot be served, naming the key that is wrong.
@@ -137,7 +138,7 @@ func (g *Gateway) Private() http.Handler { return g.serve(side{private: true}) }
 //	GET  /app/{app}/js/config.js           signs the page that holds it
 //	POST /app/{app}/js/config              signs the page that asks
 //	POST /app/{app}/js/card                signs cards by their id, of an app with cards: true
-//	GET  /MP_verify_….txt, /WW_verify_….txt
+//	GET  /{name}.txt                       verification files of domains, under any name that WeChat gives
 //
 // See message.Receiver, oauth.Login, oauth.Mini, jssdk.Handler and oauth.VerifyFiles.
 func (g *Gateway) Public() http.Handler { return g.serve(side{public: true}) }
@@ -160,7 +161,11 @@ func (g *Gateway) serve(s side) http.Handler {
 		all["GET /healthz"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer.JSON(w, http.StatusOK, okBody) })
 		all["GET /readyz"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.ready(w, r, words) })
 	}
-	return g.behindProxies(mux(g.refusePath(s), all)())
+	served := g.behindProxies(mux(g.refusePath(s), all)())
+	if s.public {
+		return g.limits(served)
+	}
+	return served
 }
 
 // door hands a request on to the side of the app that it names. Callbacks for unknown apps are answered like

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -28,11 +29,11 @@ type Message struct {
 // Forward is a backend that gets the messages. See [message.Target].
 type Forward struct {
 	URL     string       `json:"url"`
-	Form    message.Form `json:"form"`    // xml (default), json or raw
-	Answer  bool         `json:"answer"`  // what it answers is for the user; default it gets a copy, kept until it took it
-	Late    bool         `json:"late"`    // what it answers too late is sent as a customer service message
-	Timeout Duration     `json:"timeout"` // such as 4s
-	When    When         `json:"when"`    // default every message
+	Form    message.Form `json:"form"`               // xml (default), json or raw
+	Answer  bool         `json:"answer"`             // what it answers is for the user; default it gets a copy, kept until it took it
+	Late    bool         `json:"late"`               // what it answers too late is sent as a customer service message
+	Timeout Duration     `json:"timeout"`            // such as 4s
+	When    When         `json:"when" blanks:"kept"` // default every message
 }
 
 // When says which messages a backend gets: those that fit all that is set. Each is one text or a list, any of which fits.
@@ -54,11 +55,13 @@ func (t *Texts) UnmarshalJSON(b []byte) error {
 		*t = make(Texts, 1)
 		return json.Unmarshal(b, &(*t)[0])
 	}
-	if err := json.Unmarshal(b, (*[]string)(t)); err != nil {
-		return fmt.Errorf("when: want a text or a list of texts, not %.40s", b)
+	if json.Unmarshal(b, (*[]string)(t)) != nil {
+		return errors.New("want " + t.want())
 	}
 	return nil
 }
+
+func (*Texts) want() string { return "text or a list of texts" }
 
 // ReceiveIDs are ids that encrypted messages may be for, besides the app_id: of an open platform, of a WeCom suite, or ""
 // of a WeCom smart robot. The one text any is all ids.
@@ -87,6 +90,8 @@ func (r ReceiveIDs) of(appID string) (ids []string, all bool) {
 	return append([]string{appID}, r...), false
 }
 
+func (*ReceiveIDs) want() string { return "a list of ids, or any" }
+
 // Duration is a time.Duration that is written as in 4s or 500ms.
 type Duration time.Duration
 
@@ -94,11 +99,13 @@ type Duration time.Duration
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf("timeout: want a time such as 4s, not %q", b)
+		return errors.New("want " + d.want())
 	}
 	*d = Duration(v)
 	return nil
 }
+
+func (*Duration) want() string { return "a time such as 4s" }
 
 // receiver makes the room for callbacks. Its errors name keys of the configuration.
 func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
@@ -118,6 +125,11 @@ func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
 	return in, nil
 }
 
+var (
+	modes = []message.Mode{message.Plain, message.Compatible, message.Secure}
+	forms = []message.Form{message.FormXML, message.FormJSON, message.FormRaw}
+)
+
 // check finds what keeps m from being served.
 func (m *Message) check(a App) error {
 	switch {
@@ -133,6 +145,8 @@ func (m *Message) check(a App) error {
 		return errors.New("receive_ids: needs message.aes_key, as only encrypted messages name an id")
 	case a.Kind == Website:
 		return errors.New("message: a website application gets no messages")
+	case m.Mode != "" && !slices.Contains(modes, m.Mode):
+		return errors.New("message.mode: want plain, compatible or secure")
 	case a.Kind == Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
 		return errors.New("message: WeCom knows mode secure alone, with an aes_key")
 	}
@@ -153,6 +167,9 @@ func (m *Message) copies() bool {
 }
 
 func (f Forward) target() (t message.Target, err error) {
+	if f.Form != "" && !slices.Contains(forms, f.Form) {
+		return t, errors.New("form: want xml, json or raw")
+	}
 	t = message.Target{URL: f.URL, Form: f.Form, Answer: f.Answer, Late: f.Late, Timeout: time.Duration(f.Timeout)}
 	if t.When, err = f.When.match(); err != nil {
 		return t, fmt.Errorf("when.%w", err)
@@ -162,8 +179,8 @@ func (f Forward) target() (t message.Target, err error) {
 
 func (w When) match() (message.Match, error) {
 	for key, texts := range map[string]Texts{"type": w.Type, "event": w.Event, "event_key": w.EventKey, "text": w.Text, "keyword": w.Keyword} {
-		if slices.Contains(texts, "") {
-			return nil, fmt.Errorf("%s: is empty", key)
+		if slices.Contains(texts, "") || texts != nil && len(texts) == 0 {
+			return nil, fmt.Errorf("%s: is empty: set it, or leave the key out", key)
 		}
 	}
 	var all []message.Match
@@ -186,9 +203,18 @@ func (w When) match() (message.Match, error) {
 	if w.Pattern != "" {
 		re, err := regexp.Compile(w.Pattern)
 		if err != nil {
-			return nil, fmt.Errorf("pattern: %w", err)
+			return nil, errors.New("pattern: want a regular expression (RE2)" + causeOf(err))
 		}
 		all = append(all, message.OnPattern(re))
 	}
 	return message.All(all...), nil
+}
+
+// causeOf says why a regular expression cannot be compiled, without showing it.
+func causeOf(err error) string {
+	var e *syntax.Error
+	if errors.As(err, &e) {
+		return ": " + e.Code.String()
+	}
+	return ""
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/wetoken/wetoken/internal/peer"
 )
 
 // behindProxies makes RemoteAddr the client's address where the request comes from a trusted proxy. What stands in
@@ -21,6 +23,35 @@ func (g *Gateway) behindProxies(h http.Handler) http.Handler {
 			r = &seen
 		}
 		h.ServeHTTP(w, r)
+	})
+}
+
+// Shared reports whether many clients may come from an address, so that no limit by address may apply to it: a proxy of
+// trusted_proxies or, where that is not set, any private address, which may be a balancer's.
+func (g *Gateway) Shared(a netip.Addr) bool {
+	if len(g.proxies) == 0 {
+		return peer.Private(a)
+	}
+	return within(g.proxies, a)
+}
+
+// limits tells the rooms whether limits by address apply to a request. They count the client that a trusted proxy names,
+// and nobody where it names none.
+func (g *Gateway) limits(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := peer.Parse(r.RemoteAddr)
+		if client, ok := clientOf(r, g.proxies); ok {
+			from = client
+		}
+		h.ServeHTTP(w, peer.WithLimited(r, func() bool {
+			shared := !from.IsValid() || g.Shared(from)
+			if shared && from.IsValid() && len(g.proxies) == 0 {
+				g.warnShared.Do(func() {
+					g.log.WarnContext(r.Context(), "limits by address are off: requests come from a private address, as a balancer's is, and trusted_proxies is not set", "from", from.String())
+				})
+			}
+			return !shared
+		}))
 	})
 }
 

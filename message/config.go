@@ -10,8 +10,8 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/internal/relay"
 	"github.com/wetoken/wetoken/store"
@@ -80,18 +80,20 @@ type Config struct {
 
 // New returns a Receiver, or an error that names the field of c that is wrong.
 func New(c Config) (*Receiver, error) {
-	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), anyID: c.AnyReceiveID, log: c.Log, rand: c.Rand}
+	in := &Receiver{mode: c.Mode, mini: c.Mini, receiveIDs: slices.Clone(c.ReceiveIDs), anyID: c.AnyReceiveID, log: c.Log, rand: c.Rand, large: make(chan struct{}, largeMax)}
 	if c.AppID == "" {
 		return nil, errors.New("message: Config.AppID is empty: set the appid, for WeCom the corp id")
 	}
 	if c.Token == "" {
 		return nil, errors.New("message: Config.Token is empty: set the Token of WeChat's console")
 	}
-	for _, f := range []struct{ field, value string }{
+	for _, f := range []struct{ name, value string }{
 		{"AppID", c.AppID}, {"Token", c.Token}, {"PreviousToken", c.PreviousToken},
+		{"EncodingAESKey", c.EncodingAESKey}, {"PreviousAESKey", c.PreviousAESKey},
+		{"SignKey", c.SignKey}, {"PreviousSignKey", c.PreviousSignKey},
 	} {
-		if strings.TrimSpace(f.value) != f.value {
-			return nil, fmt.Errorf("message: Config.%s begins or ends with a blank", f.field)
+		if err := field.CheckBlanks(f.value); err != nil {
+			return nil, fmt.Errorf("message: Config.%s %w", f.name, err)
 		}
 	}
 	in.tokens = append(in.tokens, c.Token)

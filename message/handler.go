@@ -29,7 +29,8 @@ func (in *Receiver) serveSlash(w http.ResponseWriter, r *http.Request) {
 // ServeHTTP answers WeChat. A callback that is refused gets the Refusal's status and {"errcode":…,"errmsg":"…"}, the
 // same for every wrong signature, and for everything that fails once decryption has begun. The log has the likely cause,
 // Token, EncodingAESKey, receive id or clock, as a warning that comes at most once a minute for each cause. A message
-// whose handler fails gets 500, so that WeChat sends it again.
+// whose handler fails gets 500, so that WeChat sends it again. The timestamp, and the signature of the query where there is
+// one, are checked before the body is read, which may take 5 seconds.
 func (in *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) { in.serve(w, r, nil) }
 
 // serve answers WeChat. named, if there is one, finds the targets that a request names itself.
@@ -54,14 +55,27 @@ func (in *Receiver) serve(w http.ResponseWriter, r *http.Request, named func(url
 	}
 }
 
+// bodyTime is how long a body may take to arrive, and the rest of one that is refused. WeChat hangs up after 5 seconds.
+const bodyTime = 5 * time.Second
+
 // receive answers one message.
 func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(url.Values) ([]target, error)) {
 	arrived := time.Now()
+	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(bodyTime)) // where there is a connection to set it on
 	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
 		fail(w, ErrMediaType.Status(), int(ErrMediaType), "message: compressed bodies are not accepted")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	query := r.URL.Query()
+	if err := in.admit(query); err != nil {
+		in.refuse(w, r, err)
+		return
+	}
+	body, err := in.readBody(w, r)
+	if errors.Is(err, errBusy) {
+		fail(w, http.StatusServiceUnavailable, -1, "message: too many large bodies at once")
+		return
+	}
 	if err != nil {
 		refusal := ErrBody
 		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
@@ -70,7 +84,7 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 		fail(w, refusal.Status(), int(refusal), refusal.Error())
 		return
 	}
-	m, err := in.Open(r.URL.Query(), body)
+	m, err := in.Open(query, body)
 	if err == nil && !m.origin.sealed {
 		err = in.original(r.Context(), m.origin.query.Get("signature"), "POST "+m.origin.body)
 	}
@@ -80,7 +94,7 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 	}
 	var targets []target
 	if named != nil {
-		if targets, err = named(r.URL.Query()); err != nil {
+		if targets, err = named(query); err != nil {
 			in.refuse(w, r, err)
 			return
 		}
@@ -99,6 +113,51 @@ func (in *Receiver) receive(w http.ResponseWriter, r *http.Request, named func(u
 		return
 	}
 	respond(w, http.StatusOK, body, contentType(body))
+}
+
+// admit refuses, before its body is read, a callback that no body could make right: it has no signature, a signature of
+// the query that is wrong, or a stale timestamp. WeCom does not sign the query, but the body alone.
+func (in *Receiver) admit(query url.Values) error {
+	stamp, nonce, given := query.Get("timestamp"), query.Get("nonce"), query.Get("signature")
+	switch {
+	case len(nonce) > maxNonce || len(stamp) > maxNonce:
+		return ErrSignature
+	case given != "":
+		if _, ok := signedBy(in.tokens, given, stamp, nonce); !ok {
+			return ErrSignature
+		}
+	case in.mode == Plain || query.Get("msg_signature") == "":
+		return ErrSignature
+	}
+	return fresh(stamp)
+}
+
+const (
+	smallBody = 64 << 10 // bytes that hardly any callback has
+	largeMax  = 16       // bodies beyond that which are read at a time
+)
+
+var errBusy = errors.New("message: too many large bodies at once")
+
+// readBody reads a body as it arrives. As anybody can send one, and stall, few may have more than smallBody in memory.
+func (in *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	from := http.MaxBytesReader(w, r.Body, maxBody)
+	body, err := io.ReadAll(io.LimitReader(from, smallBody))
+	if err != nil || len(body) < smallBody {
+		return body, err
+	}
+	wait := time.NewTimer(bodyTime)
+	defer wait.Stop()
+	select {
+	case in.large <- struct{}{}:
+		defer func() { <-in.large }()
+	case <-wait.C:
+		return nil, errBusy
+	case <-r.Context().Done():
+		return nil, errBusy
+	}
+	rest, err := io.ReadAll(from)
+	return append(body, rest...), err
 }
 
 // refuse answers a callback that was not accepted, and logs the likely cause once the answer is on its way, so that the

@@ -83,8 +83,6 @@ func TestTheLikelyCauseIsLoggedOnceAMinute(t *testing.T) {
 	other, damaged := w, w
 	other.id, damaged.key = "wx0", strings.Repeat("C", 43)
 	sealed := w.encrypt(w.frame(hello))
-	wrong := w.sealed(sealed)
-	wrong.Set("msg_signature", "x")
 	secret := w
 	secret.id = "a text that is nobody's business"
 	for _, c := range []struct {
@@ -93,13 +91,18 @@ func TestTheLikelyCauseIsLoggedOnceAMinute(t *testing.T) {
 		cause  string
 		detail string
 	}{
-		{w, func() url.Values { return wrong }, "Token", ""},
+		{w, func() url.Values {
+			q := w.sealed(sealed)
+			q.Set("msg_signature", "x")
+			return q
+		}, "Token", ""},
 		{damaged, nil, "EncodingAESKey", "padding or length"},
 		{other, nil, "receive id", `\"wx0\"`},
 		{secret, nil, "receive id", "32 bytes that are no appid"},
 		{w, func() url.Values {
 			q := w.sealed(sealed)
 			q.Set("timestamp", "946684800")
+			q.Set("signature", sign(w.token, "946684800", w.nonce))
 			q.Set("msg_signature", sign(w.token, "946684800", w.nonce, sealed))
 			return q
 		}, "clock", "3h0m0s behind"},

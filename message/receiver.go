@@ -38,6 +38,7 @@ type Receiver struct {
 	complaints complaints
 	rand       io.Reader
 	routes     []route
+	large      chan struct{} // of the large bodies that are being read
 
 	appID, name  string
 	prefix       string // of keys in the store

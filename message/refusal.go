@@ -7,7 +7,7 @@ import "net/http"
 // sample code, the others are ours and begin with their HTTP status.
 type Refusal int
 
-// A sender who has not shown the token learns nothing of the app: ErrSignature, or that a body which is too large,
+// A sender who has not shown the token learns nothing of the app: ErrSignature, ErrStale, or that a body which is too large,
 // compressed or cut off is not read. The other refusals are given to signed callbacks only. Everything that fails once
 // decryption has begun is ErrSeal: answer it with the Refusal alone, as the error around it says more than a sender may
 // know.

@@ -56,6 +56,9 @@ func (g Grant) user() User {
 // Exchange turns the code that a browser came back with into a grant. A code works once, within 5 minutes (website: 10).
 // A grant that goes beyond snsapi_base is kept in Records before Exchange returns it; see [Login.Grant].
 func (l *Login) Exchange(ctx context.Context, code string) (Grant, error) {
+	if err := l.checkFields(); err != nil {
+		return Grant{}, fmt.Errorf("oauth: exchange code: %w", err)
+	}
 	if l.kind() == Work {
 		return l.workExchange(ctx, code)
 	}

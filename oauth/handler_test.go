@@ -198,7 +198,7 @@ func TestNotEvenManyAddressesTakeMemoryWithoutEnd(t *testing.T) {
 		h := m.Routes()["POST /session"]
 		r := httptest.NewRequest("POST", "/session", nil)
 		ask := func(i int) int {
-			r.RemoteAddr = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String()
+			r.RemoteAddr = netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}).String()
 			w := &status{header: http.Header{}}
 			h.ServeHTTP(w, r)
 			return w.code
@@ -209,9 +209,14 @@ func TestNotEvenManyAddressesTakeMemoryWithoutEnd(t *testing.T) {
 			}
 		}
 		require.Equal(t, 400, ask(7), "whoever was counted still is")
-		for i, want := range []int{400, 400, 400, 429} {
-			require.Equal(t, want, ask(100_000+i), "the rest share one count")
+		let := 0
+		for i := range 10_000 {
+			if ask(100_000+i) == 400 {
+				let++
+			}
 		}
+		require.LessOrEqual(t, let, 3*1024, "the rest share 1024 counts")
+		require.Greater(t, let, 2*1024, "and do not all wait for each other")
 	})
 }
 

@@ -121,6 +121,9 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
 		l.unavailable(w, r, s, err)
 		return
 	}
+	if !l.admitStart(w, r, s) {
+		return
+	}
 	s.Inner = l.kind() == Work && insideWeCom(r)
 	outside := l.kind() == Website || l.kind() == Work && !s.Inner
 	s.Loose = !outside && !s.Stay
@@ -151,6 +154,9 @@ func (l *Login) unavailable(w http.ResponseWriter, r *http.Request, s state, err
 func (l *Login) callback(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return // those who look ahead do not use up a login
+	}
+	if !l.admitCallback(w, r) {
+		return
 	}
 	// A login goes on when its browser goes away, or asks again: WeChat takes a code once.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishMax)

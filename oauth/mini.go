@@ -39,8 +39,9 @@ type Mini struct {
 	Tokens wechat.TokenSource // the app's access tokens, for Phone and CheckSession
 	Client *wechat.Client     // the way to WeChat: its BaseURL and HTTP; default WeChat's own
 
-	// Limit is how often one address may ask POST /session in a minute, in each process; default 120. Behind a proxy,
-	// RemoteAddr must have been made the client's, or all clients share one limit.
+	// Limit is how often one address may ask POST /session in a minute, in each process; default 20 000. It does not
+	// apply where RemoteAddr is private, as that may be a proxy's; behind one with a public address, RemoteAddr must have
+	// been made the client's.
 	Limit int
 
 	own     store.Memory
@@ -52,6 +53,9 @@ type Mini struct {
 //
 // See https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-login/code2Session.html (小程序登录凭证校验).
 func (m *Mini) Session(ctx context.Context, code string) (User, error) {
+	if err := m.checkFields(); err != nil {
+		return User{}, fmt.Errorf("oauth: mini-program session: %w", err)
+	}
 	var a struct {
 		OpenID     string `json:"openid"`
 		UnionID    string `json:"unionid"`
@@ -122,7 +126,7 @@ func (m *Mini) session(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		Code string `json:"code"`
 	}
-	if !m.limiter.allow(r.RemoteAddr, m.limit()) {
+	if !m.limiter.allow(r, "session", m.limit(), 1) {
 		w.Header().Set("Retry-After", "60")
 		answer.Refuse(w, http.StatusTooManyRequests, "oauth: too many logins from this address: try again in a minute")
 		return
@@ -159,11 +163,4 @@ const (
 // needsNewCode reports whether WeChat refused a code that another one of the same user would replace.
 func needsNewCode(c wechat.Code) bool {
 	return c == wechat.ErrInvalidCode || c == wechat.ErrCodeUsed || c == wechat.ErrCodeExpired
-}
-
-func (m *Mini) limit() int {
-	if m.Limit <= 0 {
-		return 120
-	}
-	return m.Limit
 }

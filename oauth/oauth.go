@@ -94,7 +94,13 @@ type Login struct {
 	OpenURL string         // of WeChat's login pages; default wechat.OpenURL
 	SSOURL  string         // of WeCom's QR code page; default wechat.SSOURL
 
-	own store.Memory
+	// Limit is how often one address may ask GET /login, and GET /login/callback, in a minute, in each process; default
+	// 20 000. It does not apply where RemoteAddr is private, as that may be a proxy's; behind one with a public address,
+	// RemoteAddr must have been made the client's. A browser that keeps cookies may begin 20 logins in a minute.
+	Limit int
+
+	own     store.Memory
+	limiter limiter
 }
 
 // User is who has logged in. Names of fields are WeChat's, and those it did not give are empty: an openid is all there

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -313,8 +314,9 @@ func TestACookieOfALoginDoesNotOutliveItsEnd(t *testing.T) {
 	jar := &recorder{CookieJar: b.hc.Jar}
 	b.hc.Jar = jar
 	b.open(loginURL(shop))
-	require.Len(t, jar.set, 2)
-	require.Equal(t, jar.set[0].Name, jar.set[1].Name)
-	require.Equal(t, 600, jar.set[0].MaxAge)
-	require.Equal(t, 30, jar.set[1].MaxAge)
+	set := slices.DeleteFunc(jar.set, func(c *http.Cookie) bool { return !strings.Contains(c.Name, "wetoken-login") })
+	require.Len(t, set, 2)
+	require.Equal(t, set[0].Name, set[1].Name)
+	require.Equal(t, 600, set[0].MaxAge)
+	require.Equal(t, 30, set[1].MaxAge)
 }

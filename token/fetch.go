@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/wirejson"
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -57,6 +58,11 @@ func (m *Manager) work(ctx context.Context) (wechat.Credential, error) {
 func (m *Manager) fetch(call func(out any) error) (wechat.Credential, error) {
 	if m.AppID == "" || m.Secret == "" {
 		return wechat.Credential{}, errors.New("AppID and Secret must be set")
+	}
+	for _, f := range [][2]string{{"AppID", m.AppID}, {"Secret", m.Secret}} {
+		if err := field.CheckBlanks(f[1]); err != nil {
+			return wechat.Credential{}, fmt.Errorf("Manager.%s %w", f[0], err)
+		}
 	}
 	var answer struct {
 		Token     string       `json:"access_token"`

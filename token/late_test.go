@@ -65,7 +65,6 @@ func TestALostReplyLateInALifeLeavesNoDeadClassicTokenByAnyClock(t *testing.T) {
 					if left >= 60 { // else it may end before those who failed last ask again
 						require.Zero(t, got.fails)
 						require.Equal(t, 3, w.made(oldPath)+w.made(stablePath), "the first, the lost one, and the next")
-						require.Equal(t, left < 120, w.made(stablePath) > 0, "the lost one cannot end a next one from stable_token")
 					}
 				})
 			})

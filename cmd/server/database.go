@@ -7,9 +7,11 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -77,6 +79,7 @@ func openSQLite(file string) (*sql.DB, error) {
 	if file == "" || strings.HasPrefix(file, "//") && !strings.HasPrefix(file, "///") {
 		return nil, errors.New("the URL must be sqlite:FILE")
 	}
+	warnReadable(file)
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}
 	u.RawQuery = url.Values{"_pragma": {"busy_timeout(1000)", "journal_mode(WAL)"}}.Encode()
 	c, err := sqlite.NewConnector(u.String())
@@ -113,6 +116,16 @@ func (c *sqliteFile) Connect(ctx context.Context) (driver.Conn, error) {
 func notDatabase(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlitelib.SQLITE_NOTADB
+}
+
+// warnReadable warns of files of a database that users other than their owner can read or write: they hold tokens.
+func warnReadable(file string) {
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		info, err := os.Stat(name)
+		if err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+			slog.Warn("a file of the store can be read or written by other users: chmod 600 it", "file", name, "mode", info.Mode().Perm().String())
+		}
+	}
 }
 
 // openMySQL takes the driver's parameters from the query.

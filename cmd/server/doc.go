@@ -19,13 +19,14 @@
 //
 // # Configuration
 //
-// The file is YAML, with ${NAME} in its texts taken from the environment, and a key that is unknown is refused. This one
-// has every key; most may be left out.
+// The file is YAML, with ${NAME} in its texts taken from the environment. Keys are matched by exact case, and refused
+// where they are unknown, given twice, or given without a value, as aes_key: ${NAME} is while NAME is empty. Blanks and
+// line ends around an id, a secret or an address are refused, too. This file has every key; most may be left out.
 //
 //	public_url: https://wx.example.com          # what WeChat and browsers see; logins need it
 //	store: redis://127.0.0.1:6379/0             # shared and disposable; default memory
 //	records: postgres://127.0.0.1/wetoken       # durable: copies of messages, refresh tokens; default the store
-//	trusted_proxies: [10.0.0.0/8]               # whose X-Forwarded-For is believed; default none
+//	trusted_proxies: [10.0.0.0/8]               # whose X-Forwarded-For is believed; default none. See Limits
 //	endpoints:                                  # WeChat's base URLs; default its own
 //	  api: https://api.weixin.qq.com
 //	  work: https://qyapi.weixin.qq.com
@@ -94,6 +95,19 @@
 //
 // In a user or a password, reserved characters are written %XX. MySQL, PostgreSQL and Oracle need server migrate once,
 // by a user who may make tables.
+//
+// # Limits
+//
+// The public side has at most three quarters of the process's limit of open files, less 64, as connections at a time; the
+// rest is for the private side, the stores and WeChat. One address has at most 1 000 of them. Where both sides have one
+// address, these bounds hold for both: give the private side its own where strangers must not be able to fill it.
+//
+// In each process and minute, an address may ask each of /session, /login and /login/callback of an app 20 000 times, and
+// a browser that keeps cookies may begin 20 logins. Logins that have begun in a minute take at most 64 MiB of the store.
+//
+// No limit by address applies to trusted_proxies: the client that X-Forwarded-For names is counted in their place. While
+// trusted_proxies is not set, none applies to private addresses, 127.0.0.0/8, ::1 and 100.64.0.0/10 among them, since a
+// balancer may be there and all users behind it; a warning says so once.
 //
 // # Master keys
 //

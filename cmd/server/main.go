@@ -96,6 +96,13 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, listening func()
 			return fmt.Errorf("%s: cannot listen on %s: %w", side.flags, side.address, err)
 		}
 		srv := newServer(side.handler)
+		if side.name != "private" { // strangers reach it
+			limited := limitListener(l, publicMax(fileLimit()), g.Shared)
+			l, srv.Handler = limited, limited.handler(side.handler)
+		}
+		if side.name == "public" {
+			srv.ReadTimeout = publicReadTimeout
+		}
 		running, at = append(running, srv), append(at, side.name, l.Addr().String())
 		go func() { failed <- srv.Serve(l) }()
 	}
@@ -132,6 +139,9 @@ func shutdown(running []*http.Server, kept <-chan struct{}) error {
 	}
 	return all
 }
+
+// publicReadTimeout is short, as the bodies that strangers send are.
+const publicReadTimeout = 15 * time.Second
 
 func newServer(h http.Handler) *http.Server {
 	return &http.Server{

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -107,12 +108,26 @@ func start(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
+// startWith is start by a program that runs the command it is given.
+func startWith(t *testing.T, by, env []string, args ...string) *process {
+	t.Helper()
+	p := launchWith(t, by, env, args...)
+	p.ready(t)
+	return p
+}
+
 // launch runs the server.
 func launch(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return launchWith(t, nil, env, args...)
+}
+
+func launchWith(t *testing.T, by, env []string, args ...string) *process {
+	t.Helper()
 	private, public := freeAddress(t), freeAddress(t)
 	p := &process{base: "http://" + private, public: public}
-	p.cmd = exec.Command(program("server"), append(args, "-private", private, "-public", public)...)
+	command := append(append(slices.Clone(by), program("server")), args...)
+	p.cmd = exec.Command(command[0], append(command[1:], "-private", private, "-public", public)...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = &p.log
 	out, err := p.cmd.StdoutPipe()
@@ -182,7 +197,7 @@ func tail(s string) string {
 	return s
 }
 
-func write(t *testing.T, config string) string {
+func write(t testing.TB, config string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "wetoken.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))

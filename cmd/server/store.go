@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/store/redisstore"
 )
@@ -62,6 +63,9 @@ func (s stores) close() { s.each(func(o *opened) error { o.close(); return nil }
 // openStore opens the store that a URL names. Its errors show no more of the URL than the scheme, as there may be a
 // password in it.
 func openStore(name, url string, keys store.KeyRing) (*opened, error) {
+	if err := field.CheckBlanks(url); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	o := &opened{name: name, close: func() error { return nil }}
 	scheme, _, ok := strings.Cut(url, ":")
 	if !ok && url != "memory" { // which YAML takes for a key with the colon, unless it is quoted

@@ -57,6 +57,7 @@ func TestAWrongStoreIsOneLineAndExitCode2(t *testing.T) {
 	require.NoError(t, os.WriteFile(garbage, bytes.Repeat([]byte("garbage "), 1000), 0o600))
 	for name, c := range map[string]struct{ url, says string }{
 		"no URL":                {password, "store: want a URL such as redis://"},
+		"blank":                 {"redis://:" + password + "@" + nobody + "\n", "store: begins or ends with a blank or a line end"},
 		"odd kind":              {"mongodb://u:" + password + "@h", `no kind of store "mongodb"`},
 		"odd database of Redis": {"redis://:" + password + "@" + nobody + "/x", "database"},
 		"bare %":                {"mysql://u:" + password + "%@h/x", "reserved characters"},
@@ -83,6 +84,17 @@ func TestAnSQLiteFileIsForItsOwnerAlone(t *testing.T) {
 		info, err := os.Stat(name)
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode())
+	}
+}
+
+func TestAnSQLiteFileThatOthersCanReadIsAWarning(t *testing.T) {
+	t.Parallel()
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o640: true, 0o604: true, 0o622: true} {
+		file := filepath.Join(t.TempDir(), "store.db")
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		require.NoError(t, os.Chmod(file, mode))
+		p := start(t, nil, "-demo", "-store", "sqlite:"+file)
+		require.Equal(t, warned, strings.Contains(p.log.String(), "level=WARN msg=\"a file of the store can be read or written by other users: chmod 600 it\" file="+file), mode)
 	}
 }
 

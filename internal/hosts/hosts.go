@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -56,6 +57,45 @@ func Parse(page string, allowed []string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: it cannot be parsed", ErrAddress)
 	}
 	return u, nil
+}
+
+// ErrEntry says that an entry of a list of hosts could allow no page.
+var ErrEntry = errors.New("want a host such as shop.example.com or shop.example.com:8443, without scheme, path and *")
+
+// CheckEntry returns ErrEntry unless entry is a name or an IP address, with or without a port.
+func CheckEntry(entry string) error {
+	name, port := entry, ""
+	if at := strings.LastIndexByte(entry, ':'); at >= 0 && !strings.HasSuffix(entry, "]") {
+		name, port = entry[:at], entry[at+1:]
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '0' {
+			return ErrEntry
+		}
+	}
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		if err != nil || !addr.Is6() || addr.Zone() != "" || !strings.HasSuffix(inner, "]") {
+			return ErrEntry
+		}
+		return nil
+	}
+	name = strings.TrimSuffix(name, ".")
+	labels := strings.Split(name, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, notOfLabel) {
+			return ErrEntry
+		}
+	}
+	if last := labels[len(labels)-1]; len(name) > 253 || strings.Trim(last, "0123456789") == "" && !isIPv4(name) {
+		return ErrEntry
+	}
+	return nil
+}
+
+func notOfLabel(r rune) bool { return strings.ContainsRune(".:[]", r) || notOfHost(r) }
+
+func isIPv4(name string) bool {
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.Is4()
 }
 
 // split takes scheme and host off an address, in lower case. Browsers drop tabs and line ends, trim blanks and, up to

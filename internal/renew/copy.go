@@ -32,6 +32,7 @@ type Kept struct {
 
 	record *record // as it is to stand in the store; nil in a Copy with no Keeper
 	ours   bool    // this process fetched it, so that Expires is by its own clock
+	alone  bool    // it is of Alone, so that no other process ends it
 }
 
 // usable tells whether k may still be handed out to someone who was refused refused.
@@ -100,28 +101,32 @@ func (c *Copy) Get(ctx context.Context) (wechat.Credential, error) {
 }
 
 func (c *Copy) get(ctx context.Context) (wechat.Credential, error) {
-	f, h, err := c.start(ctx, "")
-	if err != nil {
-		return wechat.Credential{}, err
-	}
-	if h != nil && before(time.Now(), h.Late) {
-		if f.rested && !h.sick {
-			f.linger(ctx)
+	for {
+		f, h, err := c.start(ctx, "")
+		if err != nil {
+			return wechat.Credential{}, err
 		}
-		if f.finished() && f.kept != nil {
+		if h != nil && before(time.Now(), h.Late) {
+			if f.rested && !h.sick {
+				f.linger(ctx)
+			}
+			if f.finished() && f.kept != nil {
+				return f.kept.Credential, nil
+			}
+			if before(time.Now(), h.Late) { // it may have ended meanwhile
+				return h.Credential, nil
+			}
+		}
+		if err := f.land(ctx); err != nil {
+			return wechat.Credential{}, err
+		}
+		if f.kept != nil {
 			return f.kept.Credential, nil
 		}
-		if before(time.Now(), h.Late) { // it may have ended meanwhile
-			return h.Credential, nil
+		if f.refused == "" { // else it looked for another credential than would do here
+			return wechat.Credential{}, f.err
 		}
 	}
-	if err := f.land(ctx); err != nil {
-		return wechat.Credential{}, err
-	}
-	if f.kept != nil {
-		return f.kept.Credential, nil
-	}
-	return wechat.Credential{}, f.err
 }
 
 // Renew returns a credential other than refused.

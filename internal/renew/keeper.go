@@ -55,6 +55,7 @@ type load struct {
 	stored  *record   // as the store has it; nil when it has none
 	current *Kept     // the best that is known; nil when nothing is
 	leased  time.Time // when the lease was asked for
+	holds   bool      // the lease, and keeps it
 	trouble error     // what went wrong and changed nothing
 
 	base, announced *record      // what announce found to be current, and wrote
@@ -141,9 +142,18 @@ func (l *load) renew(ctx context.Context) error {
 	if lease == nil {
 		return nil
 	}
-	defer func() { l.trouble = joinErrors(l.trouble, release(ctx, lease)) }()
+	flushed := false
+	defer func() {
+		if !flushed {
+			l.trouble = joinErrors(l.trouble, release(ctx, lease))
+		}
+	}()
 	if err := l.look(ctx); err != nil {
 		return l.alone(ctx, err)
+	}
+	if flushed = l.Supersedes && l.stored == nil && l.good(); flushed {
+		l.holds = true
+		return l.restore(ctx)
 	}
 	if l.fresh() || l.pending() {
 		return nil
@@ -292,6 +302,7 @@ func (l *load) alone(ctx context.Context, cause error) error {
 		return joinErrors(ErrStillRefused, cause)
 	}
 	l.current, l.seen = newRecord(c, start, l.nextGen(start)).kept(start, true, l.Keeper), start
+	l.current.alone = true
 	return cause
 }
 

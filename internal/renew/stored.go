@@ -63,16 +63,16 @@ func (l *load) restore(ctx context.Context) error {
 		return nil
 	}
 	if l.Supersedes && l.stored == nil {
-		if time.Since(l.seen) > l.current.record.overlap()*3/5 {
+		if !l.current.alone && time.Since(l.seen) > l.current.record.overlap()*3/5 {
 			l.current = nil
 			return nil
 		}
-		// The store lost the lease, too, and a fetch may be under way under it.
-		if _, _, err := l.take(ctx, "/lease", leaseLife); err != nil {
+		// The store lost the lease, too, and a fetch may be under way under it: nobody begins another one meanwhile.
+		if _, ok, err := l.take(ctx, "/lease", leaseLife); err != nil || !ok && !l.holds {
 			return err
 		}
 	}
-	if l.Supersedes && l.crossed(l.current.record, l.current.record.Gen-clocksApart.Milliseconds()) {
+	if l.Supersedes && !l.current.alone && l.crossed(l.current.record, l.current.record.Gen-clocksApart.Milliseconds()) {
 		l.current = l.reconcile(l.current)
 	}
 	if l.stored != nil && l.stored.Gen >= l.current.record.Gen {
@@ -127,24 +127,20 @@ func (l *load) publish(ctx context.Context, fetched *Kept) error {
 }
 
 // crossed reports whether another process may have fetched, or begun to, at the time at which r was fetched: the store
-// holds another value, and of no generation before gen. Nobody knows which of the two is the later one.
+// holds another value, and of no generation before gen, or says so of this one. Nobody knows which is the later one.
 func (l *load) crossed(r *record, gen int64) bool {
-	return l.stored != nil && l.stored.Value != r.Value && l.stored.Gen >= gen
+	return l.stored != nil && l.stored.Gen >= gen && (l.stored.Value != r.Value || l.stored.Brief && !r.Brief)
 }
 
-// reconcile returns the value to keep after two fetches crossed: the one that stands in the store, or else the one
-// fetched here. Either is trusted only for the time in which WeChat takes both.
-func (l *load) reconcile(fetched *Kept) *Kept {
-	r, ours := l.stored, false
-	if r.Brief && !r.Asked {
-		return r.kept(time.Now(), ours, l.Keeper)
+// reconcile returns the value to keep after two fetches crossed: the one held here, or the one in the store where another
+// process has reconciled them. It is trusted only for the time in which WeChat takes both.
+func (l *load) reconcile(held *Kept) *Kept {
+	if l.stored.Brief && !l.stored.Asked && l.stored.Value != l.refused {
+		return l.stored.kept(time.Now(), false, l.Keeper)
 	}
-	if r.Asked {
-		r, ours = fetched.record, fetched.ours
-	}
-	b := *r.shortened()
+	b := *held.record.shortened()
 	b.Gen, b.Brief = l.stored.Gen+1, true
-	return b.kept(time.Now(), ours, l.Keeper)
+	return b.kept(time.Now(), held.ours, l.Keeper)
 }
 
 // write swaps what was read for r.

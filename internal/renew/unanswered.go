@@ -30,7 +30,7 @@ var errUnanswered = errors.New("an earlier fetch has not been answered")
 
 // noteCall records that a fetch begins.
 func (l *load) noteCall(ctx context.Context) error {
-	if l.stored != nil && l.stored.Brief {
+	if l.stored != nil && (l.stored.Brief || l.stored.Value != "" && l.current != nil && l.stored.Value != l.current.Value) {
 		return errUnanswered
 	}
 	call, ok, err := l.take(ctx, "/unanswered", landMax)

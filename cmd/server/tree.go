@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A tree turns the nodes of a YAML document into maps, lists and scalars, with ${NAME} in texts replaced by the
+// environment's value. It takes time and memory in proportion to the document: yaml's own decoder compares each key of
+// a mapping with each other one.
+type tree struct {
+	left int                 // nodes that may still be visited
+	open map[*yaml.Node]bool // anchors around the present node
+}
+
+// maxRepeats bounds the nodes that aliases may add to a document, as a multiple of those that stand in it.
+const maxRepeats = 100
+
+// readTree returns what stands in a document.
+func readTree(document *yaml.Node) (any, error) {
+	t := tree{left: maxRepeats * countNodes(document), open: make(map[*yaml.Node]bool)}
+	return t.value(document, "")
+}
+
+func countNodes(n *yaml.Node) int {
+	total := 1
+	for _, child := range n.Content {
+		total += countNodes(child)
+	}
+	return total
+}
+
+// value returns what n is; path names it in errors.
+func (t *tree) value(n *yaml.Node, path string) (any, error) {
+	if t.left--; t.left < 0 {
+		return nil, at(n, path, "aliases repeat too much of the document")
+	}
+	switch n.Kind {
+	case yaml.DocumentNode:
+		return t.value(n.Content[0], path)
+	case yaml.AliasNode:
+		if t.open[n.Alias] {
+			return nil, at(n, path, "an anchor holds an alias of itself")
+		}
+		t.open[n.Alias] = true
+		defer delete(t.open, n.Alias)
+		return t.value(n.Alias, path)
+	case yaml.MappingNode:
+		return t.mapping(n, path)
+	case yaml.SequenceNode:
+		list := make([]any, 0, len(n.Content))
+		for i, child := range n.Content {
+			v, err := t.value(child, path+"["+strconv.Itoa(i)+"]")
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		return list, nil
+	}
+	return scalar(n, path)
+}
+
+// mapping returns the keys of n, as they are written, and their values. Those that are merged (<<) give way to n's own,
+// and to those merged before them.
+func (t *tree) mapping(n *yaml.Node, path string) (map[string]any, error) {
+	all := make(map[string]any, len(n.Content)/2)
+	var merged []*yaml.Node
+	for i := 0; i < len(n.Content); i += 2 {
+		key, child := n.Content[i], n.Content[i+1]
+		if key.Kind == yaml.AliasNode {
+			key = key.Alias
+		}
+		if key.Kind != yaml.ScalarNode {
+			return nil, at(key, path, "a key must be text")
+		}
+		if key.Tag == "!!merge" {
+			merged = append(merged, child)
+			continue
+		}
+		if _, ok := all[key.Value]; ok {
+			return nil, at(key, path, "key "+shown(key.Value)+" is given twice")
+		}
+		v, err := t.value(child, join(path, key.Value))
+		if err != nil {
+			return nil, err
+		}
+		all[key.Value] = v
+	}
+	for _, n := range merged {
+		if err := t.merge(all, n, path); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// merge adds the keys of a mapping, or of each in a list of them, that are not in all.
+func (t *tree) merge(all map[string]any, n *yaml.Node, path string) error {
+	v, err := t.value(n, path)
+	if err != nil {
+		return err
+	}
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, v := range list {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return at(n, path, "<< wants a mapping, or a list of them")
+		}
+		for name, v := range m {
+			if _, ok := all[name]; !ok {
+				all[name] = v
+			}
+		}
+	}
+	return nil
+}
+
+// scalar returns a text, a number, a truth, a time or nil. A date is a time where one is wanted, and else the text that
+// was written.
+func scalar(n *yaml.Node, path string) (v any, err error) {
+	tag := n.ShortTag()
+	if tag == "!!str" || tag == "!!timestamp" && !strings.HasSuffix(path, "expires_at") {
+		v, err = expand(n.Value)
+		if err != nil {
+			return nil, at(n, path, err.Error())
+		}
+		return v, nil
+	}
+	if err := n.Decode(&v); err != nil { // which shows the value
+		return nil, at(n, path, "a value cannot be read (not shown, it may be a secret); a text that begins with * & ! or % needs quotes")
+	}
+	if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		return nil, at(n, path, "want a finite number")
+	}
+	if text, ok := v.(string); ok { // of a tag such as !!binary
+		return expand(text)
+	}
+	return v, nil
+}
+
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// expand replaces ${NAME}. It sees single texts of a document that has been read, so that no value can change the
+// document around it.
+func expand(text string) (string, error) {
+	var err error
+	text = variable.ReplaceAllStringFunc(text, func(s string) string {
+		value, ok := os.LookupEnv(s[2 : len(s)-1])
+		if !ok && err == nil {
+			err = fmt.Errorf("%s: the environment has no such variable", s)
+		}
+		return value
+	})
+	return text, err
+}
+
+// at is an error about a node.
+func at(n *yaml.Node, path, problem string) error {
+	if path != "" {
+		problem = path + ": " + problem
+	}
+	return errors.New("line " + strconv.Itoa(n.Line) + ": " + problem)
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return shown(key)
+	}
+	return path + "." + shown(key)
+}
+
+// shown is a key as errors show it. A value that follows a colon without a blank is part of the key, and may be a secret.
+func shown(key string) string {
+	if name, _, ok := strings.Cut(key, ":"); ok {
+		key = name + ":…"
+	}
+	if len(key) > maxShown {
+		key = strings.ToValidUTF8(key[:maxShown], "") + "…"
+	}
+	return key
+}
+
+const maxShown = 64 // bytes of a key in an error

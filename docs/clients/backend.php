@@ -1,0 +1,33 @@
+<?php
+// A backend that wetoken forwards messages to. Run SIGN_KEY=... php -S 127.0.0.1:9000 backend.php, or below any server;
+// PHP 7.4 or later.
+
+// Reports whether the body is from wetoken, given the header Wetoken-Signature: not forged, and not five minutes old.
+function genuine(string $header, string $body, string $key): bool
+{
+    if ($key === '' || !preg_match('/^t=([0-9]{1,12}),/', $header, $stamp) || abs(time() - (int) $stamp[1]) > 300) {
+        return false;
+    }
+    $want = hash_hmac('sha256', $stamp[1] . '.' . $body, $key);
+    preg_match_all('/,v1=([0-9a-f]{64})(?![^,])/', $header, $given);
+    $found = false;
+    foreach ($given[1] as $v) {
+        $found = hash_equals($want, $v) || $found;
+    }
+    return $found;
+}
+
+$body = file_get_contents('php://input', false, null, 0, (4 << 20) + 1);
+if (strlen($body) > 4 << 20) {
+    http_response_code(413);
+    exit;
+}
+$key = (string) getenv('SIGN_KEY'); // sign_key of the app
+if (!genuine($_SERVER['HTTP_WETOKEN_SIGNATURE'] ?? '', $body, $key)) {
+    http_response_code(401);
+    exit;
+}
+// What has this Wetoken-Delivery was had before: answer it as before, and do nothing else again.
+error_log('delivery ' . $_SERVER['HTTP_WETOKEN_DELIVERY']);
+header('Content-Type: application/json');
+echo '{"MsgType":"text","Content":"got it"}';

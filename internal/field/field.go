@@ -1,0 +1,25 @@
+// Package field checks values that people set.
+package field
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+)
+
+// ErrBlank says that a value begins or ends with a blank, a line end or an invisible character, as values do that were
+// copied from a page or read from a file whole.
+var ErrBlank = errors.New("begins or ends with a blank or a line end: remove it")
+
+// CheckBlanks returns ErrBlank, or nil.
+func CheckBlanks(value string) error {
+	if strings.TrimFunc(value, blank) != value {
+		return ErrBlank
+	}
+	return nil
+}
+
+// blank reports whether a reader sees nothing where r stands.
+func blank(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+}

@@ -1,0 +1,27 @@
+package oauth
+
+import (
+	"fmt"
+
+	"github.com/wetoken/wetoken/internal/field"
+)
+
+// checkFields returns an error that names a field with blanks around its value, which WeChat would refuse in other words.
+func (l *Login) checkFields() error {
+	return checkBlanks("Login", [][2]string{
+		{"AppID", l.AppID}, {"Secret", l.Secret}, {"SignKey", l.SignKey}, {"PreviousSignKey", l.PreviousSignKey},
+	})
+}
+
+func (m *Mini) checkFields() error {
+	return checkBlanks("Mini", [][2]string{{"AppID", m.AppID}, {"Secret", m.Secret}})
+}
+
+func checkBlanks(owner string, fields [][2]string) error {
+	for _, f := range fields {
+		if err := field.CheckBlanks(f[1]); err != nil {
+			return fmt.Errorf("%s.%s %w", owner, f[0], err)
+		}
+	}
+	return nil
+}
