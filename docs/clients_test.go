@@ -26,6 +26,7 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 const (
@@ -305,8 +306,8 @@ func forwarded(t *testing.T, url string, keys [2]string) string {
 	c.Apps["shop"] = app
 	public := httptest.NewServer(newGateway(t, c, wx).Public())
 	defer public.Close()
-	callback := wechattest.Callback{AppID: app.AppID, URL: public.URL + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
-	pushed, err := callback.Push(t.Context(), wechattest.Push{Content: "hello"})
+	callback := push.Callback{AppID: app.AppID, URL: public.URL + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+	pushed, err := callback.Push(t.Context(), push.Message{Content: "hello"})
 	require.NoError(t, err)
 	require.Empty(t, pushed.Fault)
 	return pushed.Shown

@@ -20,7 +20,7 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // scanned counts the scans of a store.
@@ -74,8 +74,8 @@ func TestACopyOfOneAppIsDeliveredAsThatAppAndAForgedOneIsNot(t *testing.T) {
 	public := httptest.NewServer(g.Public())
 	defer public.Close()
 
-	wx := wechattest.Callback{AppID: shopID, URL: public.URL + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
-	_, err = wx.Push(t.Context(), wechattest.Push{Content: "hello"})
+	wx := push.Callback{AppID: shopID, URL: public.URL + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+	_, err = wx.Push(t.Context(), push.Message{Content: "hello"})
 	require.NoError(t, err)
 	forged := &outbox.Outbox{Store: s, Prefix: "outbox/", Keys: func(string) ([]string, error) { return []string{"the-key-of-corp2"}, nil }}
 	for i, item := range []outbox.Item{

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // when is a rule as the configuration has it.
@@ -44,10 +44,10 @@ func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
 		})
 	})
 	for _, path := range []string{"shop/message", shopID + "/message", "shop/message/"} {
-		c := wechattest.Callback{AppID: shopID, URL: d.public + "/app/" + path, Token: tokenOf, EncodingAESKey: aesKeyOf}
+		c := push.Callback{AppID: shopID, URL: d.public + "/app/" + path, Token: tokenOf, EncodingAESKey: aesKeyOf}
 		require.NoError(t, c.Verify(t.Context()))
 		for content, shown := range map[string]string{"the price?": "from the CRM", "hello": ""} {
-			pushed, err := c.Push(t.Context(), wechattest.Push{Content: content})
+			pushed, err := c.Push(t.Context(), push.Message{Content: content})
 			require.NoError(t, err)
 			require.Equal(t, shown, pushed.Shown, pushed.Fault)
 			arrived := <-copies
@@ -55,7 +55,7 @@ func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
 			require.Regexp(t, `^t=\d+,v1=[0-9a-f]{64} `, arrived)
 		}
 		for key, shown := range map[string]string{"help": "from the CRM", "other": ""} {
-			pushed, err := c.Push(t.Context(), wechattest.Push{Event: "CLICK", EventKey: key})
+			pushed, err := c.Push(t.Context(), push.Message{Event: "CLICK", EventKey: key})
 			require.NoError(t, err)
 			require.Equal(t, shown, pushed.Shown, pushed.Fault)
 		}
@@ -118,8 +118,8 @@ func TestMessagesForFurtherIDsAreTakenWhereConfigured(t *testing.T) {
 			})
 		})
 		for id, status := range want {
-			c := wechattest.Callback{AppID: id, URL: d.public + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf, Tries: 1}
-			pushed, err := c.Push(t.Context(), wechattest.Push{Content: "hello"})
+			c := push.Callback{AppID: id, URL: d.public + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf, Tries: 1}
+			pushed, err := c.Push(t.Context(), push.Message{Content: "hello"})
 			require.NoError(t, err)
 			require.Equal(t, status, pushed.Tries[0].Status, "%s %q", text, id)
 		}
@@ -158,8 +158,8 @@ func TestTheSignatureOfWeChatIsHandedOnWhereConfigured(t *testing.T) {
 				a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{{URL: crm.URL, Answer: true}}}
 			})
 		})
-		c := wechattest.Callback{AppID: shopID, URL: d.public + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
-		_, err := c.Push(t.Context(), wechattest.Push{Content: "hello"})
+		c := push.Callback{AppID: shopID, URL: d.public + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+		_, err := c.Push(t.Context(), push.Message{Content: "hello"})
 		require.NoError(t, err)
 		require.Equal(t, handed, (<-queries).Has("signature"))
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 const (
@@ -336,6 +337,6 @@ func TestBothSidesMayShareAnAddress(t *testing.T) {
 		status, _ := fetch(t, "GET", srv.URL+path)
 		require.Equal(t, want, status, path)
 	}
-	callback := wechattest.Callback{AppID: shopID, URL: srv.URL + "/app/shop/message", Token: tokenOf}
+	callback := push.Callback{AppID: shopID, URL: srv.URL + "/app/shop/message", Token: tokenOf}
 	require.NoError(t, callback.Verify(t.Context()))
 }

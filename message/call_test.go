@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/message"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestCallsGoToTheAppsHostsAndNowhereElse(t *testing.T) {
@@ -34,11 +34,11 @@ func TestCallsGoToTheAppsHostsAndNowhereElse(t *testing.T) {
 		})
 		return in
 	}
-	one := func(in *message.Receiver, local http.Handler, calls ...string) wechattest.Pushed {
+	one := func(in *message.Receiver, local http.Handler, calls ...string) push.Result {
 		c := callback(in.Calls(message.FormJSON, local))
 		c.URL, c.Tries = "http://wx.example/msg?"+url.Values{"call": calls}.Encode(), 1
 		require.NoError(t, c.Verify(t.Context()))
-		return push(t, c, wechattest.Push{Content: "hi"})
+		return deliver(t, c, push.Message{Content: "hi"})
 	}
 
 	require.Equal(t, "inside "+official().id, one(build(true), nil, address+"/x").Shown)

@@ -19,7 +19,7 @@ import (
 	"github.com/wetoken/wetoken/internal/outbox"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestACopyIsStoredBeforeWeChatIsAnsweredAndDeliveredUntilItIsTaken(t *testing.T) {
@@ -29,7 +29,7 @@ func TestACopyIsStoredBeforeWeChatIsAnsweredAndDeliveredUntilItIsTaken(t *testin
 		targets := []message.Backend{{Form: message.FormJSON}, {Answer: true}}
 		share := func(c *message.Config) { c.Store = s }
 		first, _ := forwarding(t, b, targets, share)
-		p := push(t, callback(first), wechattest.Push{Content: "hi", MsgID: 42})
+		p := deliver(t, callback(first), push.Message{Content: "hi", MsgID: 42})
 		require.Equal(t, "answer", p.Shown)
 		require.Empty(t, b.at("a"), "nobody keeps it yet")
 
@@ -66,7 +66,7 @@ func TestACopyThatCannotBeStoredIsNotReceived(t *testing.T) {
 			<-time.After(7 * time.Second)
 			s.dead.Store(false)
 		}()
-		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Equal(t, []int{500, 500, 200}, []int{p.Tries[0].Status, p.Tries[1].Status, p.Tries[2].Status})
 		require.Equal(t, "answer", p.Shown)
 		require.Len(t, b.at("b"), 1, "nobody is asked before the copy is safe")
@@ -80,7 +80,7 @@ func TestReceiversOfOneCorpKeepApartByName(t *testing.T) {
 			var runs atomic.Int32
 			in, _ := forwarding(t, b, []message.Backend{{URL: "http://" + name + "/"}}, func(c *message.Config) { c.Store, c.Name = s, name })
 			in.Handle(message.Any, slow(0, &runs))
-			push(t, callback(in), wechattest.Push{Content: "hi", MsgID: 7})
+			deliver(t, callback(in), push.Message{Content: "hi", MsgID: 7})
 			require.EqualValues(t, 1, runs.Load())
 		}
 		hr, _ := forwarding(t, b, []message.Backend{{URL: "http://hr/"}}, func(c *message.Config) { c.Store, c.Name = s, "hr" })
@@ -97,7 +97,7 @@ func TestCopiesArriveThoughTheirTargetIsNoLongerConfigured(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
 		share := func(c *message.Config) { c.Store = s }
 		before, _ := forwarding(t, b, []message.Backend{{}}, share)
-		push(t, callback(before), wechattest.Push{Content: "hi"})
+		deliver(t, callback(before), push.Message{Content: "hi"})
 		b.set("a", says(0, ""))
 		now, _ := forwarding(t, b, []message.Backend{{Answer: true}}, share)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -159,7 +159,7 @@ func TestACopyWaitsForTheKeysOfItsTime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, s := new(backends), new(store.Memory)
 			in, _ := forwarding(t, b, []message.Backend{{}}, func(c *message.Config) { c.Store = s })
-			push(t, callback(in), wechattest.Push{Content: "hi"})
+			deliver(t, callback(in), push.Message{Content: "hi"})
 			b.set("a", says(0, ""))
 			then, log := forwarding(t, b, []message.Backend{{}}, func(m *message.Config) { m.Store, m.Forward.SignKeys = s, []string{c.now, c.before} })
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -184,7 +184,7 @@ func TestAnOutboxOfManyReceiversIsGivenTheCopies(t *testing.T) {
 		b, k := new(backends), new(kept)
 		b.set("a", says(0, ""))
 		in, _ := forwarding(t, b, []message.Backend{{}}, func(c *message.Config) { c.Forward.Outbox, c.Name, c.Store = k, "shop", nil })
-		push(t, callback(in), wechattest.Push{Content: "hi"})
+		deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Len(t, k.items, 1)
 		require.Equal(t, "shop", k.items[0].App)
 		require.Empty(t, b.at("a"))

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/message"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestATextThatIsTooLongIsCutAtACharacter(t *testing.T) {
@@ -41,22 +41,22 @@ func TestABackendThatWritesTooMuchIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		reply string
-		push  wechattest.Push
-		check func(p wechattest.Pushed)
+		push  push.Message
+		check func(p push.Result)
 		warns string
 	}{
-		"text": {string(long), wechattest.Push{Content: "hi"}, func(p wechattest.Pushed) {
+		"text": {string(long), push.Message{Content: "hi"}, func(p push.Result) {
 			require.Equal(t, strings.Repeat("你", 682), p.Shown, p.Fault)
 		}, "a text reply is cut"},
-		"text of 2048": {replyJSON(strings.Repeat("a", 2048)), wechattest.Push{Content: "hi"}, func(p wechattest.Pushed) {
+		"text of 2048": {replyJSON(strings.Repeat("a", 2048)), push.Message{Content: "hi"}, func(p push.Result) {
 			require.Len(t, p.Shown, 2048, p.Fault)
 		}, ""},
-		"news": {`{"MsgType":"news","Articles":[{"Title":"first"},{"Title":"second"}]}`, wechattest.Push{Content: "hi"}, func(p wechattest.Pushed) {
+		"news": {`{"MsgType":"news","Articles":[{"Title":"first"},{"Title":"second"}]}`, push.Message{Content: "hi"}, func(p push.Result) {
 			require.Contains(t, p.Reply, "<ArticleCount>1</ArticleCount>", p.Fault)
 			require.Contains(t, p.Reply, "first")
 			require.NotContains(t, p.Reply, "second")
 		}, "a news reply is cut"},
-		"news to an event": {`{"MsgType":"news","Articles":[{"Title":"first"},{"Title":"second"}]}`, wechattest.Push{Event: "subscribe"}, func(p wechattest.Pushed) {
+		"news to an event": {`{"MsgType":"news","Articles":[{"Title":"first"},{"Title":"second"}]}`, push.Message{Event: "subscribe"}, func(p push.Result) {
 			require.Contains(t, p.Reply, "<ArticleCount>2</ArticleCount>", p.Fault)
 		}, ""},
 	} {
@@ -64,7 +64,7 @@ func TestABackendThatWritesTooMuchIsNamed(t *testing.T) {
 			b := new(backends)
 			b.set("a", says(0, c.reply))
 			in, log := forwarding(t, b, ask(1))
-			p := push(t, callback(in), c.push)
+			p := deliver(t, callback(in), c.push)
 			c.check(p)
 			if c.warns == "" {
 				require.Empty(t, log.String(), name)
@@ -79,7 +79,7 @@ func TestABackendThatWritesTooMuchIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, log := receiver(t, func(*message.Config) {})
 		in.Handle(message.Any, say(strings.Repeat("a", 2050)))
-		require.Len(t, push(t, callback(in), wechattest.Push{Content: "hi"}).Shown, 2048)
+		require.Len(t, deliver(t, callback(in), push.Message{Content: "hi"}).Shown, 2048)
 		require.Contains(t, log.String(), "from=handler ")
 	})
 }
@@ -117,7 +117,7 @@ func TestAnIncompleteReplyIsExplainedInItsOwnWords(t *testing.T) {
 		`<xml><return_code>SUCCESS</return_code></xml>`:                      `MsgType is missing: want`,
 		`{"MsgType":"` + strings.Repeat("x", 1000) + `","Content":"hidden"}`: `there is no reply with MsgType "xxx`,
 	} {
-		for _, p := range []wechattest.Push{{Content: "hi"}, {Event: "subscribe"}} {
+		for _, p := range []push.Message{{Content: "hi"}, {Event: "subscribe"}} {
 			if p.Event != "" && strings.Contains(want, "no reply with") {
 				continue // an event may have a reply of its own
 			}
@@ -126,7 +126,7 @@ func TestAnIncompleteReplyIsExplainedInItsOwnWords(t *testing.T) {
 				b.set("a", says(0, body))
 				b.set("b", says(0, replyJSON("good")))
 				in, log := forwarding(t, b, ask(2))
-				require.Equal(t, "good", push(t, callback(in), p).Shown, body)
+				require.Equal(t, "good", deliver(t, callback(in), p).Shown, body)
 				require.Contains(t, strings.ReplaceAll(log.String(), `\"`, `"`), want, body)
 				require.Contains(t, log.String(), "backend=a ")
 				require.NotContains(t, log.String(), "hidden")

@@ -10,7 +10,7 @@ import (
 
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // One message for three: a shop that answers what is about prices and may take its time, a chat bot for the rest, and a
@@ -40,8 +40,8 @@ func ExampleForwarding() {
 	}
 	// go in.Keep(ctx) delivers the copies.
 
-	wx := wechattest.Callback{AppID: config.AppID, Token: config.Token, Handler: in}
-	pushed, err := wx.Push(context.Background(), wechattest.Push{Content: "hello"})
+	wx := push.Callback{AppID: config.AppID, Token: config.Token, Handler: in}
+	pushed, err := wx.Push(context.Background(), push.Message{Content: "hello"})
 	fmt.Println(pushed.Shown, err)
 	// Output:
 	// signed: true

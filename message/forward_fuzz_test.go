@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/message"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // answering is a backend that answers one thing.
@@ -43,7 +43,7 @@ func FuzzWhatABackendAnswers(f *testing.F) {
 				c.EncodingAESKey = ""
 			}
 			c.Tries = 1
-			p := push(t, c, wechattest.Push{Content: "hi"})
+			p := deliver(t, c, push.Message{Content: "hi"})
 			require.Empty(t, p.Fault, "%q", p.Reply)
 		}
 	})

@@ -16,7 +16,7 @@ import (
 
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestTheReplyIsTheFirstNonEmptyInConfiguredOrder(t *testing.T) {
@@ -48,7 +48,7 @@ func TestTheReplyIsTheFirstNonEmptyInConfiguredOrder(t *testing.T) {
 			}
 			in, _ := forwarding(t, b, ask(len(c.says)))
 			begun := time.Now()
-			p := push(t, callback(in), wechattest.Push{Content: "hi"})
+			p := deliver(t, callback(in), push.Message{Content: "hi"})
 			require.Equal(t, c.want, p.Shown, "%s: %s", c.name, p.Fault)
 			require.Empty(t, p.Fault, c.name)
 			require.Equal(t, c.in, time.Since(begun), c.name)
@@ -71,7 +71,7 @@ func TestAStatusOtherThan2xxIsNoAnswerAndARedirectIsNotFollowed(t *testing.T) {
 		})
 		b.set("c", says(0, replyJSON("c")))
 		in, log := forwarding(t, b, ask(3))
-		require.Equal(t, "c", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
+		require.Equal(t, "c", deliver(t, callback(in), push.Message{Content: "hi"}).Shown)
 		require.Empty(t, b.at("inside"))
 		require.Contains(t, log.String(), "redirects are not followed")
 		require.NotContains(t, log.String(), "inside")
@@ -88,7 +88,7 @@ func TestATargetThatFailsForAMomentIsAskedAgain(t *testing.T) {
 			b.set("a", says(0, replyJSON("back")))
 		}()
 		begun := time.Now()
-		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Equal(t, "back", p.Shown, p.Fault)
 		require.InDelta(t, 2.3, time.Since(begun).Seconds(), 0.4)
 		require.Len(t, p.Tries, 1)
@@ -99,15 +99,15 @@ func TestAMessageThatNoBackendTookIsNotReceived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
 		in, _ := forwarding(t, b, ask(2))
-		p := push(t, callback(in), wechattest.Push{Content: "hi"})
-		require.Equal(t, wechattest.Unavailable, p.Shown)
+		p := deliver(t, callback(in), push.Message{Content: "hi"})
+		require.Equal(t, push.Unavailable, p.Shown)
 		for _, try := range p.Tries {
 			require.Equal(t, 500, try.Status)
 		}
 		require.Len(t, p.Tries, 3)
 
 		b.set("b", says(0, "")) // one that takes it is enough
-		p = push(t, callback(in), wechattest.Push{Content: "hi"})
+		p = deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Empty(t, p.Fault)
 		require.Len(t, p.Tries, 1)
 	})
@@ -124,9 +124,9 @@ func TestRulesDecideWhoHasAMessage(t *testing.T) {
 			{Answer: true, When: message.OnEvent("CLICK")},
 			{Answer: true, When: message.All()},
 		})
-		require.Equal(t, "a", push(t, callback(in), wechattest.Push{Content: "the price"}).Shown)
-		require.Equal(t, "b", push(t, callback(in), wechattest.Push{Event: "CLICK"}).Shown)
-		require.Equal(t, "c", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
+		require.Equal(t, "a", deliver(t, callback(in), push.Message{Content: "the price"}).Shown)
+		require.Equal(t, "b", deliver(t, callback(in), push.Message{Event: "CLICK"}).Shown)
+		require.Equal(t, "c", deliver(t, callback(in), push.Message{Content: "hi"}).Shown)
 		synctest.Wait()
 		require.Len(t, b.at("a"), 1)
 		require.Len(t, b.at("b"), 1)
@@ -141,9 +141,9 @@ func TestAHandlersOwnReplyComesFirst(t *testing.T) {
 		in, _ := forwarding(t, b, ask(1))
 		in.Handle(message.OnText("own"), say("own"))
 		in.Handle(message.OnText("silent"), func(context.Context, *message.Message) (message.Reply, error) { return nil, nil })
-		require.Equal(t, "own", push(t, callback(in), wechattest.Push{Content: "own"}).Shown)
-		require.Equal(t, "backend", push(t, callback(in), wechattest.Push{Content: "silent"}).Shown)
-		require.Equal(t, "backend", push(t, callback(in), wechattest.Push{Content: "other"}).Shown)
+		require.Equal(t, "own", deliver(t, callback(in), push.Message{Content: "own"}).Shown)
+		require.Equal(t, "backend", deliver(t, callback(in), push.Message{Content: "silent"}).Shown)
+		require.Equal(t, "backend", deliver(t, callback(in), push.Message{Content: "other"}).Shown)
 		require.Len(t, b.at("a"), 3, "the backend has them all")
 	})
 }
@@ -171,7 +171,7 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 			{Answer: true, URL: "http://b/wx?own=1"},
 			{Answer: true, Form: message.FormJSON},
 		}, func(c *message.Config) { c.Forward.SignKeys = []string{"sign key", "old key"} })
-		p := push(t, callback(in), wechattest.Push{Content: "<hi> & 你好", MsgID: 1<<62 + 1, From: "oFrom"})
+		p := deliver(t, callback(in), push.Message{Content: "<hi> & 你好", MsgID: 1<<62 + 1, From: "oFrom"})
 		require.Equal(t, "sealed by the backend", p.Shown, p.Fault)
 		synctest.Wait()
 
@@ -227,7 +227,7 @@ func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
 			c.URL = "http://wx.example/message?call=e"
 			ctx, cancel := context.WithCancel(t.Context())
 			go in.Keep(ctx)
-			push(t, c, wechattest.Push{Content: "hi"})
+			deliver(t, c, push.Message{Content: "hi"})
 			synctest.Wait()
 			cancel()
 			for _, host := range []string{"a", "b", "c", "d", "e"} {
@@ -245,12 +245,12 @@ func TestADeliveryHasOneIDHoweverOftenItComes(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
 		ids := make(map[string]bool) // of different messages and apps
 		for _, name := range []string{"shop", "other"} {
-			for _, p := range []wechattest.Push{{Content: "hi", MsgID: 7}, {Content: "hi", MsgID: 8}, {Event: "CLICK", EventKey: "a"}, {Event: "CLICK", EventKey: "b"}} {
+			for _, p := range []push.Message{{Content: "hi", MsgID: 7}, {Content: "hi", MsgID: 8}, {Event: "CLICK", EventKey: "a"}, {Event: "CLICK", EventKey: "b"}} {
 				b.seen = nil
 				b.set("a", nil)
 				in, _ := forwarding(t, b, []message.Backend{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
 					func(c *message.Config) { c.Store, c.Name = s, name })
-				push(t, callback(in), p) // three times, as the one that answers is down
+				deliver(t, callback(in), p) // three times, as the one that answers is down
 				b.set("a", says(0, ""))
 				b.set("b", says(0, ""))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -283,8 +283,8 @@ func TestAJSONMessageGoesOnInEachForm(t *testing.T) {
 			{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw},
 		})
 		c := callback(in)
-		c.Kind, c.JSON = wechattest.Mini, true
-		p := push(t, c, wechattest.Push{Event: "wxa_media_check", Fields: map[string]any{
+		c.Kind, c.JSON = push.Mini, true
+		p := deliver(t, c, push.Message{Event: "wxa_media_check", Fields: map[string]any{
 			"result": map[string]any{"suggest": "pass]]>", "label": 100}, "detail": []any{map[string]any{"a": 1}, map[string]any{"a": 2}}, "1 odd<name>": "x"}})
 		require.Equal(t, "transfer_customer_service", p.Type, p.Fault)
 		xml := b.at("a")[0].Body
@@ -312,7 +312,7 @@ func TestWhatABackendMayReply(t *testing.T) {
 			b := new(backends)
 			b.set("a", says(0, c.body))
 			in, _ := forwarding(t, b, ask(1))
-			p := push(t, callback(in), wechattest.Push{Content: "hi"})
+			p := deliver(t, callback(in), push.Message{Content: "hi"})
 			require.Empty(t, p.Fault, name)
 			require.Contains(t, p.Reply, c.want, name)
 		})
@@ -326,7 +326,7 @@ func TestNonsenseInAnswerToAnEventDoesNotBeatAReply(t *testing.T) {
 			b.set("a", says(0, nonsense))
 			b.set("b", says(0, replyJSON("good")))
 			in, _ := forwarding(t, b, ask(2))
-			require.Equal(t, "good", push(t, callback(in), wechattest.Push{Event: "subscribe"}).Shown, nonsense)
+			require.Equal(t, "good", deliver(t, callback(in), push.Message{Event: "subscribe"}).Shown, nonsense)
 		})
 	}
 }
@@ -337,8 +337,8 @@ func TestAnEventsOwnReplyGoesThrough(t *testing.T) {
 		b.set("a", says(0, `{"ErrCode":0,"ErrMsg":"success"}`))
 		in, _ := forwarding(t, b, ask(1))
 		c := callback(in)
-		c.Kind, c.JSON = wechattest.Mini, true
-		p := push(t, c, wechattest.Push{Event: "xpay_goods_deliver_notify"})
+		c.Kind, c.JSON = push.Mini, true
+		p := deliver(t, c, push.Message{Event: "xpay_goods_deliver_notify"})
 		require.Equal(t, `{"ErrCode":0,"ErrMsg":"success"}`, p.Reply, p.Fault)
 	})
 }

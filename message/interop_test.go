@@ -14,13 +14,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/message"
 )
 
 // Programs that nobody here wrote seal messages for us and open our replies: the npm packages wechat-crypto and
 // @wecom/crypto, in the versions of testdata/npm/package.json. The test needs node, npm and a registry. Where they
-// are missing it is skipped, or fails if WETOKEN_TEST_REQUIRE is 1.
+// are missing it is skipped, or fails if WETOKEN_TEST_REQUIRE is 1. The short form leaves it out.
 func TestNpmsPackagesReadWhatWeWriteAndWeWhatTheyWrite(t *testing.T) {
+	testform.NeedFull(t)
 	dir := npm(t)
 	texts := []string{"", "x", "你好，世界 💖", "a]]>b", strings.Repeat("long 长 ", 220)}
 	for n := range 33 { // every length of padding

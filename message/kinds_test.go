@@ -9,15 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/message"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // From WeChat's request to what the user reads, with nothing of ours in between.
 func TestEveryKindOfAccountIsReadAndAnsweredInEveryMode(t *testing.T) {
-	for _, kind := range []wechattest.Kind{wechattest.Official, wechattest.Mini, wechattest.Work} {
+	for _, kind := range []push.Kind{push.Official, push.Mini, push.Work} {
 		for _, mode := range []message.Mode{message.Plain, message.Compatible, message.Secure} {
 			for _, json := range []bool{false, true} {
-				if kind == wechattest.Official && json || kind == wechattest.Work && mode != message.Secure {
+				if kind == push.Official && json || kind == push.Work && mode != message.Secure {
 					continue // there is no such thing
 				}
 				synctest.Test(t, func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestEveryKindOfAccountIsReadAndAnsweredInEveryMode(t *testing.T) {
 					var got []*message.Message
 					in.Handle(message.Any, func(_ context.Context, m *message.Message) (message.Reply, error) {
 						got = append(got, m)
-						if kind == wechattest.Mini {
+						if kind == push.Mini {
 							return message.TransferCustomerService{KfAccount: "a@b"}, nil
 						}
 						return message.Text("re: " + m.Content + m.EventKey), nil
@@ -35,11 +35,11 @@ func TestEveryKindOfAccountIsReadAndAnsweredInEveryMode(t *testing.T) {
 					c.Kind, c.Mode, c.JSON, c.AgentID = kind, string(mode), json, 7
 					require.NoError(t, c.Verify(t.Context()), name)
 
-					text := push(t, c, wechattest.Push{Content: "你好 ]]> <&>", MsgID: 1<<53 + 1, Fields: map[string]any{"New": map[string]any{"Field": "kept"}}})
-					event := push(t, c, wechattest.Push{Event: "CLICK", EventKey: "key"})
+					text := deliver(t, c, push.Message{Content: "你好 ]]> <&>", MsgID: 1<<53 + 1, Fields: map[string]any{"New": map[string]any{"Field": "kept"}}})
+					event := deliver(t, c, push.Message{Event: "CLICK", EventKey: "key"})
 					require.Empty(t, text.Fault+event.Fault, name)
 					require.Empty(t, log.String(), name)
-					if kind == wechattest.Mini {
+					if kind == push.Mini {
 						require.Equal(t, "transfer_customer_service", text.Type, name)
 					} else {
 						require.Equal(t, "re: 你好 ]]> <&>", text.Shown, name)
@@ -49,10 +49,10 @@ func TestEveryKindOfAccountIsReadAndAnsweredInEveryMode(t *testing.T) {
 					require.EqualValues(t, 1<<53+1, got[0].MsgID, name)
 					require.Equal(t, text.Document, got[0].Raw, name)
 					require.Equal(t, "kept", got[0].Root.Get("New", "Field"), name)
-					require.Equal(t, kind == wechattest.Work, got[1].AgentID == 7, name)
+					require.Equal(t, kind == push.Work, got[1].AgentID == 7, name)
 
 					c.Token = "another"
-					require.Equal(t, wechattest.Unavailable, push(t, c, wechattest.Push{}).Shown, name)
+					require.Equal(t, push.Unavailable, deliver(t, c, push.Message{}).Shown, name)
 					require.Len(t, got, 2, "an unsigned one is not heard: %s", name)
 				})
 			}

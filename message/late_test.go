@@ -14,6 +14,7 @@ import (
 	"github.com/wetoken/wetoken/store"
 	wire "github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestABackendMayTakeEightSecondsAndIsAskedOnce(t *testing.T) {
@@ -24,7 +25,7 @@ func TestABackendMayTakeEightSecondsAndIsAskedOnce(t *testing.T) {
 		one, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
 		two, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
 		begun := time.Now()
-		p := push(t, callback(inTurn(one, two)), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(inTurn(one, two)), push.Message{Content: "hi"})
 		require.Equal(t, "slow but sure", p.Shown, p.Fault)
 		require.Len(t, p.Tries, 2)
 		require.InDelta(t, 8, time.Since(begun).Seconds(), 0.1)
@@ -76,7 +77,7 @@ func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
 		{14700 * time.Millisecond, true, 3, "", 1},
 		{20 * time.Second, true, 3, "", 1},
 		{4 * time.Minute, true, 3, "", 1},
-		{8 * time.Second, true, 1, wechattest.Unavailable, 1}, // WeChat did not come back for it
+		{8 * time.Second, true, 1, push.Unavailable, 1}, // WeChat did not come back for it
 		{13900 * time.Millisecond, false, 3, "the reply", 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -94,7 +95,7 @@ func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
 			}
 			w := callback(inTurn(all...))
 			w.Tries = c.tries
-			p := push(t, w, wechattest.Push{Content: "hi", From: "oFrom"})
+			p := deliver(t, w, push.Message{Content: "hi", From: "oFrom"})
 			require.Equal(t, c.shown, p.Shown, "%s: %s", c.takes, p.Fault)
 			<-time.After(5 * time.Minute)
 			require.Len(t, wx.Sent(), c.sent, "%s", c.takes)
@@ -114,7 +115,7 @@ func TestAtTheLastCallWhatIsAtHandIsTheReply(t *testing.T) {
 		b.set("b", says(time.Second, replyJSON("at hand")))
 		in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: 2 * time.Minute}, {Answer: true}},
 			func(m *message.Config) { m.Forward.API = late(t, wx) })
-		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Equal(t, "at hand", p.Shown)
 		<-time.After(5 * time.Minute)
 		require.Empty(t, wx.Sent(), "one message, one reply")
@@ -130,8 +131,8 @@ func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
 				m.Forward.API, m.Mini = late(t, wx), !json
 			})
 			c := callback(in)
-			c.Kind, c.JSON = wechattest.Mini, json
-			p := push(t, c, wechattest.Push{Content: "hi", From: "oFrom"})
+			c.Kind, c.JSON = push.Mini, json
+			p := deliver(t, c, push.Message{Content: "hi", From: "oFrom"})
 			require.Empty(t, p.Fault)
 			require.Equal(t, "success", p.Tries[0].Body)
 			synctest.Wait()
@@ -147,7 +148,7 @@ func TestALateReplyWithoutItsMediaLetsTheNextBackendAnswer(t *testing.T) {
 		b.set("a", says(0, `{"MsgType":"image","Image":{}}`))
 		b.set("b", says(0, replyJSON("good")))
 		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.Forward.API = late(t, wx) })
-		require.Equal(t, "good", push(t, callback(in), wechattest.Push{Content: "hi"}).Shown)
+		require.Equal(t, "good", deliver(t, callback(in), push.Message{Content: "hi"}).Shown)
 		<-time.After(time.Minute)
 		require.Empty(t, wx.Sent())
 		require.Contains(t, log.String(), "Image.MediaId is missing")

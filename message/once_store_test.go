@@ -14,7 +14,7 @@ import (
 
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // mortal is a store as a process sees it that may die.
@@ -61,7 +61,7 @@ func TestTheMessageOfADeadProcessIsTakenOver(t *testing.T) {
 		})
 		two, _ := receiver(t, func(c *message.Config) { c.Store = shared })
 		two.Handle(message.Any, slow(time.Second, &second))
-		p := push(t, callback(inTurn(dying, two, two)), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(inTurn(dying, two, two)), push.Message{Content: "hi"})
 		require.Equal(t, "answer to hi", p.Shown, p.Fault)
 		require.EqualValues(t, 1, first.Load())
 		require.EqualValues(t, 1, second.Load())
@@ -78,10 +78,10 @@ func TestWithoutItsStoreAReceiverStillAnswers(t *testing.T) {
 		in, log := receiver(t, func(c *message.Config) { c.Store = s })
 		in.Handle(message.OnText("quick"), slow(0, &runs))
 		in.Handle(message.Any, slow(8*time.Second, &runs))
-		require.Equal(t, "answer to quick", push(t, callback(in), wechattest.Push{Content: "quick"}).Shown)
+		require.Equal(t, "answer to quick", deliver(t, callback(in), push.Message{Content: "quick"}).Shown)
 		require.Contains(t, log.String(), "the store does not answer")
 
-		p := push(t, callback(in), wechattest.Push{Content: "slow"})
+		p := deliver(t, callback(in), push.Message{Content: "slow"})
 		require.Empty(t, p.Fault, "nobody could find the reply later: the first try is the last")
 		require.Len(t, p.Tries, 1)
 		require.InDelta(t, 4.5, p.Tries[0].End.Sub(p.Tries[0].Start).Seconds(), 0.01)
@@ -95,7 +95,7 @@ func TestAStoreThatHangsCostsASecondAndNoMessage(t *testing.T) {
 		var runs atomic.Int32
 		in, _ := receiver(t, func(c *message.Config) { c.Store = hanging{} })
 		in.Handle(message.Any, slow(0, &runs))
-		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Equal(t, "answer to hi", p.Shown, p.Fault)
 		require.Less(t, p.Tries[0].End.Sub(p.Tries[0].Start), 4*time.Second)
 		<-time.After(20 * time.Second)

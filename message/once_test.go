@@ -16,13 +16,13 @@ import (
 
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // callback is WeChat's side of official().
-func callback(h http.Handler) *wechattest.Callback {
+func callback(h http.Handler) *push.Callback {
 	w := official()
-	return &wechattest.Callback{AppID: w.id, Token: w.token, EncodingAESKey: w.key, Handler: h}
+	return &push.Callback{AppID: w.id, Token: w.token, EncodingAESKey: w.key, Handler: h}
 }
 
 // receiver returns a Receiver of official() with changes to its Config, and what it logs.
@@ -74,7 +74,7 @@ func inTurn(handlers ...http.Handler) http.Handler {
 	})
 }
 
-func push(t testing.TB, c *wechattest.Callback, p wechattest.Push) wechattest.Pushed {
+func deliver(t testing.TB, c *push.Callback, p push.Message) push.Result {
 	t.Helper()
 	out, err := c.Push(t.Context(), p)
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestAHandlerHasUntilTheLastOfWeChatsTriesAndRunsOnce(t *testing.T) {
 					all = append(all, in)
 				}
 				begun := time.Now()
-				p := push(t, callback(inTurn(all...)), wechattest.Push{Content: "hi"})
+				p := deliver(t, callback(inTurn(all...)), push.Message{Content: "hi"})
 				require.Equal(t, "answer to hi", p.Shown, p.Fault)
 				require.InDelta(t, c.want.Seconds(), time.Since(begun).Seconds(), 0.1, "%d processes", processes+1)
 				require.Len(t, p.Tries, c.tries)
@@ -122,7 +122,7 @@ func TestTheLastTryIsAnsweredSuccessInTime(t *testing.T) {
 			one.Handle(message.Any, slow(time.Minute, runs))
 			two.Handle(message.Any, slow(time.Minute, runs))
 			begun := time.Now()
-			p := push(t, callback(inTurn(one, two)), wechattest.Push{Content: "hi", Duplicates: duplicates})
+			p := deliver(t, callback(inTurn(one, two)), push.Message{Content: "hi", Duplicates: duplicates})
 			require.Empty(t, p.Fault)
 			require.Empty(t, p.Shown)
 			last := p.Tries[2*(1+duplicates)]
@@ -146,7 +146,7 @@ func TestDuplicatesAllHaveTheReplyOfOneRun(t *testing.T) {
 			all = append(all, in)
 		}
 		c := callback(inTurn(all...))
-		p := push(t, c, wechattest.Push{Content: "hi", MsgID: 1 << 60, Duplicates: 39})
+		p := deliver(t, c, push.Message{Content: "hi", MsgID: 1 << 60, Duplicates: 39})
 		require.Len(t, p.Tries, 40)
 		for _, try := range p.Tries {
 			require.Equal(t, 200, try.Status)
@@ -154,14 +154,14 @@ func TestDuplicatesAllHaveTheReplyOfOneRun(t *testing.T) {
 		}
 		for range 4 { // as somebody may who has caught a request, or a proxy that lost an answer
 			<-time.After(5 * time.Minute)
-			p = push(t, c, wechattest.Push{Content: "hi", MsgID: 1 << 60})
+			p = deliver(t, c, push.Message{Content: "hi", MsgID: 1 << 60})
 			require.Equal(t, "answer to hi", p.Shown)
 			require.Less(t, p.Tries[0].End.Sub(p.Tries[0].Start), time.Second)
 		}
 		require.EqualValues(t, 1, runs.Load())
-		push(t, c, wechattest.Push{Content: "hi", MsgID: 1<<60 + 1})
+		deliver(t, c, push.Message{Content: "hi", MsgID: 1<<60 + 1})
 		require.EqualValues(t, 2, runs.Load(), "another MsgId is another message")
-		push(t, c, wechattest.Push{Content: "hi", MsgID: 1 << 60, From: "oOther"})
+		deliver(t, c, push.Message{Content: "hi", MsgID: 1 << 60, From: "oOther"})
 		require.EqualValues(t, 3, runs.Load())
 	})
 }
@@ -173,8 +173,8 @@ func TestEventsAreToldApartByWhatTheySay(t *testing.T) {
 		in.Handle(message.Any, slow(0, runs))
 		c := callback(in)
 		now := time.Now()
-		click := wechattest.Push{Event: "CLICK", EventKey: "a", Time: now}
-		for i, p := range []wechattest.Push{
+		click := push.Message{Event: "CLICK", EventKey: "a", Time: now}
+		for i, p := range []push.Message{
 			click,
 			{Event: "CLICK", EventKey: "b", Time: now},
 			{Event: "CLICK", EventKey: "a", Time: now.Add(time.Second)},
@@ -183,8 +183,8 @@ func TestEventsAreToldApartByWhatTheySay(t *testing.T) {
 			{Event: "TEMPLATESENDJOBFINISH", Time: now, Fields: map[string]any{"MsgID": 1, "Status": "success"}},
 			{Event: "TEMPLATESENDJOBFINISH", Time: now, Fields: map[string]any{"MsgID": 2, "Status": "success"}}, // to the same user, in the same second
 		} {
-			push(t, c, p)
-			push(t, c, p)
+			deliver(t, c, p)
+			deliver(t, c, p)
 			require.EqualValues(t, i+1, runs.Load())
 		}
 	})
@@ -208,7 +208,7 @@ func TestAfterAFailureWeChatsNextTryRunsTheHandlerAgain(t *testing.T) {
 			})
 			all = append(all, in)
 		}
-		p := push(t, callback(inTurn(all...)), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(inTurn(all...)), push.Message{Content: "hi"})
 		require.Equal(t, "at last", p.Shown)
 		require.Equal(t, []int{500, 500, 200}, []int{p.Tries[0].Status, p.Tries[1].Status, p.Tries[2].Status})
 		require.EqualValues(t, 3, runs.Load())
@@ -226,7 +226,7 @@ func TestTriesThatFailedCountWhenTheLastOneIsTold(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
-		p := push(t, callback(in), wechattest.Push{Content: "hi"})
+		p := deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Empty(t, p.Fault)
 		require.Equal(t, []int{500, 0, 200}, []int{p.Tries[0].Status, p.Tries[1].Status, p.Tries[2].Status})
 		require.Equal(t, "success", p.Tries[2].Body)
@@ -245,8 +245,8 @@ func TestAMessageOlderThanTenMinutesIsRefusedAndOrderIsNotChecked(t *testing.T) 
 		<-time.After(11 * time.Minute)
 		require.Equal(t, 401, post(in, query, body).Code)
 		require.Zero(t, runs.Load())
-		push(t, callback(in), wechattest.Push{Content: "new", Time: time.Now()})
-		push(t, callback(in), wechattest.Push{Content: "old", Time: time.Now().Add(-time.Hour)})
+		deliver(t, callback(in), push.Message{Content: "new", Time: time.Now()})
+		deliver(t, callback(in), push.Message{Content: "old", Time: time.Now().Add(-time.Hour)})
 		require.EqualValues(t, 2, runs.Load())
 	})
 }

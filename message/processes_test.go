@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/message"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // counted is a dialer that knows how many of its connections are open.
@@ -102,7 +102,7 @@ func TestAGoodBackendAnswersInTimeAmongFourBadOnesAndNothingLeaks(t *testing.T) 
 	var worst atomic.Int64
 	for range 20 {
 		all.Go(func() {
-			p, err := c.Push(context.Background(), wechattest.Push{Content: "hi"})
+			p, err := c.Push(context.Background(), push.Message{Content: "hi"})
 			took := p.Tries[0].End.Sub(p.Tries[0].Start)
 			if err != nil || p.Shown != "good" || len(p.Tries) != 1 {
 				t.Errorf("%q after %s and %d tries, %s, %v", p.Shown, took, len(p.Tries), p.Fault, err)
@@ -139,7 +139,7 @@ func TestABackendOfEightSecondsAnswersTheSecondTryOfAnotherProcess(t *testing.T)
 	two, _ := startReceiver(t, s)
 	c := callback(nil)
 	c.Handler, c.URL, c.Addresses = nil, "http://wx.example.com/message", []string{one, two}
-	p := push(t, c, wechattest.Push{Content: "hi"})
+	p := deliver(t, c, push.Message{Content: "hi"})
 	require.Equal(t, "after eight seconds", p.Shown, p.Fault)
 	require.Len(t, p.Tries, 2, "of five seconds each")
 	resp, err := http.Get("http://" + slow)
@@ -185,7 +185,7 @@ func TestNoCopyIsLostWhenTheProcessIsKilled(t *testing.T) {
 		for i := range int64(each) {
 			all.Go(func() {
 				id := 1000*(round+1) + i
-				p, err := c.Push(ctx, wechattest.Push{Content: "hi", MsgID: id})
+				p, err := c.Push(ctx, push.Message{Content: "hi", MsgID: id})
 				if err == nil && p.Fault == "" {
 					mu.Lock()
 					defer mu.Unlock()

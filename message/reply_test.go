@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/wetoken/wetoken/message"
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // seal answers a plain text message, or another document.
@@ -128,8 +128,8 @@ func TestWeComHasNeitherMusicNorCustomerService(t *testing.T) {
 			in := official().inbox(t)
 			in.Handle(message.Any, func(context.Context, *message.Message) (message.Reply, error) { return r, nil })
 			c := callback(in)
-			c.Kind = wechattest.Work
-			p := push(t, c, wechattest.Push{Content: "hi"})
+			c.Kind = push.Work
+			p := deliver(t, c, push.Message{Content: "hi"})
 			require.Equal(t, 500, p.Tries[0].Status, "a reply that WeCom cannot read is not sent")
 		})
 	}

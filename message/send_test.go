@@ -13,6 +13,7 @@ import (
 	"github.com/wetoken/wetoken/store"
 	wire "github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestCustomerServiceMessagesAreWrittenAsWeChatWantsThem(t *testing.T) {
@@ -72,8 +73,8 @@ func TestALateReplyOfAWeComAppGoesByItsAgent(t *testing.T) {
 			Forward: message.Forwarding{HTTP: b.client(), API: client(t, wx, wechattest.App{ID: "ww1", Secret: "s", Kind: wechattest.Work, AgentID: 7}),
 				Backends: []message.Backend{{URL: "http://a/", Answer: true, Late: true, Timeout: time.Minute}}}})
 		require.NoError(t, err)
-		c := &wechattest.Callback{AppID: "ww1", Kind: wechattest.Work, AgentID: 7, Token: w.token, EncodingAESKey: w.key, Handler: in}
-		p := push(t, c, wechattest.Push{Content: "hi", From: "zhangsan"})
+		c := &push.Callback{AppID: "ww1", Kind: push.Work, AgentID: 7, Token: w.token, EncodingAESKey: w.key, Handler: in}
+		p := deliver(t, c, push.Message{Content: "hi", From: "zhangsan"})
 		require.Empty(t, p.Fault)
 		<-time.After(time.Minute)
 		require.Len(t, wx.Sent(), 1)
@@ -87,7 +88,7 @@ func TestALateReplyThatCannotBeSentIsLogged(t *testing.T) {
 		b.set("a", says(20*time.Second, replyJSON("late")))
 		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: time.Minute}}, func(c *message.Config) { c.Forward.API = late(t, wx) })
 		wx.Fail(wechattest.Fault{Path: "/cgi-bin/message/custom/send", Code: 45047})
-		push(t, callback(in), wechattest.Push{Content: "hi"})
+		deliver(t, callback(in), push.Message{Content: "hi"})
 		<-time.After(time.Minute)
 		require.Contains(t, log.String(), "a late reply was not sent")
 		require.Contains(t, log.String(), "45047")

@@ -14,6 +14,7 @@ import (
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // flush empties a store, as a restart does that keeps nothing.
@@ -48,7 +49,7 @@ func TestNoLateReplyIsLostByAStoreInTrouble(t *testing.T) {
 					c.Forward.API, c.Store = api, s
 				})
 				begin(s)
-				push(t, callback(in), wechattest.Push{Content: "hi", From: "oFrom"})
+				deliver(t, callback(in), push.Message{Content: "hi", From: "oFrom"})
 				<-time.After(5 * time.Minute)
 				require.Len(t, wx.Sent(), 1, log)
 				if name != "down early" { // over one of WeChat's tries, which then finds nothing of the first
@@ -68,7 +69,7 @@ func TestAHandlerRunsOnceThoughTheStoreIsEmptied(t *testing.T) {
 				in, _ := receiver(t, func(c *message.Config) { c.Store = s })
 				in.Handle(message.Any, slow(8*time.Second, &runs))
 				trouble[name](s)
-				p := push(t, callback(in), wechattest.Push{Content: "hi"})
+				p := deliver(t, callback(in), push.Message{Content: "hi"})
 				<-time.After(20 * time.Second)
 				require.EqualValues(t, 1, runs.Load())
 				require.Equal(t, "answer to hi", p.Shown)
@@ -84,7 +85,7 @@ func TestWithAStoreThatHangsTheUserIsNotToldThatTheServiceIsDown(t *testing.T) {
 				var runs atomic.Int32
 				in, _ := receiver(t, func(c *message.Config) { c.Store = hanging{} })
 				in.Handle(message.Any, slow(takes, &runs))
-				p := push(t, callback(in), wechattest.Push{Content: "hi"})
+				p := deliver(t, callback(in), push.Message{Content: "hi"})
 				require.EqualValues(t, 1, runs.Load())
 				require.Len(t, p.Tries, 1)
 				require.Empty(t, p.Fault)
@@ -121,7 +122,7 @@ func TestAMessageWhoseCopiesAreNotStoredIsNotAcknowledged(t *testing.T) {
 				in, log := forwarding(t, new(backends), []message.Backend{{}}, func(c *message.Config) {
 					c.Store, c.Forward.Records = s, unwritable{new(store.Memory)}
 				})
-				p := push(t, callback(in), wechattest.Push{Content: "hi"})
+				p := deliver(t, callback(in), push.Message{Content: "hi"})
 				require.Len(t, p.Tries, 3, "WeChat sends it again")
 				for _, try := range p.Tries {
 					require.NotEqual(t, "success", try.Body)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/store"
@@ -172,6 +173,7 @@ func (w *town) end(b *tab) string {
 }
 
 func TestARealBrowserIsToldWhyALoginIsRefused(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	b := d.tab(t)
@@ -213,6 +215,7 @@ func TestARealBrowserIsToldWhyALoginIsRefused(t *testing.T) {
 }
 
 func TestARealBrowserDoesNotEndAnothersWebsiteLogin(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Website)
 	attacker, victim := d.tab(t), d.tab(t)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/wechattest"
 )
@@ -30,6 +31,7 @@ func (w *town) codes(b *tab) (first, second string) {
 }
 
 func TestARealBrowserIsSentBackTwice(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	b, stranger := d.tab(t), d.tab(t)
@@ -65,6 +67,7 @@ func TestARealBrowserIsSentBackTwice(t *testing.T) {
 }
 
 func TestARealBrowserReturnsToTheSiteWhenAUserDenies(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	b := d.tab(t)
@@ -92,6 +95,7 @@ func TestARealBrowserReturnsToTheSiteWhenAUserDenies(t *testing.T) {
 }
 
 func TestARealBrowserIsToldOfAToThatWasNotEncoded(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	b := d.tab(t)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/ticket"
@@ -41,6 +42,7 @@ func TestARealBrowserIsConfigured(t *testing.T) {
 }
 
 func TestARealBrowserPassesOnWhatTheScriptsAddressSays(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	b := d.tab(t)
@@ -63,6 +65,7 @@ func TestARealBrowserPassesOnWhatTheScriptsAddressSays(t *testing.T) {
 }
 
 func TestARealBrowsersRefusalReachesListenersFurtherDownThePage(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	told := make(chan struct{}, 10)
@@ -87,6 +90,7 @@ func TestARealBrowsersRefusalReachesListenersFurtherDownThePage(t *testing.T) {
 }
 
 func TestARealBrowserTakesCards(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	b := d.tab(t)
@@ -108,6 +112,7 @@ func TestARealBrowserTakesCards(t *testing.T) {
 }
 
 func TestARealBrowserIsConfiguredInWeCom(t *testing.T) {
+	testform.NeedFull(t)
 	d := startDriver(t)
 	w := newTown(t, oauth.Official)
 	w.wx.Add(wechattest.App{ID: corpID, Secret: secret, Kind: wechattest.Work, AgentID: 7})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechattest"
@@ -204,7 +205,7 @@ func (w *world) ordeal(t *testing.T, rounds int, failures float64, got *tally) (
 		{Cut: true}, {Cut: true, AfterWork: true}, {Code: -1}, {Hang: true, AfterWork: true},
 		{Delay: 4 * time.Second, AfterWork: true}, {Body: "{", AfterWork: true},
 	}
-	if testing.Short() {
+	if !testform.Full() {
 		rounds /= 10
 	}
 	all := w.cluster(200*time.Millisecond, failures)

@@ -49,10 +49,8 @@
 //
 // # Messages and events
 //
-// A [Callback] sends them to an app: encrypted or not, again when it is not answered with status 200 within five
-// seconds, three times in all. A try begins five seconds after the one before, however soon that failed. The reply is
-// verified and read as strictly as WeChat does, and what the user would see is told. [Server.Scan] makes a person scan a
-// QR code of qrcode/create, which pushes SCAN or subscribe.
+// Package [github.com/wetoken/wetoken/wechattest/push] sends them to an app. [Server.Scan] makes a person scan a QR code of
+// qrcode/create, which pushes SCAN or subscribe.
 //
 // # Logging in
 //
@@ -90,8 +88,8 @@
 //	GET  /_wechattest/calls?path=&app=                                                   {"calls":3}
 //	GET  /_wechattest/tokens?app=                                                        a list of Token
 //	GET  /_wechattest/sent                                                               a list of Message
-//	POST /_wechattest/push     {"app","url","token","aes_key","kind","mode",…,"push":{"from","content","event",…}}   answers a Pushed, when it is over
-//	POST /_wechattest/scan    {"app","url","token",…,"ticket","person"}                  scans a QR code; answers a Pushed
+//	POST /_wechattest/push     {"app","url","token","aes_key","kind","mode",…,"push":{"from","content","event",…}}   answers a push.Result, when it is over
+//	POST /_wechattest/scan    {"app","url","token",…,"ticket","person"}                  scans a QR code; answers a push.Result
 //	POST /_wechattest/push/verify  {"app","url","token",…}                               checks a callback URL
 //
 // Any program that reaches the Server may call them: keep it on a loopback address or a test network.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // foreign is a program of somebody else: it knows an address, and calls it as WeChat's pages say.
@@ -130,7 +131,7 @@ func TestAForeignProgramOfAnOfficialAccount(t *testing.T) {
 	var picture []byte
 	f.get("/cgi-bin/showqrcode", url.Values{"ticket": {code.Ticket}}, &picture)
 	require.Equal(t, "image/jpeg", http.DetectContentType(picture))
-	pushed, err := wx.Scan(t.Context(), plainCallback(answering("")), code.Ticket, "")
+	pushed, err := wx.Scan(t.Context(), &push.Callback{AppID: "wx1", Token: "tok", Handler: answering("")}, code.Ticket, "")
 	require.NoError(t, err)
 	require.Contains(t, pushed.Document, "<EventKey><![CDATA[123]]>")
 

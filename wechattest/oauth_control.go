@@ -1,53 +1,56 @@
 package wechattest
 
 import (
+	"context"
 	"errors"
 	"net/http"
 )
 
-// controlPeople answers the driving calls about persons and what their phones give out; known is false for others.
-func (s *Server) controlPeople(r *http.Request, name string) (answer any, known bool, err error) {
-	var in struct {
-		App     string  `json:"app"`
-		Person  string  `json:"person"`
-		Consent Consent `json:"consent"`
+func controlPerson(_ context.Context, s *Server, in Person) (any, error) {
+	if in.Name == "" {
+		return nil, errors.New("wechattest: name is missing")
 	}
-	switch r.Method + " " + name {
-	case "POST people":
-		var p Person
-		if err := controlBody(r, &p); err != nil {
-			return nil, true, err
+	s.AddPerson(in)
+	return fields{}, nil
+}
+
+func controlOpenID(s *Server, r *http.Request) (any, error) {
+	q := r.URL.Query()
+	return fields{"openid": s.OpenID(q.Get("app"), q.Get("person"))}, nil
+}
+
+// personBody names a person, and an app that the person uses.
+type personBody struct {
+	App     string  `json:"app"`
+	Person  string  `json:"person"`
+	Consent Consent `json:"consent"`
+}
+
+func controlBrowse(_ context.Context, s *Server, in personBody) (any, error) {
+	s.Browse(in.Person, in.Consent)
+	return fields{}, nil
+}
+
+var errNoUser = errors.New("wechattest: no such mini program, no such person, or no session of theirs yet")
+
+// controlCode answers a code that the person's phone gives out.
+func controlCode(issue func(s *Server, app, person string) string) func(context.Context, *Server, personBody) (any, error) {
+	return func(_ context.Context, s *Server, in personBody) (any, error) {
+		code := issue(s, in.App, in.Person)
+		if code == "" {
+			return nil, errNoUser
 		}
-		if p.Name == "" {
-			return nil, true, errors.New("wechattest: name is missing")
+		return fields{"code": code}, nil
+	}
+}
+
+// controlData answers what the person's phone gives out encrypted.
+func controlData(seal func(s *Server, app, person string) (OpenData, bool)) func(context.Context, *Server, personBody) (any, error) {
+	return func(_ context.Context, s *Server, in personBody) (any, error) {
+		data, ok := seal(s, in.App, in.Person)
+		if !ok {
+			return nil, errNoUser
 		}
-		s.AddPerson(p)
-		return fields{}, true, nil
-	case "GET openid":
-		q := r.URL.Query()
-		return fields{"openid": s.OpenID(q.Get("app"), q.Get("person"))}, true, nil
-	case "POST browse", "POST mini_code", "POST phone_code", "POST user_data", "POST phone_data":
-	default:
-		return nil, false, nil
+		return data, nil
 	}
-	if err := controlBody(r, &in); err != nil {
-		return nil, true, err
-	}
-	found := true
-	switch name {
-	case "browse":
-		s.Browse(in.Person, in.Consent)
-		answer = fields{}
-	case "mini_code", "phone_code":
-		code := s.codeFor(name[:len(name)-len("_code")], in.App, in.Person)
-		answer, found = fields{"code": code}, code != ""
-	case "user_data":
-		answer, found = s.UserData(in.App, in.Person)
-	case "phone_data":
-		answer, found = s.PhoneData(in.App, in.Person)
-	}
-	if !found {
-		return nil, true, errors.New("wechattest: no such mini program, no such person, or no session of theirs yet")
-	}
-	return answer, true, nil
 }

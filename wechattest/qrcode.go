@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func qrcodeRoutes() []route {
@@ -129,36 +131,36 @@ func (c *call) scene(temporary, number bool) (scene string, ok bool) {
 }
 
 // Scan makes a person scan the QR code of a ticket that /cgi-bin/qrcode/create answered, and pushes the event to the
-// app's Callback: SCAN to one who follows, else subscribe, after which the person follows. The error is one of the
+// app's [push.Callback]: SCAN to one who follows, else subscribe, after which the person follows. The error is one of the
 // Callback's or of ctx, or says that the scan was none: an unknown or expired ticket, of another app than the Callback
 // is, or an unknown person.
-func (s *Server) Scan(ctx context.Context, c *Callback, ticket, name string) (Pushed, error) {
-	if err := c.check(); err != nil {
-		return Pushed{}, err
+func (s *Server) Scan(ctx context.Context, c *push.Callback, ticket, name string) (push.Result, error) {
+	if err := c.Check(); err != nil {
+		return push.Result{}, err
 	}
 	p, err := s.scan(c, ticket, name)
 	if err != nil {
-		return Pushed{}, err
+		return push.Result{}, err
 	}
 	return c.Push(ctx, p)
 }
 
-func (s *Server) scan(c *Callback, ticket, name string) (Push, error) {
+func (s *Server) scan(c *push.Callback, ticket, name string) (push.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.qrcodes[ticket]
 	person, ok := s.person(name)
 	switch {
 	case q == nil:
-		return Push{}, errors.New("wechattest: scan: unknown ticket")
+		return push.Message{}, errors.New("wechattest: scan: unknown ticket")
 	case q.expired(time.Now()):
-		return Push{}, errors.New("wechattest: scan: the QR code has expired")
+		return push.Message{}, errors.New("wechattest: scan: the QR code has expired")
 	case q.app.ID != c.AppID:
-		return Push{}, errors.New("wechattest: scan: the QR code is of another app than the callback")
+		return push.Message{}, errors.New("wechattest: scan: the QR code is of another app than the callback")
 	case !ok:
-		return Push{}, errors.New("wechattest: scan: unknown person")
+		return push.Message{}, errors.New("wechattest: scan: unknown person")
 	}
-	p := Push{From: s.OpenID(c.AppID, person.Name), Event: "SCAN", EventKey: q.scene, Fields: map[string]any{"Ticket": ticket}}
+	p := push.Message{From: s.OpenID(c.AppID, person.Name), Event: "SCAN", EventKey: q.scene, Fields: map[string]any{"Ticket": ticket}}
 	if s.people.away[p.From] {
 		p.Event, p.EventKey = "subscribe", "qrscene_"+q.scene
 		s.follow(p.From, true)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 type qrcode struct {
@@ -33,7 +34,7 @@ func TestAScanPushesTheSceneAsEventKey(t *testing.T) {
 		wx.AddPerson(wechattest.Person{Name: "li"})
 		wx.AddPerson(wechattest.Person{Name: "han"})
 		wx.Follow("wx1", "han", false)
-		c := plainCallback(answering("success"))
+		c := &push.Callback{AppID: "wx1", Token: "tok", Handler: answering("success")}
 		q := createQRCode(t, wx, official, `{"expire_seconds":604800,"action_name":"QR_STR_SCENE","action_info":{"scene":{"scene_str":"shop 1"}}}`)
 		require.Equal(t, 604800, q.Seconds)
 		require.Contains(t, q.URL, "http://weixin.qq.com/q/")
@@ -79,7 +80,7 @@ func TestAScanPushesTheSceneAsEventKey(t *testing.T) {
 		c.AppID = "wx2"
 		_, err = wx.Scan(t.Context(), c, limit.Ticket, "li")
 		require.ErrorContains(t, err, "another app")
-		_, err = wx.Scan(t.Context(), &wechattest.Callback{}, limit.Ticket, "li")
+		_, err = wx.Scan(t.Context(), &push.Callback{}, limit.Ticket, "li")
 		require.Error(t, err)
 	})
 }

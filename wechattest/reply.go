@@ -99,13 +99,22 @@ func (c *call) trail(code int) string {
 }
 
 func jsonReply(kind string, v any) reply {
+	text := jsonText(v)
+	if text == "" {
+		return reply{status: http.StatusInternalServerError}
+	}
+	return reply{header: http.Header{"Content-Type": {kind}}, body: []byte(text)}
+}
+
+// jsonText is v as JSON with <, > and & as they are; "" if v has no JSON.
+func jsonText(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return reply{status: http.StatusInternalServerError}
+		return ""
 	}
-	return reply{header: http.Header{"Content-Type": {kind}}, body: bytes.TrimSuffix(b.Bytes(), []byte("\n"))}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (rep reply) code() int {

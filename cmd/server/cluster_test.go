@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// The tests of clusters run 8 servers, a WeChat and a store, each a process of its own. With WETOKEN_TEST_LONG=1 in the
-// environment they take their time: about half an hour.
+// The tests of clusters run 8 servers, a WeChat and a store, each a process of its own. The full form runs them over each
+// kind of store and through all troubles. With WETOKEN_TEST_LONG=1 in the environment, too, they take about half an hour.
 var long = os.Getenv("WETOKEN_TEST_LONG") == "1"
 
 const (

@@ -16,12 +16,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // messages writes a configuration whose app shop has its messages forwarded as target says, and WeChat's side of it.
-func messages(t *testing.T, target string) (file string, c *wechattest.Callback) {
-	c = &wechattest.Callback{AppID: appOf("shop"), URL: "http://wx.example.com/app/shop/message", Token: "AAAAA", EncodingAESKey: strings.Repeat("A", 43)}
+func messages(t *testing.T, target string) (file string, c *push.Callback) {
+	c = &push.Callback{AppID: appOf("shop"), URL: "http://wx.example.com/app/shop/message", Token: "AAAAA", EncodingAESKey: strings.Repeat("A", 43)}
 	return write(t, fmt.Sprintf("keys: [{name: test, key: %s, apps: ['*'], scopes: ['*']}]\napps:\n  shop:\n    {app_id: %s, secret: %s, message: {token: %s, aes_key: %s, forward: [%s]}}\n",
 		shopKey, c.AppID, secretOf("shop"), c.Token, c.EncodingAESKey, target)), c
 }
@@ -68,7 +68,7 @@ func TestNoCopyIsLostWhenAServerIsKilled(t *testing.T) {
 		for i := range int64(16) {
 			all.Go(func() {
 				id := 1000*(round+1) + i
-				if p, err := c.Push(context.Background(), wechattest.Push{Content: "hi", MsgID: id}); err == nil && p.Fault == "" {
+				if p, err := c.Push(context.Background(), push.Message{Content: "hi", MsgID: id}); err == nil && p.Fault == "" {
 					mu.Lock()
 					defer mu.Unlock()
 					accepted[id] = true

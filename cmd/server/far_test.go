@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/internal/testform"
 )
 
 // lag is how long the several calls that a fetch makes to a store that is far away may take.
@@ -21,6 +23,7 @@ func far(t *testing.T, s *service, skew time.Duration) func(i int) string {
 }
 
 func TestAStoreThatIsFarAwayChangesNothing(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	for name, start := range services {
 		t.Run(name, func(t *testing.T) {
@@ -39,6 +42,7 @@ func TestAStoreThatIsFarAwayChangesNothing(t *testing.T) {
 }
 
 func TestAStoreThatBreaksConnectionsHarmsNobody(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	for name, start := range services {
 		t.Run(name, func(t *testing.T) {
@@ -89,6 +93,7 @@ const (
 const spare = 1
 
 func TestClocksThatDifferChangeNothing(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	for name, start := range services {
 		t.Run(name, func(t *testing.T) {
@@ -115,11 +120,15 @@ func TestClocksThatDifferChangeNothing(t *testing.T) {
 	}
 }
 
-// apart says that servers see a token end at instants that are so far apart.
+// apart says that servers see a token end at instants that are so far apart. The server that fetched it is left out: the
+// others have it end a minute sooner, since they do not know how far its clock is off.
 func (c *cluster) apart(t *testing.T, app string, d time.Duration) {
 	t.Helper()
 	var ends []time.Time
-	for _, p := range c.all {
+	for i, p := range c.all {
+		if n, _ := c.doors[i].of(appOf(app)); n > 0 {
+			continue
+		}
 		var out struct {
 			End time.Time `json:"expires_at"`
 		}

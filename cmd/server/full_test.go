@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/internal/testform"
 )
 
 // fill has a Redis refuse writes until it is emptied, as one does that has reached its maxmemory.
@@ -19,6 +21,7 @@ func fill(t *testing.T, s *service, limit string) {
 }
 
 func TestServersOutliveARedisThatTakesNoWrites(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	s := newRedis(t)
 	o := outage{
@@ -33,6 +36,7 @@ func TestServersOutliveARedisThatTakesNoWrites(t *testing.T) {
 // A WeChat that takes its time: calls are answered late, and the first one takes effect when nobody waits for it any more.
 // Its tokens live for 80 s, so that it ends superseded ones after 20 s.
 func TestServersHoldNoTokenThatALateCallEnds(t *testing.T) {
+	testform.NeedFull(t)
 	t.Parallel()
 	for name, limit := range map[string]string{"Redis": "0", "a Redis that takes no writes": "1"} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/internal/testform"
 )
 
 const (
@@ -106,6 +108,9 @@ func TestAServerThatIsKilledWhileItFetchesIsReplaced(t *testing.T) {
 	overEach(t, func(t *testing.T, url string) {
 		c := startCluster(t, same(url), map[string]time.Duration{"cold": 0, "warm": life, "classic": life}, "")
 		c.killCold(t, "cold")
+		if !testform.Full() {
+			return // the others wait for tokens to end
+		}
 		c.killWarm(t, "warm", life, hang)
 		c.killWarm(t, "classic", life, lose)
 	})

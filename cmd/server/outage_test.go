@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
@@ -145,6 +146,9 @@ func TestServersOutliveTheirStore(t *testing.T) {
 	for name, start := range services {
 		for kind := range outages(nil) {
 			t.Run(name+" "+kind, func(t *testing.T) {
+				if name != "Redis" || kind != "gone, and back empty" {
+					testform.NeedFull(t)
+				}
 				t.Parallel()
 				s := start(t)
 				o := outages(s)[kind]

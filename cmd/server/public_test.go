@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // publicConfig has what the public side can be told.
@@ -74,8 +75,8 @@ func newTwin(t *testing.T, backend http.Handler) *twin {
 }
 
 // callback is WeChat's side, whose tries land on the servers in turn.
-func (w *twin) callback() *wechattest.Callback {
-	c := &wechattest.Callback{AppID: "wx0123456789abcdef", URL: "http://wx.example.com/app/shop/message", Token: "tokenofthistest"}
+func (w *twin) callback() *push.Callback {
+	c := &push.Callback{AppID: "wx0123456789abcdef", URL: "http://wx.example.com/app/shop/message", Token: "tokenofthistest"}
 	c.EncodingAESKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 	for _, p := range w.servers {
 		c.Addresses = append(c.Addresses, p.public)
@@ -97,7 +98,7 @@ func TestASlowBackendAnswersTheSecondTryOnAnotherServer(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	}))
-	pushed, err := w.callback().Push(t.Context(), wechattest.Push{Content: "slow"})
+	pushed, err := w.callback().Push(t.Context(), push.Message{Content: "slow"})
 	require.NoError(t, err)
 	require.Equal(t, "here at last", pushed.Shown, pushed.Fault)
 	require.Len(t, pushed.Tries, 2)

@@ -22,12 +22,18 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
+// Paths where tokens are fetched.
+const (
+	classicPath = "/cgi-bin/token"
+	stablePath  = "/cgi-bin/stable_token"
+)
+
 // tokenPath is where the token of an app is fetched. Apps whose names begin with classic have classic tokens.
 func tokenPath(app string) string {
 	if strings.HasPrefix(app, "classic") {
-		return "/cgi-bin/token"
+		return classicPath
 	}
-	return "/cgi-bin/stable_token"
+	return stablePath
 }
 
 // weChat is wechattest as a process.
@@ -101,12 +107,15 @@ var (
 	lose = map[string]any{"hang": true, "after_work": true}
 )
 
-// fetches counts the fetches of an app's token.
-func (w *weChat) fetches(t testing.TB, app string) int {
+// fetches counts the fetches of an app's token. After a classic fetch that was not answered comes a stable one.
+func (w *weChat) fetches(t testing.TB, app string) (n int) {
 	t.Helper()
-	var out struct{ Calls int }
-	w.call(t, "calls?path="+tokenPath(app)+"&app="+appOf(app), nil, &out)
-	return out.Calls
+	for _, path := range []string{classicPath, stablePath} {
+		var out struct{ Calls int }
+		w.call(t, "calls?path="+path+"&app="+appOf(app), nil, &out)
+		n += out.Calls
+	}
+	return n
 }
 
 // tokens are those that an app was given.

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	modproxy "github.com/wetoken/wetoken/internal/modproxy"
+	"github.com/wetoken/wetoken/internal/testform"
 )
 
 // repository is the folder of the root module. The test needs what a checkout has and a module's zip has not.
@@ -94,8 +95,8 @@ func download(t *testing.T, root string) {
 }
 
 // install gets the server as `go install` does for somebody who has none of our code, with our modules from a proxy
-// made here, and those of others from this machine's module cache.
-func install(t *testing.T) (server string) {
+// made here, and those of others from this machine's module cache. With the flag -n it does all but compile.
+func install(t *testing.T, flags ...string) (server string) {
 	t.Helper()
 	root := repository(t)
 	proxy, bin := t.TempDir(), t.TempDir()
@@ -103,7 +104,8 @@ func install(t *testing.T) (server string) {
 	download(t, root)
 	require.NoError(t, modproxy.Write(proxy, root, version))
 
-	cmd := exec.Command("go", "install", "github.com/wetoken/wetoken/cmd/server@"+version)
+	args := append([]string{"install"}, flags...)
+	cmd := exec.Command("go", append(args, "github.com/wetoken/wetoken/cmd/server@"+version)...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(),
 		"GOBIN="+bin,
@@ -173,6 +175,11 @@ func run(t *testing.T, command string) string {
 }
 
 func TestTheServerInstallsByVersionAndItsDemoGivesTokens(t *testing.T) {
+	if !testform.Full() {
+		install(t, "-n")
+		t.Log("The server's modules and packages were all found. It is not compiled and run.")
+	}
+	testform.NeedFull(t)
 	commands := demo(t, install(t))
 	require.NotEmpty(t, commands, "the demo printed no curl line")
 	for _, command := range commands {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/internal/needed"
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/store/storetest"
 )
@@ -150,6 +151,7 @@ func TestServerThatIsGoneIsAnErrorAtOnceAndUsedAgainWhenBack(t *testing.T) {
 // cluster starts three masters that share the slots, and returns the URL that leads to them.
 func cluster(t *testing.T) string {
 	t.Helper()
+	testform.NeedFull(t)
 	ports := freePorts(t, 6)
 	var nodes []*redis.Client
 	var addrs []string
@@ -246,6 +248,7 @@ func TestClusterSlotThatMovesTakesItsKeysAlong(t *testing.T) {
 }
 
 func TestSentinelsLeadToTheNewMaster(t *testing.T) {
+	testform.NeedFull(t)
 	ports := freePorts(t, 3)
 	master := start(t, ports[0], diskless...)
 	start(t, ports[1], append(diskless, "--replicaof", "127.0.0.1", ports[0])...)

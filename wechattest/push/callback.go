@@ -1,4 +1,4 @@
-package wechattest
+package push
 
 import (
 	"context"
@@ -11,12 +11,21 @@ import (
 	"time"
 )
 
-// Callback is where an app has its messages and events sent, with what its page in WeChat's console says. AppID, URL and
-// Token are required; nothing of it has to be known to a Server.
+// Kind is what an app is on WeChat's side.
+type Kind string
+
+const (
+	Official Kind = "official" // official account (公众号); the default
+	Mini     Kind = "mini"     // mini program (小程序)
+	Work     Kind = "work"     // WeCom application (企业微信)
+)
+
+// Callback is where an app has its messages and events sent, with the settings of its page in WeChat's console. AppID,
+// Token, and either URL or Handler are required.
 //
-//	c := &wechattest.Callback{AppID: id, URL: "http://127.0.0.1:8080/wx/message", Token: token, EncodingAESKey: key}
+//	c := &push.Callback{AppID: id, URL: "http://127.0.0.1:8080/wx/message", Token: token, EncodingAESKey: key}
 //	err := c.Verify(ctx)
-//	pushed, err := c.Push(ctx, wechattest.Push{Content: "hello"})
+//	pushed, err := c.Push(ctx, push.Message{Content: "hello"})
 type Callback struct {
 	AppID          string `json:"app"` // the corp id for Work
 	URL            string `json:"url"`
@@ -38,8 +47,8 @@ type Callback struct {
 	Handler http.Handler `json:"-"`
 }
 
-// Push is a message of a user, or an event.
-type Push struct {
+// Message is a message of a user, or an event.
+type Message struct {
 	From     string         `json:"from"`     // default oUser
 	MsgType  string         `json:"msgtype"`  // default text, or event where Event is set
 	Content  string         `json:"content"`  // of a text
@@ -52,8 +61,8 @@ type Push struct {
 	Duplicates int `json:"duplicates"` // how many more requests each try makes at the same time
 }
 
-// Pushed is what became of a Push.
-type Pushed struct {
+// Result is what became of a Message.
+type Result struct {
 	Document string `json:"document"` // what was sent, before it was encrypted
 	Tries    []Try  `json:"tries"`    // each request, in the order of their ends
 	Type     string `json:"type"`     // MsgType of the reply; empty where there was none
@@ -80,13 +89,13 @@ type Try struct {
 
 // Push sends p as WeChat does, and again while it is not answered with status 200, and returns when the user has been
 // shown something, or nothing is left to try. The error is one of the Callback's or of ctx; what the app does wrong is
-// in Pushed.
-func (c *Callback) Push(ctx context.Context, p Push) (Pushed, error) {
-	if err := c.check(); err != nil {
-		return Pushed{}, err
+// in Result.
+func (c *Callback) Push(ctx context.Context, p Message) (Result, error) {
+	if err := c.Check(); err != nil {
+		return Result{}, err
 	}
 	doc := c.document(&p)
-	out := Pushed{Document: doc}
+	out := Result{Document: doc}
 	for n := 1; n <= c.tries(); n++ {
 		begun := time.Now()
 		tries, err := c.try(ctx, n, p, doc)
@@ -111,7 +120,7 @@ func (c *Callback) Push(ctx context.Context, p Push) (Pushed, error) {
 }
 
 // try makes the requests of one try.
-func (c *Callback) try(ctx context.Context, n int, p Push, doc string) ([]Try, error) {
+func (c *Callback) try(ctx context.Context, n int, p Message, doc string) ([]Try, error) {
 	var mu sync.Mutex
 	var list []Try
 	var all sync.WaitGroup
@@ -138,7 +147,7 @@ func (c *Callback) try(ctx context.Context, n int, p Push, doc string) ([]Try, e
 
 // Verify makes the check that WeChat makes when the URL is saved (接入验证): the app must answer the echostr.
 func (c *Callback) Verify(ctx context.Context) error {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	echo := fmt.Sprint(rand.Uint64N(1e18))
@@ -159,36 +168,38 @@ func (c *Callback) Verify(ctx context.Context) error {
 	case err != nil:
 		return err
 	case answer.status != 200:
-		return fmt.Errorf("wechattest: the check of the URL was answered HTTP status %d", answer.status)
+		return fmt.Errorf("push: the check of the URL was answered HTTP status %d", answer.status)
 	case string(answer.body) != echo:
-		return errors.New("wechattest: the check of the URL was not answered with the echostr")
+		return errors.New("push: the check of the URL was not answered with the echostr")
 	}
 	return nil
 }
 
-func (c *Callback) check() error {
+// Check returns an error for a Callback that cannot be used: a required field is missing, or a setting is one that WeChat
+// does not have. [Callback.Push] and [Callback.Verify] return it too.
+func (c *Callback) Check() error {
 	u, err := url.Parse(c.URL)
 	switch {
 	case c.AppID == "" || c.Token == "":
-		return errors.New("wechattest: Callback needs AppID and Token")
+		return errors.New("push: Callback needs AppID and Token")
 	case c.Handler == nil && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
-		return errors.New("wechattest: Callback.URL is not a whole http or https address")
+		return errors.New("push: Callback.URL is not a whole http or https address")
 	case c.Kind != "" && c.Kind != Official && c.Kind != Mini && c.Kind != Work:
-		return errors.New("wechattest: Callback.Kind is official, mini or work")
+		return errors.New("push: Callback.Kind is official, mini or work")
 	case c.JSON && c.kind() == Official:
-		return errors.New("wechattest: official accounts have their messages as XML")
+		return errors.New("push: official accounts have their messages as XML")
 	}
 	switch c.mode() {
 	case "plain":
 		if c.Kind == Work {
-			return errors.New("wechattest: WeCom has no plain mode")
+			return errors.New("push: WeCom has no plain mode")
 		}
 		return nil
 	case "compatible", "secure":
 		_, err := c.key()
 		return err
 	}
-	return errors.New("wechattest: Callback.Mode is plain, compatible or secure")
+	return errors.New("push: Callback.Mode is plain, compatible or secure")
 }
 
 func (c *Callback) kind() Kind {
@@ -230,4 +241,19 @@ func (c *Callback) timeout() time.Duration {
 		return 5 * time.Second
 	}
 	return c.Timeout
+}
+
+// wait waits for d, and reports false if ctx ended before.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -1,4 +1,4 @@
-package wechattest_test
+package push_test
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"encoding/xml"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestAPlainPushIsSignedAndItsReplyShown(t *testing.T) {
@@ -34,7 +33,7 @@ func TestAPlainPushIsSignedAndItsReplyShown(t *testing.T) {
 		require.InDelta(t, time.Now().Unix(), m.CreateTime, 2)
 		io.WriteString(w, textReply("hi"))
 	})
-	p, err := c.Push(t.Context(), wechattest.Push{Content: "a]]>b<&"})
+	p, err := c.Push(t.Context(), push.Message{Content: "a]]>b<&"})
 	require.NoError(t, err)
 	require.Empty(t, p.Fault)
 	require.Equal(t, "text hi", p.Type+" "+p.Shown)
@@ -51,10 +50,10 @@ func TestASlowAppIsAskedThreeTimesFiveSecondsApart(t *testing.T) {
 			<-r.Context().Done()
 			hungUp <- time.Since(begun)
 		})
-		p, err := c.Push(t.Context(), wechattest.Push{Content: "x"})
+		p, err := c.Push(t.Context(), push.Message{Content: "x"})
 		require.NoError(t, err)
 		require.Equal(t, 15*time.Second, time.Since(begun))
-		require.Equal(t, wechattest.Unavailable, p.Shown)
+		require.Equal(t, push.Unavailable, p.Shown)
 		require.Contains(t, p.Fault, "not answered with status 200 in 3 tries")
 		require.Len(t, p.Tries, 3)
 		for i, try := range p.Tries {
@@ -85,7 +84,7 @@ func TestAnAppThatFailsIsAskedAgainAndMayStillAnswer(t *testing.T) {
 				io.WriteString(w, textReply("at last"))
 			}
 		})
-		p, err := c.Push(t.Context(), wechattest.Push{Content: "x"})
+		p, err := c.Push(t.Context(), push.Message{Content: "x"})
 		require.NoError(t, err)
 		require.Equal(t, "at last", p.Shown)
 		require.Empty(t, p.Fault)
@@ -105,7 +104,7 @@ func TestDuplicatesArriveAtTheSameTime(t *testing.T) {
 			<-time.After(time.Second)
 			now.Add(-1)
 		})
-		p, err := c.Push(t.Context(), wechattest.Push{Duplicates: 2})
+		p, err := c.Push(t.Context(), push.Message{Duplicates: 2})
 		require.NoError(t, err)
 		require.EqualValues(t, 3, most.Load())
 		require.Len(t, p.Tries, 3)
@@ -138,9 +137,9 @@ func TestSealedPushesOfEachKindAreReadAndAnswered(t *testing.T) {
 		return text
 	}
 
-	c := &wechattest.Callback{AppID: "wx1", Token: "tok", EncodingAESKey: pushKey, Handler: http.HandlerFunc(take)}
+	c := &push.Callback{AppID: "wx1", Token: "tok", EncodingAESKey: pushKey, Handler: http.HandlerFunc(take)}
 	answer = wrap(reply("gh_wechattest"), "wx1")
-	p, err := c.Push(t.Context(), wechattest.Push{Content: "hello"})
+	p, err := c.Push(t.Context(), push.Message{Content: "hello"})
 	require.NoError(t, err)
 	require.Equal(t, "sealed hi", p.Shown, p.Fault)
 	require.Empty(t, got.Content, "secure mode shows nothing")
@@ -149,15 +148,15 @@ func TestSealedPushesOfEachKindAreReadAndAnswered(t *testing.T) {
 	require.NotEmpty(t, r(query)("signature"))
 
 	c.Mode = "compatible"
-	p, err = c.Push(t.Context(), wechattest.Push{Content: "hello"})
+	p, err = c.Push(t.Context(), push.Message{Content: "hello"})
 	require.NoError(t, err)
 	require.Equal(t, "sealed hi", p.Shown, p.Fault)
 	require.Equal(t, "hello", got.Content)
 	require.Contains(t, check("wx1"), "<![CDATA[hello]]>")
 
-	c = &wechattest.Callback{AppID: "ww1", Kind: wechattest.Work, AgentID: 7, Token: "tok", EncodingAESKey: pushKey, Handler: http.HandlerFunc(take)}
+	c = &push.Callback{AppID: "ww1", Kind: push.Work, AgentID: 7, Token: "tok", EncodingAESKey: pushKey, Handler: http.HandlerFunc(take)}
 	answer = wrap(reply("ww1"), "ww1")
-	p, err = c.Push(t.Context(), wechattest.Push{Event: "click", EventKey: "k"})
+	p, err = c.Push(t.Context(), push.Message{Event: "click", EventKey: "k"})
 	require.NoError(t, err)
 	require.Equal(t, "sealed hi", p.Shown, p.Fault)
 	require.Equal(t, "7", got.AgentID)
@@ -178,7 +177,7 @@ func r(query map[string][]string) func(string) string {
 }
 
 func TestAMiniProgramPushesJSON(t *testing.T) {
-	c := &wechattest.Callback{AppID: "wx2", Kind: wechattest.Mini, JSON: true, Token: "tok"}
+	c := &push.Callback{AppID: "wx2", Kind: push.Mini, JSON: true, Token: "tok"}
 	var got map[string]any
 	c.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(t, "application/json", r.Header.Get("Content-Type"))
@@ -187,7 +186,7 @@ func TestAMiniProgramPushesJSON(t *testing.T) {
 		require.NoError(t, dec.Decode(&got))
 		io.WriteString(w, `{"ToUserName":"oUser","FromUserName":"gh_wechattest","CreateTime":1,"MsgType":"transfer_customer_service"}`)
 	})
-	p, err := c.Push(t.Context(), wechattest.Push{Event: "wxa_media_check", Fields: map[string]any{"result": map[string]any{"label": 100, "suggest": "pass"}}})
+	p, err := c.Push(t.Context(), push.Message{Event: "wxa_media_check", Fields: map[string]any{"result": map[string]any{"label": 100, "suggest": "pass"}}})
 	require.NoError(t, err)
 	require.Equal(t, "transfer_customer_service", p.Type, p.Fault)
 	require.Equal(t, map[string]any{"label": json.Number("100"), "suggest": "pass"}, got["result"])
@@ -199,7 +198,7 @@ func TestAMiniProgramPushesJSON(t *testing.T) {
 		require.Contains(t, text, `"Content":"<hi>"`)
 		require.Equal(t, "<hi>", got["Content"])
 	})
-	p, err = c.Push(t.Context(), wechattest.Push{Content: "<hi>"})
+	p, err = c.Push(t.Context(), push.Message{Content: "<hi>"})
 	require.NoError(t, err)
 	require.Empty(t, p.Shown+p.Fault)
 }
@@ -216,7 +215,7 @@ func TestTheURLIsVerified(t *testing.T) {
 	c.EncodingAESKey = pushKey // readable in secure mode too
 	require.NoError(t, c.Verify(t.Context()))
 
-	c = &wechattest.Callback{AppID: "ww1", Kind: wechattest.Work, Token: "tok", EncodingAESKey: pushKey}
+	c = &push.Callback{AppID: "ww1", Kind: push.Work, Token: "tok", EncodingAESKey: pushKey}
 	c.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		require.Equal(t, sha("tok", q.Get("timestamp"), q.Get("nonce"), q.Get("echostr")), q.Get("msg_signature"))
@@ -231,64 +230,23 @@ func TestTheURLIsVerified(t *testing.T) {
 	require.ErrorContains(t, c.Verify(t.Context()), "HTTP status 403")
 }
 
-func TestPushesGoOverSocketsToEachAddressInTurnAndAreDrivenOverHTTP(t *testing.T) {
-	var first, second atomic.Int32
-	one := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		first.Add(1)
-		http.Redirect(w, r, "/elsewhere", http.StatusFound)
-	}))
-	defer one.Close()
-	two := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		second.Add(1)
-		if r.Host != "app.example" || r.URL.Query().Get("own") != "1" || r.URL.Path != "/wx/message" {
-			w.WriteHeader(404)
-			return
-		}
-		if r.Method == "GET" {
-			io.WriteString(w, r.URL.Query().Get("echostr"))
-			return
-		}
-		io.WriteString(w, textReply("from two"))
-	}))
-	defer two.Close()
-	address := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
-
-	web := httptest.NewServer(new(wechattest.Server))
-	defer web.Close()
-	callback := `"app":"wx1","token":"tok","url":"http://app.example/wx/message?own=1","timeout":0.2`
-	a := send(t, web.Client(), "POST", web.URL+"/_wechattest/push", "",
-		`{`+callback+`,"addresses":["`+address(one)+`","`+address(two)+`"],"push":{"content":"hi","fields":{"n":5}}}`)
-	require.Equal(t, 200, a.Status, a.Raw)
-	var p wechattest.Pushed
-	require.NoError(t, json.Unmarshal([]byte(a.Raw), &p))
-	require.Equal(t, "from two", p.Shown, p.Fault)
-	require.Contains(t, p.Document, "<n>5</n>")
-	require.EqualValues(t, 1, first.Load(), "a redirect is not followed")
-	require.EqualValues(t, 1, second.Load())
-
-	a = send(t, web.Client(), "POST", web.URL+"/_wechattest/push/verify", "", `{`+callback+`,"addresses":["`+address(two)+`"]}`)
-	require.Equal(t, 200, a.Status, a.Raw)
-	a = send(t, web.Client(), "POST", web.URL+"/_wechattest/push/verify", "", `{`+callback+`,"addresses":["`+address(one)+`"]}`)
-	require.Equal(t, 400, a.Status, a.Raw)
-}
-
 func TestACallbackThatMakesNoSenseIsAnError(t *testing.T) {
 	h := http.NotFoundHandler()
-	for want, c := range map[string]wechattest.Callback{
+	for want, c := range map[string]push.Callback{
 		"needs AppID and Token":      {Handler: h},
 		"URL is not a whole":         {AppID: "a", Token: "t", URL: "/x"},
 		"Kind is official":           {AppID: "a", Token: "t", Handler: h, Kind: "x"},
 		"Mode is plain":              {AppID: "a", Token: "t", Handler: h, Mode: "x"},
-		"no plain mode":              {AppID: "a", Token: "t", Handler: h, Kind: wechattest.Work, Mode: "plain"},
-		"does not have 43":           {AppID: "a", Token: "t", Handler: h, Kind: wechattest.Work},
+		"no plain mode":              {AppID: "a", Token: "t", Handler: h, Kind: push.Work, Mode: "plain"},
+		"does not have 43":           {AppID: "a", Token: "t", Handler: h, Kind: push.Work},
 		"have their messages as XML": {AppID: "a", Token: "t", Handler: h, JSON: true},
 	} {
-		_, err := c.Push(t.Context(), wechattest.Push{})
+		_, err := c.Push(t.Context(), push.Message{})
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, c.Verify(t.Context()), want)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := plainCallback(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).Push(ctx, wechattest.Push{})
+	_, err := plainCallback(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).Push(ctx, push.Message{})
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -1,4 +1,4 @@
-package wechattest_test
+package push_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // WeChat's side of a callback: the message is signed, sent, and the reply read as strictly as WeChat does.
@@ -20,10 +20,10 @@ func ExampleCallback() {
 		fmt.Fprintf(w, "<xml><ToUserName>%s</ToUserName><FromUserName>%s</FromUserName><CreateTime>1</CreateTime>"+
 			"<MsgType>text</MsgType><Content>you said %s</Content></xml>", m.FromUserName, m.ToUserName, m.Content)
 	})
-	wx := &wechattest.Callback{AppID: "wx1234567890abcdef", Token: "token", Handler: app} // or URL
-	pushed, err := wx.Push(context.Background(), wechattest.Push{Content: "hello"})
+	wx := &push.Callback{AppID: "wx1234567890abcdef", Token: "token", Handler: app} // or URL
+	pushed, err := wx.Push(context.Background(), push.Message{Content: "hello"})
 	fmt.Println(pushed.Shown, err)
-	pushed, err = wx.Push(context.Background(), wechattest.Push{Event: "subscribe"})
+	pushed, err = wx.Push(context.Background(), push.Message{Event: "subscribe"})
 	fmt.Println(pushed.Shown, err)
 	// Output:
 	// you said hello <nil>

@@ -1,4 +1,4 @@
-package wechattest
+package push
 
 import (
 	"bytes"
@@ -37,7 +37,7 @@ func (c *Callback) sign(query url.Values, more ...string) string {
 func (c *Callback) key() ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(c.EncodingAESKey + "=")
 	if err != nil || len(key) != 32 {
-		return nil, errors.New("wechattest: Callback.EncodingAESKey does not have 43 characters of base64")
+		return nil, errors.New("push: Callback.EncodingAESKey does not have 43 characters of base64")
 	}
 	return key, nil
 }

@@ -1,4 +1,4 @@
-package wechattest
+package push
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ type field struct {
 }
 
 // document writes p as WeChat would, and fills in its defaults.
-func (c *Callback) document(p *Push) string {
+func (c *Callback) document(p *Message) string {
 	if p.From == "" {
 		p.From = "oUser"
 	}

@@ -1,4 +1,4 @@
-package wechattest
+package push
 
 import (
 	"bytes"
@@ -13,14 +13,16 @@ import (
 	"sync"
 )
 
-// pushAnswer is what an app answered.
-type pushAnswer struct {
+const maxBody = 1 << 20 // of an answer
+
+// response is the answer of an app.
+type response struct {
 	status int
 	body   []byte
 }
 
 // ask makes one request to the app, and hangs up when the Timeout is over.
-func (c *Callback) ask(ctx context.Context, method string, n int, query url.Values, body []byte) (pushAnswer, error) {
+func (c *Callback) ask(ctx context.Context, method string, n int, query url.Values, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("no answer within %s", c.timeout()))
 	defer cancel()
 	target := c.URL
@@ -34,7 +36,7 @@ func (c *Callback) ask(ctx context.Context, method string, n int, query url.Valu
 	}
 	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
-		return pushAnswer{}, errors.New("wechattest: Callback.URL is not an address")
+		return response{}, errors.New("push: Callback.URL is not an address")
 	}
 	r.Header.Set("User-Agent", "Mozilla/4.0")
 	r.Header.Set("Accept", "*/*")
@@ -59,7 +61,7 @@ func (c *Callback) ask(ctx context.Context, method string, n int, query url.Valu
 }
 
 // overNetwork uses a connection for each request, as a busy balancer may.
-func (c *Callback) overNetwork(r *http.Request, n int) (pushAnswer, error) {
+func (c *Callback) overNetwork(r *http.Request, n int) (response, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	if len(c.Addresses) > 0 {
 		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -72,20 +74,20 @@ func (c *Callback) overNetwork(r *http.Request, n int) (pushAnswer, error) {
 	}
 	resp, err := client.Do(r)
 	if err != nil {
-		return pushAnswer{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return pushAnswer{}, err
+		return response{}, err
 	case len(body) > maxBody:
-		return pushAnswer{}, errors.New("more than 1 MiB was answered")
+		return response{}, errors.New("more than 1 MiB was answered")
 	}
-	return pushAnswer{resp.StatusCode, body}, nil
+	return response{resp.StatusCode, body}, nil
 }
 
-func (c *Callback) inMemory(r *http.Request, _ int) (pushAnswer, error) {
+func (c *Callback) inMemory(r *http.Request, _ int) (response, error) {
 	// As a server sees it: a copy, of a body that ends.
 	in := r.Clone(r.Context())
 	in.RequestURI, in.RemoteAddr, in.Host = r.URL.RequestURI(), "101.226.103.1:1", r.URL.Host
@@ -103,11 +105,11 @@ func (c *Callback) inMemory(r *http.Request, _ int) (pushAnswer, error) {
 	select {
 	case w := <-done:
 		if w.aborted {
-			return pushAnswer{}, io.EOF
+			return response{}, io.EOF
 		}
-		return w.answer(), nil
+		return w.response(), nil
 	case <-r.Context().Done():
-		return pushAnswer{}, r.Context().Err()
+		return response{}, r.Context().Err()
 	}
 }
 
@@ -137,7 +139,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-func (w *recorder) answer() pushAnswer {
+func (w *recorder) response() response {
 	w.WriteHeader(http.StatusOK)
-	return pushAnswer{w.status, w.body.Bytes()}
+	return response{w.status, w.body.Bytes()}
 }

@@ -1,4 +1,4 @@
-package wechattest
+package push
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 )
 
 // show reads an answer of status 200, and says what the user is shown.
-func (c *Callback) show(out *Pushed, p Push, body string) {
+func (c *Callback) show(out *Result, p Message, body string) {
 	out.Fault = ""
 	body = strings.TrimSpace(body)
 	if body == "" || body == "success" {
@@ -29,6 +29,8 @@ func (c *Callback) show(out *Pushed, p Push, body string) {
 		}
 	}
 }
+
+const maxText = 2048 // bytes of a text that is shown
 
 var errTooLong = errors.New("its Content is longer than 2048 bytes")
 
@@ -102,7 +104,7 @@ func (n *node) at(path ...string) (string, bool) {
 }
 
 // judge tells the MsgType of a reply and what the user reads, or what is wrong with it.
-func (c *Callback) judge(doc string, p Push) (msgType, shown string, err error) {
+func (c *Callback) judge(doc string, p Message) (msgType, shown string, err error) {
 	var n node
 	if c.JSON {
 		if err := n.fromJSON(doc); err != nil {
@@ -169,7 +171,7 @@ func (c *Callback) judge(doc string, p Push) (msgType, shown string, err error) 
 }
 
 // articles are the titles that are shown: one in reply to a message, up to eight otherwise.
-func (c *Callback) articles(n *node, p Push) (string, error) {
+func (c *Callback) articles(n *node, p Message) (string, error) {
 	list := n.child("Articles")
 	count, _ := n.at("ArticleCount")
 	if list == nil || count != strconv.Itoa(len(list.Nodes)) {

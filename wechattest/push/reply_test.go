@@ -1,4 +1,4 @@
-package wechattest_test
+package push_test
 
 import (
 	"fmt"
@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 func TestAMalformedReplyIsRefusedAndTheUserReadsSo(t *testing.T) {
 	good := textReply("hi")
-	message := wechattest.Push{Content: "x"}
+	message := push.Message{Content: "x"}
 	for _, c := range []struct {
 		body, fault string
-		push        wechattest.Push
+		push        push.Message
 	}{
 		{body: "ok", fault: "not well-formed"},
 		{body: `{"errcode":0}`, fault: "not well-formed"},
@@ -36,7 +36,7 @@ func TestAMalformedReplyIsRefusedAndTheUserReadsSo(t *testing.T) {
 		p, err := plainCallback(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, c.body) }).Push(t.Context(), message)
 		require.NoError(t, err)
 		require.Contains(t, p.Fault, c.fault, c.body)
-		require.Equal(t, wechattest.Unavailable, p.Shown)
+		require.Equal(t, push.Unavailable, p.Shown)
 		require.Len(t, p.Tries, 1, "an answer is an answer")
 	}
 
@@ -66,10 +66,10 @@ func TestNewsShowsOneArticleToAMessageAndAllToAnEvent(t *testing.T) {
 	body := strings.NewReplacer(">text<", ">news<", "<Content>hi</Content>",
 		"<ArticleCount>2</ArticleCount><Articles><item><Title>one</Title></item><item><Title>two</Title></item></Articles>").Replace(textReply("hi"))
 	c := plainCallback(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
-	p, err := c.Push(t.Context(), wechattest.Push{Content: "x"})
+	p, err := c.Push(t.Context(), push.Message{Content: "x"})
 	require.NoError(t, err)
 	require.Equal(t, "one", p.Shown)
-	p, err = c.Push(t.Context(), wechattest.Push{Event: "CLICK"})
+	p, err = c.Push(t.Context(), push.Message{Event: "CLICK"})
 	require.NoError(t, err)
 	require.Equal(t, "one\ntwo", p.Shown)
 }
@@ -78,23 +78,23 @@ func TestATextOver2048BytesShowsTheFaultPage(t *testing.T) {
 	for text, want := range map[string]string{
 		strings.Repeat("a", 2048):       strings.Repeat("a", 2048),
 		strings.Repeat("字", 682) + "aa": strings.Repeat("字", 682) + "aa",
-		strings.Repeat("a", 2049):       wechattest.Faulty,
-		strings.Repeat("字", 683):        wechattest.Faulty,
+		strings.Repeat("a", 2049):       push.Faulty,
+		strings.Repeat("字", 683):        push.Faulty,
 	} {
-		p, err := plainCallback(answering(textReply(text))).Push(t.Context(), wechattest.Push{Content: "x"})
+		p, err := plainCallback(answering(textReply(text))).Push(t.Context(), push.Message{Content: "x"})
 		require.NoError(t, err)
 		require.Equal(t, want, p.Shown)
-		require.Equal(t, want == wechattest.Faulty, strings.Contains(p.Fault, "2048 bytes"))
+		require.Equal(t, want == push.Faulty, strings.Contains(p.Fault, "2048 bytes"))
 	}
 }
 
 func TestWeComCutsATextOver2048Bytes(t *testing.T) {
-	c := &wechattest.Callback{AppID: "ww1", Token: "tok", EncodingAESKey: pushKey, Kind: wechattest.Work, AgentID: 7}
+	c := &push.Callback{AppID: "ww1", Token: "tok", EncodingAESKey: pushKey, Kind: push.Work, AgentID: 7}
 	c.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		sealed, signature := sealReply(t, strings.Replace(textReply(strings.Repeat("字", 700)), "gh_wechattest", "ww1", 1), "ww1")
 		fmt.Fprintf(w, "<xml><Encrypt>%s</Encrypt><MsgSignature>%s</MsgSignature><TimeStamp>1700000000</TimeStamp><Nonce>nonce</Nonce></xml>", sealed, signature)
 	})
-	p, err := c.Push(t.Context(), wechattest.Push{Content: "x"})
+	p, err := c.Push(t.Context(), push.Message{Content: "x"})
 	require.NoError(t, err)
 	require.Empty(t, p.Fault)
 	require.Equal(t, strings.Repeat("字", 682), p.Shown)

@@ -1,4 +1,4 @@
-package wechattest_test
+package push_test
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 // pushKey is the sample EncodingAESKey of WeCom's documentation.
@@ -58,8 +58,8 @@ func sealReply(t testing.TB, text, id string) (sealed, signature string) {
 	return sealed, sha("tok", "1700000000", "nonce", sealed)
 }
 
-func plainCallback(h http.HandlerFunc) *wechattest.Callback {
-	return &wechattest.Callback{AppID: "wx1", Token: "tok", Handler: h}
+func plainCallback(h http.HandlerFunc) *push.Callback {
+	return &push.Callback{AppID: "wx1", Token: "tok", Handler: h}
 }
 
 // answering is an app that answers everything with body.
