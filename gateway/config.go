@@ -21,9 +21,13 @@ import (
 
 // Config is what a gateway serves. It is the shape of the server's configuration file.
 type Config struct {
-	PublicURL      string         `json:"public_url"` // base URL that WeChat and browsers see; logins need it
-	Store          string         `json:"store"`      // URL of the shared, disposable store
-	Records        string         `json:"records"`    // URL of the durable store; default Store
+	PublicURL string `json:"public_url"` // base URL that WeChat and browsers see; logins need it
+
+	// URLs of the shared, disposable store and of the durable one, by default the same. cmd/server opens them: New takes
+	// only stores that are passed, and refuses a URL without one.
+	Store   string `json:"store"`
+	Records string `json:"records"`
+
 	Endpoints      Endpoints      `json:"endpoints"`
 	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none. See [Gateway.Shared]
 	Keys           []Key          `json:"keys"`            // callers of the private side

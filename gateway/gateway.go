@@ -43,6 +43,23 @@ type Options struct {
 	Log     *slog.Logger // default slog.Default
 }
 
+// checkStores refuses the URL of a store that o does not pass: nothing would be kept there.
+func (o Options) checkStores() error {
+	c := o.Config
+	for _, s := range []struct {
+		key, field string
+		missing    bool
+	}{
+		{"store", "Store", c.Store != "" && o.Store == nil},
+		{"records", "Records", c.Records != "" && c.Records != c.Store && o.Records == nil},
+	} {
+		if s.missing {
+			return fmt.Errorf("gateway: config: %s: names a store that New does not open: pass it as Options.%s", s.key, s.field)
+		}
+	}
+	return nil
+}
+
 // Gateway serves the apps of a [Config]. Its methods are safe for concurrent use.
 type Gateway struct {
 	config  Config
@@ -67,6 +84,9 @@ type Gateway struct {
 // New makes a gateway. It fails when the configuration cannot be served, naming the key that is wrong.
 func New(o Options) (*Gateway, error) {
 	if err := o.Config.Check(); err != nil {
+		return nil, err
+	}
+	if err := o.checkStores(); err != nil {
 		return nil, err
 	}
 	g := &Gateway{config: o.Config, store: o.Store, records: o.Records, http: o.HTTP, log: o.Log, apps: make(map[string]*app)}
