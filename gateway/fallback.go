@@ -6,15 +6,13 @@ import (
 	"slices"
 )
 
-// A fallback serves what an app's own mux and the gateway's own routes do not. See [Options.PublicFallback].
-
-// matcher is a handler that says which requests it has a route for, as *http.ServeMux does: the pattern is empty for those
-// of others.
+// matcher is a handler that says which requests it has a route for, as *http.ServeMux does: the pattern is empty where it
+// has none.
 type matcher interface {
 	Handler(r *http.Request) (h http.Handler, pattern string)
 }
 
-// serves reports whether h has a route for a request. A handler that cannot say so has one for all.
+// serves reports whether h has a route for a request. A handler that is no matcher has one for each.
 func serves(h http.Handler, r *http.Request) bool {
 	m, ok := h.(matcher)
 	if !ok {
@@ -24,7 +22,7 @@ func serves(h http.Handler, r *http.Request) bool {
 	return pattern != ""
 }
 
-// methods are those by which any of handlers serves the path of r.
+// methods returns the methods by which any of handlers serves the path of r.
 func methods(r *http.Request, handlers ...http.Handler) (list []string) {
 	probe := *r
 	for _, probe.Method = range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
@@ -38,9 +36,9 @@ func methods(r *http.Request, handlers ...http.Handler) (list []string) {
 // newFallbacks returns the fallbacks of a side, which options name by key.
 func (g *Gateway) newFallbacks(key string, list []func(*Gateway) http.Handler) ([]http.Handler, error) {
 	all := make([]http.Handler, len(list))
-	for i, make := range list {
-		if make != nil {
-			all[i] = make(g)
+	for i, build := range list {
+		if build != nil {
+			all[i] = build(g)
 		}
 		if all[i] == nil {
 			return nil, fmt.Errorf("gateway: Options.%s[%d]: want a handler, not nil", key, i)
@@ -49,7 +47,7 @@ func (g *Gateway) newFallbacks(key string, list []func(*Gateway) http.Handler) (
 	return all, nil
 }
 
-// fallbacks are the handlers that are asked for a request, in this order.
+// fallbacks returns the handlers that are asked for a request that no route of an app or of the gateway serves, in order.
 func (g *Gateway) fallbacks(s side, r *http.Request) (list []http.Handler) {
 	if s.public {
 		list = append(list, pinnedTo(r).files())
@@ -59,7 +57,7 @@ func (g *Gateway) fallbacks(s side, r *http.Request) (list []http.Handler) {
 		return append(list, g.privateFallback...)
 	case !s.private:
 		return append(list, g.publicFallback...)
-	case showsKey(r): // as either has it
+	case showsKey(r): // as in either
 		return append(append(list, g.privateFallback...), g.publicFallback...)
 	}
 	return append(append(list, g.publicFallback...), g.privateFallback...)
@@ -80,6 +78,7 @@ func (g *Gateway) serveRest(w http.ResponseWriter, r *http.Request, s side, refu
 	g.refuse(w, r, u)
 }
 
+// union returns the methods in a or b, sorted.
 func union(a, b []string) []string {
 	all := slices.Concat(a, b)
 	slices.Sort(all)

@@ -37,7 +37,8 @@ type Options struct {
 	Log     *slog.Logger // default slog.Default
 
 	// PublicFallback and PrivateFallback serve what neither an app nor the gateway itself has a route for, before that is
-	// answered with 404 or 405. New calls each function once; Both has the handlers of both sides.
+	// answered with 404 or 405. New calls each function once. Both has the handlers of both sides: first those of the public
+	// side, or of the private side for a request with an Authorization.
 	//
 	// They are asked in turn. A handler that has the method Handler of *http.ServeMux serves the requests for which that
 	// returns a pattern, and a 405 names the methods of its patterns. Any other handler serves all requests: one such as

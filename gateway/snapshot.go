@@ -48,8 +48,8 @@ func newSnapshot(apps []*app, callers callers) (*snapshot, error) {
 	return s, nil
 }
 
-// find is the app that a request's path names, unless its registration has ended or does not allow the route, the name,
-// and the rest of the path.
+// find returns the app that a request's path names, unless its registration has ended or does not allow the route, with
+// the name and the rest of the path.
 func (s *snapshot) find(r *http.Request) (a *app, name, route string) {
 	name, route, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
 	a = s.named[name]
