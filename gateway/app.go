@@ -14,19 +14,56 @@ import (
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// app is one registered app. Its rooms are built when they are first used.
+// app is one registered app, as it is served. It does not change: one that is registered anew is another app. Its rooms are
+// built when they are first used.
 type app struct {
-	App
 	gateway *Gateway
-	name    string
+	id      string // names what the stores keep for it, and stays when it is renamed
+	name    string // in its routes
+
+	appID, secret   string
+	kind            Kind
+	agentID         int
+	tokenMode       token.Mode
+	keep            bool
+	tickets         []string // that keep renews too
+	expiresAt       time.Time
+	allow           []string
+	hosts           []string
+	verifyFiles     map[string]string
+	cards           bool
+	signKey, oldKey string // sign_key and previous_sign_key
+
+	message          *Message // as it is registered; nil without callbacks
+	receiveIDs       ReceiveIDs
+	forwardSignature bool
 
 	rooms func() *rooms
 	built atomic.Bool // rooms was called
+}
+
+// newApp returns an app as it is registered under a name.
+func (g *Gateway) newApp(name string, r App) *app {
+	a := &app{
+		gateway: g, id: r.id(name), name: name,
+		appID: r.AppID, secret: r.Secret, kind: r.Kind, agentID: r.AgentID, tokenMode: r.tokenMode(), keep: r.Keep, tickets: r.Tickets,
+		expiresAt: r.ExpiresAt, allow: r.Allow, hosts: r.Hosts, verifyFiles: r.VerifyFiles, cards: r.Cards, signKey: r.SignKey, oldKey: r.PreviousSignKey,
+		message: r.Message, receiveIDs: r.ReceiveIDs, forwardSignature: r.ForwardSignature,
+	}
+	a.rooms = sync.OnceValue(a.build)
+	if _, ok := g.records.(*store.Memory); ok && a.message.copies() {
+		g.log.Warn("copies of messages wait in the memory of this process alone: name records that last", "app", name)
+	}
+	if a.message != nil && len(a.message.Forward) > 0 && a.signKey == "" {
+		g.log.Warn("messages are forwarded unsigned, and backends cannot tell them from forged ones: set sign_key", "app", name)
+	}
+	return a
 }
 
 // rooms are the parts that serve an app, and the muxes they stand on.
@@ -35,48 +72,34 @@ type rooms struct {
 	tickets  *ticket.Manager // nil for a website
 	messages *message.Receiver
 
-	private, public, both func() *http.ServeMux
+	muxes map[side]func() *http.ServeMux
 }
 
 // mux returns the mux of a side.
-func (r *rooms) mux(s side) *http.ServeMux {
-	switch s {
-	case side{private: true}:
-		return r.private()
-	case side{public: true}:
-		return r.public()
-	}
-	return r.both()
-}
-
-func (g *Gateway) newApp(name string, settings App) *app {
-	a := &app{App: settings, gateway: g, name: name}
-	a.rooms = sync.OnceValue(a.build)
-	return a
-}
+func (r *rooms) mux(s side) *http.ServeMux { return r.muxes[s]() }
 
 func (a *app) build() *rooms {
 	g, r := a.gateway, new(rooms)
 	a.built.Store(true)
 	var private, public []wetoken.Part
-	if a.Kind != Website {
-		r.tokens = &token.Manager{AppID: a.AppID, Secret: a.Secret, Mode: a.tokenMode(), Store: g.store, Client: a.wire(), Report: a.report}
-		r.tickets = &ticket.Manager{AppID: a.AppID, Work: a.Kind == Work, AgentID: a.AgentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
+	if a.kind != Website {
+		r.tokens = &token.Manager{AppID: a.appID, Secret: a.secret, Mode: a.tokenMode, Store: g.store, Client: a.wire(), Report: a.report}
+		r.tickets = &ticket.Manager{AppID: a.appID, Work: a.kind == Work, AgentID: a.agentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
 		private = append(private,
-			&token.Handler{Source: r.tokens, Guard: a.guard("token")},
-			&ticket.Handler{Source: r.tickets, Guard: a.guard("ticket")},
+			&token.Handler{Source: r.tokens, Guard: a.guardSource("token")},
+			&ticket.Handler{Source: r.tickets, Guard: a.guardSource("ticket")},
 			retry{a, r})
-		if a.Kind != Mini {
-			signer := &jssdk.Signer{AppID: a.AppID, Tickets: r.tickets, Hosts: a.Hosts, Work: a.Kind == Work, AgentID: a.AgentID}
-			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.Cards})
-			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: g.guard(a.name, "ticket")})
+		if a.kind != Mini {
+			signer := &jssdk.Signer{AppID: a.appID, Tickets: r.tickets, Hosts: a.hosts, Work: a.kind == Work, AgentID: a.agentID}
+			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.cards})
+			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: a.guard("ticket")})
 		}
 	}
 	source, login := a.logins(r.tokens)
-	private = append(private, &oauth.Handler{Source: source, Guard: g.guard(a.name, "login")})
+	private = append(private, &oauth.Handler{Source: source, Guard: a.guard("login")})
 	public = append(public, login)
 	r.messages = g.nobody
-	if a.Message != nil {
+	if a.message != nil {
 		in, err := a.receiver(r.tokens)
 		if err != nil { // which Config.Check would have found
 			g.log.Error("callbacks are not served", "app", a.name, "error", err)
@@ -85,25 +108,23 @@ func (a *app) build() *rooms {
 		}
 	}
 	public = append(public, r.messages)
-	r.private = mux(a.refuseRoute(side{private: true}), private...)
-	r.public = mux(a.refuseRoute(side{public: true}), public...)
-	r.both = mux(a.refuseRoute(side{private: true, public: true}), either(private, public))
+	r.muxes = map[side]func() *http.ServeMux{privateSide: mux(private...), publicSide: mux(public...), bothSides: mux(either(private, public))}
 	return r
 }
 
 // logins are the part that logs the app's users in, and what tells who they are.
 func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 	g := a.gateway
-	if a.Kind == Mini {
-		m := &oauth.Mini{AppID: a.AppID, Name: a.name, Secret: a.Secret, Store: g.store, Tokens: tokens, Client: a.wire()}
+	if a.kind == Mini {
+		m := &oauth.Mini{AppID: a.appID, Name: a.id, Secret: a.secret, Store: g.store, Tokens: tokens, Client: a.wire()}
 		return m, m
 	}
 	l := &oauth.Login{
-		AppID: a.AppID, Name: a.name, Secret: a.Secret, AgentID: a.AgentID, Store: g.store, Records: g.records, Client: a.wire(),
-		URL: strings.TrimSuffix(g.config.PublicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.Hosts,
-		OpenURL: g.config.Endpoints.Open, SSOURL: g.config.Endpoints.Login,
+		AppID: a.appID, Name: a.id, Secret: a.secret, AgentID: a.agentID, Store: g.store, Records: g.records, Client: a.wire(),
+		URL: strings.TrimSuffix(g.publicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.hosts,
+		OpenURL: g.endpoints.Open, SSOURL: g.endpoints.Login,
 	}
-	switch a.Kind {
+	switch a.kind {
 	case Work:
 		l.Kind, l.Tokens = oauth.Work, tokens
 	case Website:
@@ -114,22 +135,22 @@ func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 
 func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
 	g := a.gateway
-	ids, all := a.ReceiveIDs.of(a.AppID)
-	return a.Message.receiver(message.Config{
-		AppID: a.AppID, ReceiveIDs: ids, AnyReceiveID: all, Mini: a.Kind == Mini,
-		Name: a.name, Store: g.store, Log: g.log.With("app", a.name),
+	ids, all := a.receiveIDs.of(a.appID)
+	return a.message.receiver(message.Config{
+		AppID: a.appID, ReceiveIDs: ids, AnyReceiveID: all, Mini: a.kind == Mini,
+		Name: a.id, Store: g.store, Log: g.log.With("app", a.name),
 		Forward: message.Forwarding{
-			Outbox: g.outbox, SignKeys: []string{a.SignKey, a.PreviousSignKey}, API: a.wire().With(tokens, ""),
-			Signature: a.ForwardSignature, Hosts: a.Hosts,
+			Outbox: g.outbox, SignKeys: []string{a.signKey, a.oldKey}, API: a.wire().With(tokens, ""),
+			Signature: a.forwardSignature, Hosts: a.hosts,
 		},
 	})
 }
 
 // wire is the way to WeChat's servers.
 func (a *app) wire() *wechat.Client {
-	base := a.gateway.config.Endpoints.API
-	if a.Kind == Work {
-		base = cmp.Or(a.gateway.config.Endpoints.Work, wechat.WorkURL)
+	base := a.gateway.endpoints.API
+	if a.kind == Work {
+		base = cmp.Or(a.gateway.endpoints.Work, wechat.WorkURL)
 	}
 	return &wechat.Client{BaseURL: base, HTTP: a.gateway.http}
 }
@@ -138,11 +159,10 @@ func (a *app) report(ctx context.Context, err error) {
 	a.gateway.log.WarnContext(ctx, "a token or ticket could not be renewed", "app", a.name, "error", err)
 }
 
-// guard lets callers read with scope, and renew with the scope for that.
-func (a *app) guard(scope string) func(http.Handler) http.Handler {
+// guardSource lets callers read with scope, and renew with the scope for that.
+func (a *app) guardSource(scope string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		read := a.gateway.guard(a.name, scope)(next)
-		renew := a.gateway.guard(a.name, "renew")(next)
+		read, renew := a.guard(scope)(next), a.guard("renew")(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost {
 				renew.ServeHTTP(w, r)
@@ -153,14 +173,14 @@ func (a *app) guard(scope string) func(http.Handler) http.Handler {
 	}
 }
 
-func (a *app) expired() bool { return !a.ExpiresAt.IsZero() && time.Now().After(a.ExpiresAt) }
+func (a *app) expired() bool { return !a.expiresAt.IsZero() && time.Now().After(a.expiresAt) }
 
 // allows reports whether the app may be used through the route below /app/{app}/.
 func (a *app) allows(route string) bool {
-	if len(a.Allow) == 0 {
+	if len(a.allow) == 0 {
 		return true
 	}
-	for _, allowed := range a.Allow {
+	for _, allowed := range a.allow {
 		allowed = strings.Trim(allowed, "/")
 		if allowed == "" || route == allowed || strings.HasPrefix(route, allowed+"/") {
 			return true

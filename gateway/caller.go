@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -16,9 +17,10 @@ import (
 
 // caller is one of our own services, as its key describes it. The key itself is not kept.
 type caller struct {
-	name   string
+	id     string // its name in the file: rations and the log go by it
 	digest [sha256.Size]byte
-	apps   []string
+	apps   map[string]bool // by their ids
+	all    bool            // apps
 	scopes []string
 }
 
@@ -45,17 +47,30 @@ func digest(key string) (d [sha256.Size]byte, err error) {
 	return sha256.Sum256([]byte(key)), nil
 }
 
-func newCallers(keys []Key) (callers, error) {
+// newCallers returns the callers of keys, which name apps as they are registered.
+func newCallers(keys []Key, apps map[string]App) (callers, error) {
 	all := make(callers, len(keys))
-	for _, k := range keys {
-		d, err := digest(k.Key)
+	for i, k := range keys {
+		c, err := newCaller(k, apps)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("gateway: config: keys[%d].key: %w", i, err)
 		}
-		at := [8]byte(d[:8])
-		all[at] = append(all[at], &caller{name: k.Name, digest: d, apps: k.Apps, scopes: k.Scopes})
+		at := [8]byte(c.digest[:8])
+		all[at] = append(all[at], c)
 	}
 	return all, nil
+}
+
+func newCaller(k Key, apps map[string]App) (c *caller, err error) {
+	c = &caller{id: k.Name, apps: make(map[string]bool, len(k.Apps)), scopes: k.Scopes}
+	for _, name := range k.Apps {
+		if a, ok := apps[name]; ok {
+			c.apps[a.id(name)] = true
+		}
+		c.all = c.all || name == "*"
+	}
+	c.digest, err = digest(k.Key)
+	return c, err
 }
 
 // of finds the caller that makes a request by its key, a Bearer token or the password of Basic, or else says what is
@@ -94,36 +109,38 @@ var (
 // all there was must not gain them when they come.
 var reserved = []string{"refund", "transfer", "pay-api", "admin"}
 
-func (c *caller) may(app, scope string) bool {
-	return (has(c.apps, app) || has(c.apps, "*")) && (has(c.scopes, scope) || has(c.scopes, "*") && !has(reserved, scope))
+// may reports whether c may do scope with the app of an id.
+func (c *caller) may(id, scope string) bool {
+	return (c.all || c.apps[id]) && (has(c.scopes, scope) || has(c.scopes, "*") && !has(reserved, scope))
 }
 
 func has(list []string, s string) bool { return slices.Contains(list, s) }
 
-// guard lets in callers that may do scope with app, and names them to what stands behind.
-func (g *Gateway) guard(app, scope string) func(http.Handler) http.Handler {
+// guard lets in callers that may do scope with a, and names them to the handler behind it.
+func (a *app) guard(scope string) func(http.Handler) http.Handler {
+	log := a.gateway.log
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c, fault := g.callers.of(r)
+			c, fault := pinnedTo(r).callers.of(r)
 			if c == nil {
 				unauthorized(w, fault)
 				return
 			}
-			if !c.may(app, scope) {
+			if !c.may(a.id, scope) {
 				answer.Refuse(w, http.StatusForbidden, "this key does not have scope "+scope+" for this app")
 				return
 			}
-			if g.log.Enabled(r.Context(), slog.LevelDebug) {
-				g.log.DebugContext(r.Context(), "let in", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
+			if log.Enabled(r.Context(), slog.LevelDebug) {
+				log.DebugContext(r.Context(), "let in", "caller", c.id, "app", a.name, "scope", scope, "from", r.RemoteAddr)
 			}
 			if scope != "renew" && scope != "admin" {
 				next.ServeHTTP(w, r)
 				return
 			}
 			answered := &recorder{ResponseWriter: w, status: http.StatusOK}
-			next.ServeHTTP(answered, r.WithContext(token.WithCaller(r.Context(), c.name)))
+			next.ServeHTTP(answered, r.WithContext(token.WithCaller(r.Context(), c.id)))
 			if answered.status < http.StatusBadRequest { // what was refused changed nothing
-				g.log.InfoContext(r.Context(), "change", "caller", c.name, "app", app, "scope", scope, "from", r.RemoteAddr)
+				log.InfoContext(r.Context(), "change", "caller", c.id, "app", a.name, "scope", scope, "from", r.RemoteAddr)
 			}
 		})
 	}

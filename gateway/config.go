@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/hosts"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/token"
@@ -21,13 +19,20 @@ import (
 
 // Config is what a gateway serves. It is the shape of the server's configuration file.
 type Config struct {
-	PublicURL      string         `json:"public_url"` // base URL that WeChat and browsers see; logins need it
-	Store          string         `json:"store"`      // URL of the shared, disposable store
-	Records        string         `json:"records"`    // URL of the durable store; default Store
-	Endpoints      Endpoints      `json:"endpoints"`
-	TrustedProxies []string       `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none. See [Gateway.Shared]
-	Keys           []Key          `json:"keys"`            // callers of the private side
-	Apps           map[string]App `json:"apps"`            // by the name in the routes: /app/{name}/…
+	PublicURL string `json:"public_url"` // base URL that WeChat and browsers see; logins need it
+
+	// URLs of the shared, disposable store and of the durable one, by default the same. cmd/server opens them: New takes
+	// only stores that are passed, and refuses a URL without one.
+	Store   string `json:"store"`
+	Records string `json:"records"`
+
+	Endpoints      Endpoints `json:"endpoints"`
+	TrustedProxies []string  `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none. See [Gateway.Shared]
+	Keys           []Key     `json:"keys"`            // callers of the private side
+
+	// Apps are keyed by the name in their routes: /app/{name}/…. Logins, copies of messages and the answers that callbacks
+	// were given are kept under an app's ID: an app that is renamed keeps them where its ID is the name it had.
+	Apps map[string]App `json:"apps"`
 }
 
 // Endpoints are WeChat's base URLs. Each is WeChat's own by default.
@@ -48,6 +53,7 @@ type Key struct {
 
 // App is one WeChat app.
 type App struct {
+	ID        string    `json:"id"`                 // names what the stores keep for this app; default its key under apps. See [Config.Apps]
 	Name      string    `json:"name" blanks:"kept"` // for people
 	AppID     string    `json:"app_id"`             // the corp id of WeCom
 	Secret    string    `json:"secret"`
@@ -114,6 +120,7 @@ func (c Config) Check() error {
 		}
 		seen[d] = i
 	}
+	ids := make(map[string]string, len(c.Apps))
 	for name, a := range c.Apps {
 		if err := checkAppName(name); err != nil {
 			return fmt.Errorf("gateway: config: apps: %w", err)
@@ -121,6 +128,10 @@ func (c Config) Check() error {
 		if err := a.check(); err != nil {
 			return fmt.Errorf("gateway: config: apps.%s.%w", name, err)
 		}
+		if other, taken := ids[a.id(name)]; taken {
+			return fmt.Errorf("gateway: config: apps.%s.id: app %q has the same: each app needs its own, and a name is the default", max(name, other), min(name, other))
+		}
+		ids[a.id(name)] = name
 		if c.PublicURL == "" && a.Kind != Mini && len(a.Hosts) > 0 {
 			return fmt.Errorf("gateway: config: public_url: must be set, or no login could return to apps.%s.hosts", name)
 		}
@@ -132,36 +143,29 @@ func (c Config) Check() error {
 	return err
 }
 
-// proxies are the addresses of TrustedProxies.
-func (c Config) proxies() (list []netip.Prefix, err error) {
-	for i, s := range c.TrustedProxies {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return nil, fmt.Errorf("gateway: config: trusted_proxies[%d]: want a range of addresses such as 10.0.0.0/8", i)
-		}
-		if p.Addr().Is4In6() { // which no address of a client ever is
-			return nil, fmt.Errorf("gateway: config: trusted_proxies[%d]: is IPv4 written as IPv6: want it such as 10.0.0.0/8", i)
-		}
-		list = append(list, p.Masked())
-	}
-	return list, nil
-}
-
 // verifyFiles are those of all apps.
 func (c Config) verifyFiles() (oauth.VerifyFiles, error) {
 	all := make(oauth.VerifyFiles)
-	for app, a := range c.Apps {
-		for name, content := range a.VerifyFiles {
-			if len(oauth.VerifyFiles{name: content}.Routes()) == 0 {
-				return nil, fmt.Errorf("gateway: config: apps.%s.verify_files: %q is no name such as MP_verify_abc.txt", app, name)
-			}
-			if other, ok := all[name]; ok && other != content {
-				return nil, fmt.Errorf("gateway: config: apps.%s.verify_files: another app has another %s", app, name)
-			}
-			all[name] = content
+	for name, a := range c.Apps {
+		if err := addVerifyFiles(all, name, a.VerifyFiles); err != nil {
+			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// addVerifyFiles adds the files of an app to those of all.
+func addVerifyFiles(all oauth.VerifyFiles, app string, files map[string]string) error {
+	for name, content := range files {
+		if len(oauth.VerifyFiles{name: content}.Routes()) == 0 {
+			return fmt.Errorf("gateway: config: apps.%s.verify_files: %q is no name such as MP_verify_abc.txt", app, name)
+		}
+		if other, ok := all[name]; ok && other != content {
+			return fmt.Errorf("gateway: config: apps.%s.verify_files: another app has another %s", app, name)
+		}
+		all[name] = content
+	}
+	return nil
 }
 
 func checkURL(name, s string) error {
@@ -223,6 +227,8 @@ func (a App) check() error {
 		return err
 	}
 	switch {
+	case a.ID != "" && checkAppName(a.ID) != nil:
+		return errors.New("id: want 1 to 64 bytes of UTF-8 without / \\ ? # %, that do not look like an appid")
 	case a.AppID == "":
 		return errors.New("app_id: must be set")
 	case a.Secret == "":
@@ -260,46 +266,8 @@ func (a App) check() error {
 	return a.Message.check(a)
 }
 
-// checkBlanks refuses texts with blanks around them, save those of fields that are tagged blanks:"kept".
-func checkBlanks(path string, v reflect.Value) error {
-	switch v.Kind() {
-	case reflect.String:
-		if err := field.CheckBlanks(v.String()); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			return checkBlanks(path, v.Elem())
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			if !f.IsExported() || f.Tag.Get("blanks") == "kept" {
-				continue
-			}
-			inner := path
-			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
-				inner = join(path, name)
-			}
-			if err := checkBlanks(inner, v.Field(i)); err != nil {
-				return err
-			}
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			if err := checkBlanks(fmt.Sprintf("%s[%d]", path, i), v.Index(i)); err != nil {
-				return err
-			}
-		}
-	case reflect.Map:
-		for key, elem := range v.Seq2() {
-			if err := checkBlanks(join(path, key.String()), elem); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
+// id returns the id of an app that is registered under name.
+func (a App) id(name string) string { return cmp.Or(a.ID, name) }
 
 func (a App) tokenMode() token.Mode {
 	switch {

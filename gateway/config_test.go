@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/store"
 )
 
 func hexDigest(s string) string {
@@ -225,4 +226,32 @@ func FuzzParseConfig(f *testing.F) {
 			gateway.New(gateway.Options{Config: c})
 		}
 	})
+}
+
+func TestAStoreThatIsNamedMustBePassed(t *testing.T) {
+	const one, other = "redis://:hunter2@127.0.0.1/0", "mysql://u:hunter2@h/x"
+	for _, c := range []struct {
+		store, records string
+		o              gateway.Options
+		says           string
+	}{
+		{one, "", gateway.Options{}, "gateway: config: store: names a store that New does not open: pass it as Options.Store"},
+		{one, "", gateway.Options{Records: new(store.Memory)}, "config: store: "},
+		{"", other, gateway.Options{}, "gateway: config: records: names a store that New does not open: pass it as Options.Records"},
+		{one, other, gateway.Options{Store: new(store.Memory)}, "config: records: "},
+		{one, other, gateway.Options{Store: new(store.Memory), Records: new(store.Memory)}, ""},
+		{one, one, gateway.Options{Store: new(store.Memory)}, ""},
+		{one, "", gateway.Options{Store: new(store.Memory)}, ""},
+	} {
+		c.o.Config = config()
+		c.o.Config.Store, c.o.Config.Records = c.store, c.records
+		require.NoError(t, c.o.Config.Check(), "the file is right")
+		_, err := gateway.New(c.o)
+		if c.says == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, c.says)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
 }

@@ -23,22 +23,22 @@ func (g *Gateway) newOutbox() *outbox.Outbox {
 	}
 }
 
-// receives returns the app of that name, if it has a receiver.
-func (g *Gateway) receives(name string) (*app, error) {
-	a := g.apps[name]
-	if a == nil || a.name != name || a.Message == nil {
-		return nil, fmt.Errorf("gateway: there is no app %.64q with callbacks", name)
+// receives returns the app of an id, if it has a receiver.
+func (g *Gateway) receives(id string) (*app, error) {
+	a := g.served.Load().apps[id]
+	if a == nil || a.message == nil {
+		return nil, fmt.Errorf("gateway: there is no app %.64q with callbacks", id)
 	}
 	return a, nil
 }
 
 // signKeys returns the keys that the items of an app are authenticated by.
-func (g *Gateway) signKeys(name string) ([]string, error) {
-	a, err := g.receives(name)
+func (g *Gateway) signKeys(id string) ([]string, error) {
+	a, err := g.receives(id)
 	if err != nil {
 		return nil, err
 	}
-	return []string{a.SignKey, a.PreviousSignKey}, nil
+	return []string{a.signKey, a.oldKey}, nil
 }
 
 // deliver sends an item as its app does.
@@ -50,16 +50,26 @@ func (g *Gateway) deliver(ctx context.Context, item outbox.Item) error {
 	return a.rooms().messages.Deliver(ctx, item)
 }
 
-// keepCopies delivers the copies of all apps until ctx ends, if any app has copies or any wait from before.
+// keepCopies delivers the copies of all apps until ctx ends, once any app has copies or any wait from before.
 func (g *Gateway) keepCopies(ctx context.Context) {
-	work := g.outbox.Waiting(ctx)
-	for _, a := range g.apps {
-		work = work || a.Message.copies()
-	}
-	if !work {
-		return
+	for served := g.served.Load(); !served.copies() && !g.outbox.Waiting(ctx); served = g.served.Load() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-served.replaced:
+		}
 	}
 	if err := g.outbox.Keep(ctx); !errors.Is(err, context.Cause(ctx)) {
 		g.log.ErrorContext(ctx, "deliver copies", "error", err)
 	}
+}
+
+// copies reports whether the messages of any app are copied to backends.
+func (s *snapshot) copies() bool {
+	for _, a := range s.apps {
+		if a.message.copies() {
+			return true
+		}
+	}
+	return false
 }

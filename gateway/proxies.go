@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -9,6 +10,21 @@ import (
 
 	"github.com/wetoken/wetoken/internal/peer"
 )
+
+// proxies are the addresses of TrustedProxies.
+func (c Config) proxies() (list []netip.Prefix, err error) {
+	for i, s := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: config: trusted_proxies[%d]: want a range of addresses such as 10.0.0.0/8", i)
+		}
+		if p.Addr().Is4In6() { // which no address of a client ever is
+			return nil, fmt.Errorf("gateway: config: trusted_proxies[%d]: is IPv4 written as IPv6: want it such as 10.0.0.0/8", i)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
+}
 
 // behindProxies makes RemoteAddr the client's address where the request comes from a trusted proxy. What stands in
 // X-Forwarded-For beyond the last proxy that is trusted is anybody's word, and is not read.

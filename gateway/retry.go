@@ -18,7 +18,7 @@ type retry struct {
 }
 
 func (p retry) Routes() map[string]http.Handler {
-	return map[string]http.Handler{"POST /retry": p.app.gateway.guard(p.app.name, "admin")(http.HandlerFunc(p.serve))}
+	return map[string]http.Handler{"POST /retry": p.app.guard("admin")(http.HandlerFunc(p.serve))}
 }
 
 func (p retry) serve(w http.ResponseWriter, r *http.Request) {
@@ -54,8 +54,8 @@ func (g *Gateway) Retry(ctx context.Context) {
 			}
 		})
 	}
-	for name, a := range g.apps {
-		if name == a.name && a.Kind != Website && a.built.Load() && !a.expired() && ctx.Err() == nil {
+	for _, a := range g.served.Load().apps {
+		if a.kind != Website && a.built.Load() && !a.expired() && ctx.Err() == nil {
 			apps <- a
 		}
 	}

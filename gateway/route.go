@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 
@@ -11,18 +12,18 @@ import (
 	"github.com/wetoken/wetoken/internal/answer"
 )
 
-// side is what an address serves: one of the two sides, or both.
-type side struct{ private, public bool }
-
-func (s side) String() string {
-	switch s {
-	case side{private: true}:
-		return "the private side"
-	case side{public: true}:
-		return "the public side"
-	}
-	return "this server"
+// side is what an address serves.
+type side struct {
+	name            string
+	private, public bool
 }
+
+// The sides there are.
+var (
+	privateSide = side{name: "the private side", private: true}
+	publicSide  = side{name: "the public side", public: true}
+	bothSides   = side{name: "this server", private: true, public: true}
+)
 
 // routes is a part that is its own routes.
 type routes map[string]http.Handler
@@ -48,7 +49,7 @@ func either(private, public []wetoken.Part) wetoken.Part {
 
 func keyed(private, public http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "" {
+		if showsKey(r) {
 			private.ServeHTTP(w, r)
 			return
 		}
@@ -56,8 +57,11 @@ func keyed(private, public http.Handler) http.Handler {
 	})
 }
 
-// mux serves parts, and hands other requests to rest. It is made when it is first used.
-func mux(rest func(*http.ServeMux) http.HandlerFunc, parts ...wetoken.Part) func() *http.ServeMux {
+// showsKey reports whether a request has a key to show, right or wrong.
+func showsKey(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
+
+// mux serves parts. It is made when it is first used.
+func mux(parts ...wetoken.Part) func() *http.ServeMux {
 	return sync.OnceValue(func() *http.ServeMux {
 		m := http.NewServeMux()
 		for _, p := range parts {
@@ -65,20 +69,72 @@ func mux(rest func(*http.ServeMux) http.HandlerFunc, parts ...wetoken.Part) func
 				m.Handle(pattern, h)
 			}
 		}
-		m.Handle("/", rest(m))
 		return m
 	})
 }
 
-// methods are those by which mux serves the path of r.
-func methods(mux *http.ServeMux, r *http.Request) (list []string) {
-	probe := *r
-	for _, probe.Method = range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
-		if _, pattern := mux.Handler(&probe); pattern != "" && pattern != "/" && pattern != "/app/" {
-			list = append(list, probe.Method)
+// door hands a request on to the side of the app that it names. Callbacks for unknown apps are answered like
+// those of strangers.
+func (g *Gateway) door(s side) http.HandlerFunc {
+	strangers := http.NewServeMux()
+	if s.public {
+		for pattern, h := range g.nobody.Routes() {
+			strangers.Handle(pattern, h)
 		}
 	}
-	return list
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !clean(r.URL.Path) { // or a mux would redirect out of the app
+			g.refuse(w, r, unserved{side: s, why: func() string { return noSuch }})
+			return
+		}
+		a, name, route := pinnedTo(r).find(r)
+		inner, mux := below(route, r), strangers
+		if a != nil {
+			mux = a.rooms().mux(s)
+		}
+		if serves(mux, inner) {
+			mux.ServeHTTP(w, inner)
+			return
+		}
+		g.serveRest(w, r, s, func() unserved {
+			if a != nil {
+				return a.unserved(s, inner)
+			}
+			why := func() string { return pinnedTo(r).missing(name, route) }
+			return unserved{side: s, open: methods(inner, strangers), why: why}
+		})
+	}
+}
+
+// root serves own, and paths outside of apps that own does not have.
+func (g *Gateway) root(s side, own *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if serves(own, r) {
+			own.ServeHTTP(w, r)
+			return
+		}
+		g.serveRest(w, r, s, func() unserved {
+			open := methods(r, own) // to everybody
+			return unserved{side: s, open: open, all: open, why: func() string {
+				return fmt.Sprintf("there is no route %s %.100q on %s", method(r), r.URL.Path, s.name)
+			}}
+		})
+	}
+}
+
+// clean reports whether a path holds no dots and no double slashes that lead elsewhere. Those that are not escaped never
+// come this far.
+func clean(p string) bool {
+	c := path.Clean(p)
+	return p == c || p == c+"/"
+}
+
+// below returns r with route as its path. It does what http.StripPrefix does for a prefix that was found already.
+func below(route string, r *http.Request) *http.Request {
+	inner, path := *r, *r.URL
+	path.Path, path.RawPath = route, ""
+	inner.URL = &path
+	return &inner
 }
 
 // unserved is a request that no route serves.
@@ -91,7 +147,7 @@ type unserved struct {
 
 // refuse answers a request that no route serves. Only callers with a key are told about the private side.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, u unserved) {
-	c, fault := g.callers.of(r)
+	c, fault := pinnedTo(r).callers.of(r)
 	allowed := u.open
 	if c != nil {
 		allowed = u.all
@@ -114,53 +170,20 @@ const noSuch = "there is no such app or route"
 // method returns the method of a request, cut to a length that an answer may repeat.
 func method(r *http.Request) string { return fmt.Sprintf("%.20s", r.Method) }
 
-// refuseRoute answers requests for routes that an app does not have on a side.
-func (a *app) refuseRoute(s side) func(*http.ServeMux) http.HandlerFunc {
-	return func(mux *http.ServeMux) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			u := unserved{side: s, all: methods(mux, r)}
-			if s.public {
-				u.open = methods(a.rooms().public(), r)
-			}
-			u.why = func() string {
-				text := fmt.Sprintf("there is no route %s %.100q of app %q on %s", method(r), r.URL.Path, a.name, s)
-				for _, other := range []side{{private: true}, {public: true}} {
-					if other != s && s != (side{true, true}) && len(methods(a.rooms().mux(other), r)) > 0 {
-						text += ": it is on " + other.String()
-					}
-				}
-				return text
-			}
-			a.gateway.refuse(w, r, u)
-		}
+// unserved says why a has no route for a request, whose path is below that of a.
+func (a *app) unserved(s side, r *http.Request) unserved {
+	u := unserved{side: s, all: methods(r, a.rooms().mux(s))}
+	if s.public {
+		u.open = methods(r, a.rooms().mux(publicSide))
 	}
-}
-
-// refusePath answers requests for paths outside of apps.
-func (g *Gateway) refusePath(s side) func(*http.ServeMux) http.HandlerFunc {
-	return func(mux *http.ServeMux) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			all := methods(mux, r) // which are open to everybody
-			g.refuse(w, r, unserved{side: s, open: all, all: all, why: func() string {
-				return fmt.Sprintf("there is no route %s %.100q on %s", method(r), r.URL.Path, s)
-			}})
-		}
-	}
-}
-
-// missing returns the reason why no app serves the route.
-func (g *Gateway) missing(name, route string) string {
-	a := g.apps[name]
-	if a == nil {
-		for _, other := range g.apps {
-			if other.AppID == name {
-				return fmt.Sprintf("there are several apps with the appid %.100q: want the name of one", name)
+	u.why = func() string {
+		text := fmt.Sprintf("there is no route %s %.100q of app %q on %s", method(r), r.URL.Path, a.name, s.name)
+		for _, other := range []side{privateSide, publicSide} {
+			if other != s && s != bothSides && len(methods(r, a.rooms().mux(other))) > 0 {
+				text += ": it is on " + other.name
 			}
 		}
-		return fmt.Sprintf("there is no app %.100q", name)
+		return text
 	}
-	if a.expired() {
-		return fmt.Sprintf("the registration of app %q has ended", a.name)
-	}
-	return fmt.Sprintf("app %q does not allow %.100q: see its setting allow", a.name, route)
+	return u
 }

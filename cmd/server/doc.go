@@ -21,7 +21,12 @@
 //
 // The file is YAML, with ${NAME} in its texts taken from the environment. Keys are matched by exact case, and refused
 // where they are unknown, given twice, or given without a value, as aes_key: ${NAME} is while NAME is empty. Blanks and
-// line ends around an id, a secret or an address are refused, too. This file has every key; most may be left out.
+// line ends around an id, a secret or an address are refused, too.
+//
+// Logins, copies of messages and records of handled messages are stored under an app's id, which is its name by default. An
+// app that gets another name keeps them if its id is set to the name it had. No two apps may have the same id.
+//
+// This file has every key; most may be left out.
 //
 //	public_url: https://wx.example.com          # what WeChat and browsers see; logins need it
 //	store: redis://127.0.0.1:6379/0             # shared and disposable; default memory
@@ -39,6 +44,7 @@
 //	    scopes: [token, renew, ticket, login]   # admin is for operators
 //	apps:
 //	  shop:                                     # its name in /app/shop/…; its appid works there too
+//	    id: shop                                # names what is stored for it; default its name, here shop
 //	    name: 小店                               # for people
 //	    app_id: wx0123456789abcdef              # the corp id of WeCom
 //	    secret: ${SHOP_SECRET}

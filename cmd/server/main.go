@@ -15,6 +15,8 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/wetoken/wetoken/cmd/server/internal/admin"
+	"github.com/wetoken/wetoken/cmd/server/internal/stores"
 	"github.com/wetoken/wetoken/gateway"
 )
 
@@ -49,25 +51,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if s.store != "" {
 		o.Config.Store = s.store
 	}
-	all, err := openStores(o.Config)
+	all, err := stores.Open(o.Config)
 	if err != nil {
 		return err
 	}
-	defer all.close()
+	defer all.Close()
 	if s.command != "" {
-		return do(ctx, s, stdout, all)
+		return admin.Run(ctx, s.command, s.admin, stdout, all)
 	}
 	hangups, release := catchHangups() // until the requests under way have finished
 	defer release()
-	o.Store = all.shared.Store
-	if all.records != all.shared {
-		o.Records = all.records.Store
+	o.Store = all.Shared.Store
+	if all.Records != all.Shared {
+		o.Records = all.Records.Store
 	}
 	g, err := gateway.New(o)
 	if err != nil {
 		return err
 	}
-	if err := all.each(func(o *opened) error { return o.start(ctx) }); err != nil {
+	if err := all.Start(ctx); err != nil {
 		return err
 	}
 	go retryOnHangup(ctx, g, hangups)

@@ -10,13 +10,16 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"github.com/wetoken/wetoken/cmd/server/internal/admin"
 )
 
 // settings are the flags, or the environment's word for them.
 type settings struct {
 	command                        string // serve when empty
 	config, public, private, store string
-	demo, fresh, plaintext, mixed  bool
+	admin                          admin.Options
+	demo, fresh                    bool
 	logLevel                       slog.Level
 
 	opened map[string]net.Listener // by address, of the demo
@@ -34,8 +37,8 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.public, "public", "127.0.0.1:8080", "address for WeChat and browsers")
 	f.StringVar(&s.private, "private", "127.0.0.1:8081", "address for our own services")
 	f.StringVar(&s.store, "store", "", "URL of the shared store, in place of the file's (default memory:)")
-	f.BoolVar(&s.plaintext, "plaintext", false, "with seal: seal what was stored before there were master keys, too")
-	f.BoolVar(&s.mixed, "mixed", false, "with seal -plaintext: do so in a store that holds sealed values, too")
+	f.BoolVar(&s.admin.Plaintext, "plaintext", false, "with seal: seal what was stored before there were master keys, too")
+	f.BoolVar(&s.admin.Mixed, "mixed", false, "with seal -plaintext: do so in a store that holds sealed values, too")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.VisitAll(func(g *flag.Flag) {
 		if value, ok := os.LookupEnv("WETOKEN_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))); ok && err == nil {
@@ -47,7 +50,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if err != nil {
 		return s, err
 	}
-	if len(args) > 0 && commands[args[0]] != nil {
+	if len(args) > 0 && admin.Has(args[0]) {
 		s.command, args = args[0], args[1:]
 	}
 	if err := f.Parse(args); err != nil {
@@ -75,10 +78,10 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if s.fresh && !s.demo {
 		return s, errors.New("-fresh (or WETOKEN_FRESH) is for -demo")
 	}
-	if s.plaintext && s.command != "seal" {
+	if s.admin.Plaintext && s.command != "seal" {
 		return s, errors.New("-plaintext is for the command seal")
 	}
-	if s.mixed && !s.plaintext {
+	if s.admin.Mixed && !s.admin.Plaintext {
 		return s, errors.New("-mixed is for the command seal with -plaintext")
 	}
 	if s.command != "" && s.config == "" && s.store == "" {

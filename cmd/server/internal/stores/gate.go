@@ -1,4 +1,4 @@
-package main
+package stores
 
 import (
 	"context"
@@ -29,7 +29,7 @@ const (
 // be sealed with other keys, or with keys that this server lacks.
 type gate struct {
 	store.Store // behind the gate
-	opened      *opened
+	opened      *Store
 
 	open  atomic.Bool
 	cause atomic.Pointer[string] // why it is closed
@@ -107,7 +107,7 @@ func (e settingsError) Unwrap() error { return e.error }
 func (g *gate) check(ctx context.Context) error {
 	value, ok, err := g.read(ctx)
 	switch {
-	case isSealError(err):
+	case IsSealError(err):
 		if err := g.restore(ctx, err); err != nil {
 			return err
 		}
@@ -116,17 +116,17 @@ func (g *gate) check(ctx context.Context) error {
 		return settingsError{err}
 	case err != nil:
 		return fmt.Errorf("cannot be used: %w", err)
-	case ok && string(value) != mark && !g.open.Load() && g.opened.sealed == nil:
+	case ok && string(value) != mark && !g.open.Load() && g.opened.Sealed == nil:
 		return settingsError{errors.New("its values are sealed, and WETOKEN_MASTER_KEYS is not set")}
 	case ok && string(value) != mark && !g.open.Load():
 		return settingsError{fmt.Errorf("its value of the key %q is not that of a server", markKey)}
 	}
-	if !ok && g.opened.sealed != nil && !g.open.Load() {
+	if !ok && g.opened.Sealed != nil && !g.open.Load() {
 		if err := g.admitUnmarked(ctx); err != nil {
 			return err
 		}
 	}
-	if ok || g.opened.sealed == nil { // without a mark, nothing says that values are sealed
+	if ok || g.opened.Sealed == nil { // without a mark, nothing says that values are sealed
 		g.open.Store(true)
 	}
 	return g.write(ctx, value, ok)
@@ -135,17 +135,17 @@ func (g *gate) check(ctx context.Context) error {
 // read reads the mark, and makes the table of an SQLite file.
 func (g *gate) read(ctx context.Context) (value []byte, ok bool, err error) {
 	value, ok, err = g.Store.Get(ctx, markKey)
-	if err == nil || !g.opened.own || notDatabase(err) || isSealError(err) {
+	if err == nil || !g.opened.own || notDatabase(err) || IsSealError(err) {
 		return value, ok, err
 	}
-	if err := g.opened.migrate(ctx); err != nil {
+	if err := g.opened.Migrate(ctx); err != nil {
 		return nil, false, err
 	}
 	return g.Store.Get(ctx, markKey)
 }
 
-// isSealError reports whether err is about a value that was read, and not about the store.
-func isSealError(err error) bool {
+// IsSealError reports whether err is about a value that was read, and not about the store.
+func IsSealError(err error) bool {
 	return errors.Is(err, store.ErrPlaintext) || errors.Is(err, store.ErrSealKey) || errors.Is(err, store.ErrTampered)
 }
 
@@ -200,8 +200,8 @@ func (g *gate) restore(ctx context.Context, forged error) error {
 			return settingsError{errors.New("WETOKEN_MASTER_KEYS is set, and its values are not sealed: if they never were, stop all servers and run server seal -plaintext; if they were, somebody has replaced them: empty it")}
 		}
 	}
-	slog.ErrorContext(ctx, "somebody without the master keys has written to the store: its mark is restored; other values that they wrote are refused", "store", g.opened.name, "error", forged)
-	if err := g.opened.sealed.Set(ctx, markKey, []byte(mark), 0); err != nil {
+	slog.ErrorContext(ctx, "somebody without the master keys has written to the store: its mark is restored; other values that they wrote are refused", "store", g.opened.Name, "error", forged)
+	if err := g.opened.Sealed.Set(ctx, markKey, []byte(mark), 0); err != nil {
 		return fmt.Errorf("cannot be written: %w", err)
 	}
 	return nil
@@ -219,9 +219,9 @@ type findings struct {
 
 // survey looks at the values of a store until it finds one that our keys open, or with foreign one that is sealed with
 // another key.
-func (o *opened) survey(ctx context.Context, foreign bool) (f findings, err error) {
+func (o *Store) survey(ctx context.Context, foreign bool) (f findings, err error) {
 	n := 0
-	for key, err := range o.raw.Keys(ctx, "") {
+	for key, err := range o.Raw.Keys(ctx, "") {
 		if err != nil {
 			return f, err
 		}
@@ -231,11 +231,11 @@ func (o *opened) survey(ctx context.Context, foreign bool) (f findings, err erro
 		if n++; n > surveyMax {
 			break
 		}
-		_, ok, err := o.sealed.Get(ctx, key)
+		_, ok, err := o.Sealed.Get(ctx, key)
 		switch {
 		case err == nil && ok:
 			f.ours, f.sealed = true, true
-		case err != nil && !isSealError(err):
+		case err != nil && !IsSealError(err):
 			return f, err
 		case err != nil:
 			f.sealed = f.sealed || !errors.Is(err, store.ErrPlaintext)
@@ -248,31 +248,30 @@ func (o *opened) survey(ctx context.Context, foreign bool) (f findings, err erro
 	return f, nil
 }
 
-// start checks the store. It fails where the configuration is wrong; a store that cannot be used is checked again until it
-// can, and meanwhile the server does without.
-func (o *opened) start(ctx context.Context) error {
+// start checks the store, and has it watched while it cannot be used.
+func (o *Store) start(ctx context.Context) error {
 	if o.gate == nil {
 		return nil
 	}
 	err := o.ping(ctx)
 	if settings := (settingsError{}); errors.As(err, &settings) {
-		return fmt.Errorf("%s: %w", o.name, err)
+		return fmt.Errorf("%s: %w", o.Name, err)
 	}
 	if err != nil {
-		slog.WarnContext(ctx, "a store cannot be used: tokens come from WeChat without it", "store", o.name, "error", err)
+		slog.WarnContext(ctx, "a store cannot be used: tokens come from WeChat without it", "store", o.Name, "error", err)
 		go o.watch(ctx)
 	}
 	return nil
 }
 
-func (o *opened) ping(ctx context.Context) error {
+func (o *Store) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkMax)
 	defer cancel()
 	return o.gate.Ping(ctx)
 }
 
 // watch checks the store until it can be used, or ctx ends.
-func (o *opened) watch(ctx context.Context) {
+func (o *Store) watch(ctx context.Context) {
 	told := false
 	for wait := checkFirst; ; wait = min(2*wait, checkMost) {
 		select {
@@ -282,11 +281,11 @@ func (o *opened) watch(ctx context.Context) {
 		}
 		err := o.ping(ctx)
 		if err == nil {
-			slog.InfoContext(ctx, "the store can be used", "store", o.name)
+			slog.InfoContext(ctx, "the store can be used", "store", o.Name)
 			return
 		}
 		if settings := (settingsError{}); errors.As(err, &settings) && !told {
-			slog.ErrorContext(ctx, "the store is not used: the configuration does not fit it", "store", o.name, "error", err)
+			slog.ErrorContext(ctx, "the store is not used: the configuration does not fit it", "store", o.Name, "error", err)
 			told = true
 		}
 	}

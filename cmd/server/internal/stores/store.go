@@ -1,4 +1,5 @@
-package main
+// Package stores opens the stores that a server's configuration names by URL.
+package stores
 
 import (
 	"cmp"
@@ -14,59 +15,67 @@ import (
 	"github.com/wetoken/wetoken/store/redisstore"
 )
 
-// opened is a store that the configuration names.
-type opened struct {
+// Store is a store that the configuration names.
+type Store struct {
 	store.Store // as it is served from: behind a gate, but for memory
 
-	name    string // its key in the configuration
-	raw     store.Store
-	sealed  *store.Sealed                   // nil without master keys
-	migrate func(ctx context.Context) error // nil where there are no tables to make
-	own     bool                            // a file that nobody but us prepares
-	close   func() error
-	gate    *gate // nil for memory, which is always there and empty at first
+	Name    string // its key in the configuration
+	Raw     store.Store
+	Sealed  *store.Sealed                   // nil without master keys
+	Migrate func(ctx context.Context) error // nil where there are no tables to make
+
+	own   bool // a file that nobody but us prepares
+	close func() error
+	gate  *gate // nil for memory, which is always there and empty at first
 }
 
-// stores are the two of a configuration, which may be one.
-type stores struct{ shared, records *opened }
+// Set is the two stores of a configuration, which may be one.
+type Set struct{ Shared, Records *Store }
 
-// openStores opens them. It does not reach for them: start does.
-func openStores(c gateway.Config) (s stores, err error) {
+// Open returns the stores of a configuration. It connects to none: Start does.
+func Open(c gateway.Config) (s Set, err error) {
 	var keys store.KeyRing
 	if text, ok := os.LookupEnv("WETOKEN_MASTER_KEYS"); ok {
 		if keys, err = store.ParseKeys(text); err != nil {
 			return s, fmt.Errorf("WETOKEN_MASTER_KEYS: %w", err)
 		}
 	}
-	if s.shared, err = openStore("store", cmp.Or(c.Store, "memory:"), keys); err != nil {
+	if s.Shared, err = openStore("store", cmp.Or(c.Store, "memory:"), keys); err != nil {
 		return s, err
 	}
-	s.records = s.shared
+	s.Records = s.Shared
 	if c.Records != "" && c.Records != c.Store {
-		if s.records, err = openStore("records", c.Records, keys); err != nil {
-			s.shared.close()
+		if s.Records, err = openStore("records", c.Records, keys); err != nil {
+			s.Shared.close()
 		}
 	}
 	return s, err
 }
 
-// each does something to each store, until something fails.
-func (s stores) each(do func(*opened) error) error {
-	if err := do(s.shared); err != nil || s.records == s.shared {
+// Each calls do for each store, until one call fails.
+func (s Set) Each(do func(*Store) error) error {
+	if err := do(s.Shared); err != nil || s.Records == s.Shared {
 		return err
 	}
-	return do(s.records)
+	return do(s.Records)
 }
 
-func (s stores) close() { s.each(func(o *opened) error { o.close(); return nil }) }
+// Start checks the stores. It fails where the configuration is wrong; a store that cannot be used is checked again until it
+// can, and meanwhile the server does without.
+func (s Set) Start(ctx context.Context) error {
+	return s.Each(func(o *Store) error { return o.start(ctx) })
+}
+
+// Close closes the stores.
+func (s Set) Close() { s.Each(func(o *Store) error { o.close(); return nil }) }
 
 // openStore opens the store that a URL names. Its errors show no more of the URL than the scheme, as there may be a
 // password in it.
-func openStore(name, url string, keys store.KeyRing) (*opened, error) {
+func openStore(name, url string, keys store.KeyRing) (*Store, error) {
 	if err := field.CheckBlanks(url); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	o := &opened{name: name, close: func() error { return nil }}
+	o := &Store{Name: name, close: func() error { return nil }}
 	scheme, _, ok := strings.Cut(url, ":")
 	if !ok && url != "memory" { // which YAML takes for a key with the colon, unless it is quoted
 		return nil, fmt.Errorf("%s: want a URL such as redis://127.0.0.1:6379/0", name)
@@ -74,16 +83,16 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 	var err error
 	switch scheme {
 	case "memory":
-		o.raw = new(store.Memory)
+		o.Raw = new(store.Memory)
 	case "redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster":
 		var s *redisstore.Store
 		if s, err = redisstore.Open(url); err == nil {
-			o.raw, o.close = s, s.Client.Close
+			o.Raw, o.close = s, s.Client.Close
 		}
 	case "sqlite", "mysql", "postgres", "postgresql", "oracle":
 		var s database
 		if s, err = openDatabase(scheme, url); err == nil {
-			o.raw, o.close, o.migrate, o.own = s, s.DB.Close, s.Migrate, scheme == "sqlite"
+			o.Raw, o.close, o.Migrate, o.own = s, s.DB.Close, s.Migrate, scheme == "sqlite"
 		}
 	default:
 		return nil, fmt.Errorf("%s: there is no %s; there are memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres and oracle", name, kind(url))
@@ -91,10 +100,10 @@ func openStore(name, url string, keys store.KeyRing) (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	o.Store = o.raw
+	o.Store = o.Raw
 	if keys != nil {
-		o.sealed = &store.Sealed{Store: o.raw, KeyRing: keys}
-		o.Store = o.sealed
+		o.Sealed = &store.Sealed{Store: o.Raw, KeyRing: keys}
+		o.Store = o.Sealed
 	}
 	if scheme != "memory" {
 		o.gate = &gate{Store: o.Store, opened: o}

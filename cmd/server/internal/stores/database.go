@@ -1,4 +1,4 @@
-package main
+package stores
 
 import (
 	"cmp"
@@ -202,11 +202,11 @@ type database struct{ *sqlstore.Store }
 
 func (d database) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
 	value, ok, err = d.Store.Get(ctx, key)
-	return value, ok, explain(err)
+	return value, ok, Explain(err)
 }
 
-// explain says what to do where the table is missing.
-func explain(err error) error {
+// Explain says what to do where the table is missing.
+func Explain(err error) error {
 	if err == nil {
 		return nil
 	}

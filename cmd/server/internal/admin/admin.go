@@ -1,0 +1,39 @@
+// Package admin has the commands that the server runs on its stores instead of serving.
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/wetoken/wetoken/cmd/server/internal/stores"
+)
+
+// Options are the flags of commands.
+type Options struct {
+	Plaintext bool // of seal: seal what was stored before there were master keys, too
+	Mixed     bool // of seal with Plaintext: do so in a store that holds sealed values, too
+}
+
+// A command works on one store, and says what it has done.
+type command func(ctx context.Context, flags Options, stdout io.Writer, o *stores.Store) (done string, err error)
+
+var commands = map[string]command{
+	"migrate": migrate,
+	"seal":    seal,
+}
+
+// Has reports whether there is a command of that name.
+func Has(name string) bool { return commands[name] != nil }
+
+// Run runs a command on each of the stores, and prints what became of them.
+func Run(ctx context.Context, name string, flags Options, stdout io.Writer, all stores.Set) error {
+	return all.Each(func(o *stores.Store) error {
+		done, err := commands[name](ctx, flags, stdout, o)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", name, o.Name, stores.Explain(err))
+		}
+		fmt.Fprintf(stdout, "%s: %s\n", o.Name, done)
+		return nil
+	})
+}
