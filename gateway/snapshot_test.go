@@ -19,6 +19,7 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 const laterKey = "a-key-of-this-test-for-later"
@@ -247,8 +248,8 @@ func TestCopiesOfAnAppThatComesAreDelivered(t *testing.T) {
 	require.NoError(t, gateway.Replace(g, c))
 	public := httptest.NewServer(g.Public())
 	defer public.Close()
-	wx := wechattest.Callback{AppID: shopID, URL: public.URL + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
-	_, err = wx.Push(t.Context(), wechattest.Push{Content: "hello"})
+	wx := push.Callback{AppID: shopID, URL: public.URL + "/app/shop/message", Token: tokenOf, EncodingAESKey: aesKeyOf}
+	_, err = wx.Push(t.Context(), push.Message{Content: "hello"})
 	require.NoError(t, err)
 	require.Contains(t, <-arrived, "hello")
 	cancel()
