@@ -71,16 +71,16 @@ func (g *Gateway) limits(h http.Handler) http.Handler {
 	})
 }
 
-// clientOf is the last address on the way here that is no trusted proxy's, if it is not the one that RemoteAddr has.
+// clientOf returns the last address on the way here that is no trusted proxy's, if it is not the one that RemoteAddr has.
+// Some balancers write a port behind it.
 func clientOf(r *http.Request, trusted []netip.Prefix) (client netip.Addr, ok bool) {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !within(trusted, peer.Addr()) {
+	if from := peer.Parse(r.RemoteAddr); !from.IsValid() || !within(trusted, from) {
 		return client, false
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
+		addr := peer.Parse(strings.TrimSpace(hop))
+		if !addr.IsValid() {
 			break
 		}
 		client, ok = addr.Unmap(), true

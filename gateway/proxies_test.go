@@ -27,6 +27,8 @@ func TestTheClientsAddressIsATrustedProxysWord(t *testing.T) {
 		"the proxy is trusted":             {[]string{"127.0.0.0/8", "::1/128"}, "127.0.0.1:1", "%d.0.0.7", false},
 		"two proxies are trusted":          {[]string{"127.0.0.0/8", "10.0.0.0/8"}, "127.0.0.1:1", "%d.0.0.7, 10.0.0.1", false},
 		"one client behind a proxy":        {[]string{"127.0.0.0/8"}, "127.0.0.1:1", "192.0.2.1", true},
+		"one client with ports":            {[]string{"127.0.0.0/8"}, "127.0.0.1:1", "192.0.2.1:5%d", true},
+		"one client of IPv6 with ports":    {[]string{"127.0.0.0/8"}, "127.0.0.1:1", "[2001:db8::1]:5%d", true},
 		"what the client says itself":      {[]string{"127.0.0.0/8"}, "127.0.0.1:1", "%d.0.0.7, 192.0.2.1", true},
 		"others are trusted":               {[]string{"10.0.0.0/8"}, "127.0.0.1:1", "%d.0.0.7", true},
 		"IPv4 in IPv6 is the same one":     {[]string{"127.0.0.0/8"}, "127.0.0.1:1", "%d.0.0.7, ::ffff:192.0.2.1", true},
