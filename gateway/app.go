@@ -156,6 +156,9 @@ func (a *app) wire() *wechat.Client {
 }
 
 func (a *app) report(ctx context.Context, err error) {
+	if isReported(err) {
+		return
+	}
 	a.gateway.log.WarnContext(ctx, "a token or ticket could not be renewed", "app", a.name, "error", err)
 }
 

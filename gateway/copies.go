@@ -19,7 +19,11 @@ const (
 func (g *Gateway) newOutbox() *outbox.Outbox {
 	return &outbox.Outbox{
 		Store: g.records, Prefix: "outbox/", Send: g.deliver, Keys: g.signKeys, Limit: copyLimit, Timeout: copyMost,
-		Report: func(ctx context.Context, err error) { g.log.WarnContext(ctx, "copies of messages", "error", err) },
+		Report: func(ctx context.Context, err error) {
+			if !isReported(err) {
+				g.log.WarnContext(ctx, "copies of messages", "error", err)
+			}
+		},
 	}
 }
 

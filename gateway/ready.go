@@ -68,3 +68,14 @@ func (g *Gateway) ping(ctx context.Context, s store.Store) error {
 // Drain makes /readyz answer 503, which tells a balancer to send no more requests. It has to see that: http.Server's
 // Shutdown closes the listeners at once, so a program waits in between for as long as its balancer takes to ask again.
 func (g *Gateway) Drain() { g.draining.Store(true) }
+
+// isReported reports whether err is nothing but that of a store which has reported it: such an error has the method
+// Reported. One that is joined with another error is not.
+func isReported(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if r, ok := err.(interface{ Reported() bool }); ok {
+			return r.Reported()
+		}
+	}
+	return false
+}

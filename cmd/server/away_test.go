@@ -68,7 +68,8 @@ func TestAServerStartsWhileItsStoreIsAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			without(t, new(wechattest.Server), c.url, c.why)
+			p := without(t, new(wechattest.Server), c.url, c.why)
+			require.Equal(t, 1, strings.Count(p.log.String(), "level=WARN"), p.log.String())
 		})
 	}
 }

@@ -35,17 +35,27 @@ type gate struct {
 	cause atomic.Pointer[string] // why it is closed
 }
 
-// errClosed is the failure of a call to a store that was not verified.
-var errClosed = errors.New("the store is not in use yet")
+// closedError is the failure of a call to a store that was not verified.
+type closedError struct{ cause string }
+
+func (e closedError) Error() string {
+	if e.cause == "" {
+		return "the store is not in use yet"
+	}
+	return "the store is not in use yet: " + e.cause
+}
+
+// Reported says that the log has the cause already: the gateway adds no line to it.
+func (closedError) Reported() bool { return true }
 
 func (g *gate) pass() error {
 	if g.open.Load() {
 		return nil
 	}
 	if cause := g.cause.Load(); cause != nil {
-		return fmt.Errorf("%w: %s", errClosed, *cause)
+		return closedError{*cause}
 	}
-	return errClosed
+	return closedError{}
 }
 
 func (g *gate) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
