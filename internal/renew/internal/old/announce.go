@@ -75,7 +75,7 @@ func (l *load) announce(ctx context.Context, current *record) error {
 func (l *load) announcement(current *record) (r *record, life time.Duration) {
 	now := time.Now()
 	none := &record{Gen: l.nextGen(now), Asked: true}
-	if current == nil || l.Supersedes && current.Asked && current.Value == l.refused {
+	if current == nil || l.Supersedes && current.Asked && (current.Value == l.refused || l.stored == nil) {
 		return none, noneLife
 	}
 	r = &record{Value: current.Value, Expires: current.Expires, Life: current.Life, Gen: none.Gen, Asked: true}
