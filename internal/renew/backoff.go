@@ -1,8 +1,10 @@
 package renew
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/wetoken/wetoken/wechat"
@@ -82,4 +84,30 @@ func joinErrors(a, b error) error {
 		return a
 	}
 	return fmt.Errorf("%w; %w", a, b)
+}
+
+// sleep waits for about d.
+func (k *Keeper) sleep(ctx context.Context, d time.Duration) error { return sleep(ctx, k.shorten(d)) }
+
+// sleep waits for d, or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// jitter returns the next number in [0, 1).
+func (k *Keeper) jitter() float64 {
+	if k.Jitter != nil {
+		return k.Jitter()
+	}
+	return rand.Float64()
+}
+
+// shorten returns between three quarters and all of d.
+func (k *Keeper) shorten(d time.Duration) time.Duration {
+	return d - time.Duration(k.jitter()*float64(d)/4)
 }

@@ -4,9 +4,10 @@
 // A [Copy] is the credential as one process holds it, and answers reads. A [Keeper] loads it: from the record in the
 // shared store, or from WeChat, under a lease that lets one process fetch. A [Remote] loads it from another process.
 //
-// A refused value passes through the files in this order: copy.go, flight.go, keeper.go, fetch.go, ration.go, call.go,
-// announce.go, publish.go, stored.go, decide.go, state.go. Each calls only files after it. kept.go, record.go, backoff.go
-// and failure types are below all of them.
+// A refused value passes through the files in this order, each of which calls only those after it: copy.go, refresh.go,
+// flight.go, keeper.go, fetch.go, ration.go, call.go, announce.go, publish.go, stored.go, decide.go, state.go, kept.go,
+// backoff.go, record.go. The steps are in the files up to stored.go; they take a state and return the state after it.
+// The decisions between them are pure functions of the state, in decide.go.
 package renew
 
 import (

@@ -49,6 +49,12 @@ func (c *Copy) startRetry(ctx context.Context) (f *flight, started bool) {
 	return f, true
 }
 
+// retryKey marks the context of a load that Retry started.
+type retryKey struct{}
+
+// isRetry reports whether ctx is the context of a load that Retry started.
+func isRetry(ctx context.Context) bool { return ctx.Value(retryKey{}) != nil }
+
 // run calls Load and holds its result.
 func (c *Copy) run(ctx context.Context, f *flight, h *snapshot) {
 	ctx, cancel := context.WithTimeout(ctx, maxFlight)

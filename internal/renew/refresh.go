@@ -37,9 +37,3 @@ func (c *Copy) Retry(ctx context.Context) error {
 		}
 	}
 }
-
-// retryKey marks the context of a load that Retry started.
-type retryKey struct{}
-
-// isRetry reports whether ctx is the context of a load that Retry started.
-func isRetry(ctx context.Context) bool { return ctx.Value(retryKey{}) != nil }

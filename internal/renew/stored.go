@@ -3,7 +3,6 @@ package renew
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/wetoken/wetoken/store"
@@ -93,29 +92,4 @@ func release(ctx context.Context, lease *store.Lease) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	return lease.Release(ctx)
-}
-
-// sleep waits for about d.
-func (k *Keeper) sleep(ctx context.Context, d time.Duration) error { return sleep(ctx, k.shorten(d)) }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// jitter returns the next number in [0, 1).
-func (k *Keeper) jitter() float64 {
-	if k.Jitter != nil {
-		return k.Jitter()
-	}
-	return rand.Float64()
-}
-
-// shorten returns between three quarters and all of d.
-func (k *Keeper) shorten(d time.Duration) time.Duration {
-	return d - time.Duration(k.jitter()*float64(d)/4)
 }
