@@ -79,18 +79,37 @@ func (s *simulation) drawWide(seed uint64) {
 		return
 	}
 	rng := rand.New(rand.NewPCG(seed, 77))
-	for range rng.IntN(5) {
+	hard := seed%4 == 3
+	n := rng.IntN(5)
+	if hard {
+		n = 4 + rng.IntN(8)
+	}
+	for range n {
 		at := s.start.Add(time.Duration(rng.Int64N(int64(s.wx.life + s.wx.life/4))))
 		if rng.IntN(2) == 0 {
 			at = s.start.Add(s.wx.life - overlap + time.Duration(rng.Int64N(int64(80*time.Second))))
 		}
+		if hard {
+			at = s.start.Add(time.Duration(rng.Int64N(int64(30 * time.Second))))
+			if rng.IntN(3) > 0 {
+				at = s.start.Add(s.wx.life - overlap + time.Duration(rng.Int64N(int64(2*time.Minute))))
+			}
+		}
 		long := time.Second + time.Duration(rng.Int64N(int64(2*time.Minute)))
 		s.events = append(s.events, at)
-		switch what := []string{"dial", "denied", "garbage", "write", "hang", "store down", "flush"}[rng.IntN(7)]; what {
-		case "dial", "denied", "hang":
+		switch what := []string{"dial", "denied", "garbage", "write", "hang", "store down", "flush", "store full", "store full", "store slow", "kill", "refuse", "late"}[rng.IntN(13)]; what {
+		case "dial", "denied", "hang", "late":
 			s.wx.troubles = append(s.wx.troubles, trouble{at, at.Add(long), []float64{0.3, 0.6, 1}[rng.IntN(3)], what})
-		case "store down":
-			s.outages = append(s.outages, outage{at, at.Add(long / 4), "down"})
+		case "store down", "store full", "store slow":
+			s.outages = append(s.outages, outage{at, at.Add(long / 4), strings.TrimPrefix(what, "store ")})
+		case "kill":
+			i, seed, stream, down := rng.IntN(3), rng.Uint64(), rng.Uint64N(1000), long/8
+			s.after(at, func() { s.kill(i) })
+			s.after(at.Add(down), func() { s.revive(i, seed, stream) })
+		case "refuse":
+			i := rng.IntN(3)
+			s.after(at, func() { s.mistake(i) })
+			s.after(at.Add(3*time.Second), func() { s.mistake(i) })
 		case "flush":
 			s.after(at, func() { flush(s.ctx, s.disk) })
 		case "garbage":
@@ -211,6 +230,9 @@ func TestEnginesAgree(t *testing.T) {
 							break
 						}
 					}
+				}
+				if n%100 < shards {
+					fmt.Printf("%d seeds, %d events, %d with several orders\n", n, events, loose)
 				}
 				for _, tr := range was {
 					events += len(tr)
