@@ -20,6 +20,7 @@ import (
 var (
 	cmpSeeds = flag.Int("cmp.seeds", 500, "how many seeds TestEnginesAgree runs")
 	cmpFirst = flag.Uint64("cmp.first", 1, "the first seed of TestEnginesAgree")
+	cmpStep  = flag.Int("cmp.step", 1, "the distance of the seeds of TestEnginesAgree")
 	cmpOld   = flag.Bool("cmp.old", false, "compares the old engine with itself")
 )
 
@@ -59,6 +60,34 @@ func (s *simulation) trace(kind string, p *process, format string, args ...any) 
 func (d *disk) op(ctx context.Context, format string, args ...any) {
 	deadline, _ := ctx.Deadline()
 	d.s.trace("ops", d.p, "%s, until %s", fmt.Sprintf(format, args...), deadline.Sub(d.s.start))
+}
+
+// haunt changes the store just before an operation, as another release or a person could.
+func (d *disk) haunt() {
+	if !d.s.wide || d.s.seed%8 != 7 || d.rng.IntN(40) > 0 {
+		return
+	}
+	ctx, key := context.Background(), "token/app"
+	raw, ok, _ := d.Store.Get(ctx, key)
+	now := time.Now().UnixMilli()
+	switch d.rng.IntN(8) {
+	case 0, 1:
+		d.Store.Delete(ctx, key)
+	case 2:
+		flush(ctx, d.Store)
+	case 3:
+		d.Store.Delete(ctx, key+"/lease")
+	case 4:
+		d.Store.Delete(ctx, key+"/unanswered")
+	case 5:
+		if ok {
+			d.Store.Set(ctx, key, []byte(strings.Replace(string(raw), `"gen":`, `"brief":true,"gen":`, 1)), time.Minute)
+		}
+	case 6:
+		d.Store.Set(ctx, key, fmt.Appendf(nil, `{"value":%q,"expires":%d,"life":%d,"gen":%d}`, d.s.wx.held(), now+int64(d.rng.IntN(900000)), 20*60000, now+int64(d.rng.IntN(3000))-1500), time.Minute)
+	case 7:
+		d.Store.Set(ctx, key, fmt.Appendf(nil, `{"value":"other%d","expires":%d,"life":%d,"gen":%d,"brief":%t}`, d.rng.IntN(3), now+int64(d.rng.IntN(900000)), 20*60000, now+int64(d.rng.IntN(3000))-1500, d.rng.IntN(2) == 0), time.Minute)
+	}
 }
 
 var mark = regexp.MustCompile(`^[A-Z2-7]{26}$`)
@@ -200,7 +229,7 @@ func TestEnginesAgree(t *testing.T) {
 			bad := 0
 			events, loose := 0, 0
 			for n := shard; n < *cmpSeeds && bad < 5; n += shards {
-				seed := *cmpFirst + uint64(n)
+				seed := *cmpFirst + uint64(n**cmpStep)
 				wide := seed%2 == 1
 				run := func(old bool) (traces map[string][]string) {
 					synctest.Test(t, func(t *testing.T) {

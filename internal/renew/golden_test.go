@@ -130,7 +130,7 @@ func TestGoldenRecordsAreRead(t *testing.T) {
 		require.Equal(t, "v2", c.Value)
 		require.Contains(t, stored(t, s, goldenKey), `"gen":946685400003`)
 	})
-	bubble("asked", func(t *testing.T, s store.Store, calls *[]string) { // it is served, and nobody fetches meanwhile
+	bubble("asked", func(t *testing.T, s store.Store, calls *[]string) { // it is served, and no process fetches meanwhile
 		time.Sleep(time.Hour)
 		c, err := goldenKeeper(s, calls, nil).Copy().Get(t.Context())
 		require.NoError(t, err)

@@ -52,6 +52,7 @@ func (d *disk) pass(ctx context.Context, write bool) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	d.haunt()
 	switch {
 	case d.p.killed():
 		return errDead

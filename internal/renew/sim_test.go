@@ -80,6 +80,7 @@ type simulation struct {
 	kills   []time.Time
 
 	wide   bool
+	seed   uint64
 	old    bool
 	traces map[string][]string
 }
@@ -109,7 +110,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 }
 
 func newSimulationOf(t *testing.T, seed uint64, old, wide bool) *simulation {
-	s := &simulation{old: old, wide: wide, traces: map[string][]string{}, t: t, rng: rand.New(rand.NewPCG(seed, 1)), start: time.Now(), disk: new(store.Memory), told: map[string]time.Time{}, found: map[string]bool{}}
+	s := &simulation{old: old, seed: seed, wide: wide, traces: map[string][]string{}, t: t, rng: rand.New(rand.NewPCG(seed, 1)), start: time.Now(), disk: new(store.Memory), told: map[string]time.Time{}, found: map[string]bool{}}
 	mode := []string{classicMode, classicMode, stableMode, workMode}[s.rng.IntN(4)]
 	life := 20*time.Minute + time.Duration(s.rng.Int64N(int64(20*time.Minute)))
 	s.wx = &upstream{mode: mode, life: life, made: map[string]*issued{}, calls: map[string]int{}, rng: rand.New(rand.NewPCG(seed, 2)), log: s.tell}
