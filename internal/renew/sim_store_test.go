@@ -23,7 +23,6 @@ type outage struct {
 type disk struct {
 	store.Store
 	p       *process
-	s       *simulation
 	outages []outage
 	skew    time.Duration
 	rng     *rand.Rand
@@ -52,7 +51,6 @@ func (d *disk) pass(ctx context.Context, write bool) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	d.haunt()
 	switch {
 	case d.p.killed():
 		return errDead
@@ -65,27 +63,21 @@ func (d *disk) pass(ctx context.Context, write bool) error {
 }
 
 func (d *disk) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	d.op(ctx, "get %s", key)
 	if err := d.pass(ctx, false); err != nil {
 		return nil, false, err
 	}
 	value, ok, err := d.Store.Get(context.WithoutCancel(ctx), key)
-	d.op(ctx, "got %s", mask(value))
 	return shift(value, d.skew), ok, err
 }
 
 func (d *disk) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	d.op(ctx, "swap %s %s for %s to live %s", key, mask(old), mask(new), ttl)
 	if err := d.pass(ctx, true); err != nil {
 		return false, err
 	}
-	ok, err := d.Store.Swap(context.WithoutCancel(ctx), key, shift(old, -d.skew), shift(new, -d.skew), ttl)
-	d.op(ctx, "swapped %t", ok)
-	return ok, err
+	return d.Store.Swap(context.WithoutCancel(ctx), key, shift(old, -d.skew), shift(new, -d.skew), ttl)
 }
 
 func (d *disk) Delete(ctx context.Context, key string) error {
-	d.op(ctx, "delete %s", key)
 	if err := d.pass(ctx, true); err != nil {
 		return err
 	}

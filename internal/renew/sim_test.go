@@ -78,17 +78,12 @@ type simulation struct {
 	flushes []time.Time
 	spoiled int
 	kills   []time.Time
-
-	wide   bool
-	seed   uint64
-	old    bool
-	traces map[string][]string
 }
 
 // process is one process of the cluster. A killed one is followed by another in its place.
 type process struct {
 	name string
-	copy engine
+	copy *renew.Copy
 	skew time.Duration
 	rng  *rand.Rand
 	gone atomic.Bool
@@ -106,11 +101,7 @@ func (p *process) spread(rng *rand.Rand, d time.Duration) time.Duration {
 }
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
-	return newSimulationOf(t, seed, false, false)
-}
-
-func newSimulationOf(t *testing.T, seed uint64, old, wide bool) *simulation {
-	s := &simulation{old: old, seed: seed, wide: wide, traces: map[string][]string{}, t: t, rng: rand.New(rand.NewPCG(seed, 1)), start: time.Now(), disk: new(store.Memory), told: map[string]time.Time{}, found: map[string]bool{}}
+	s := &simulation{t: t, rng: rand.New(rand.NewPCG(seed, 1)), start: time.Now(), disk: new(store.Memory), told: map[string]time.Time{}, found: map[string]bool{}}
 	mode := []string{classicMode, classicMode, stableMode, workMode}[s.rng.IntN(4)]
 	life := 20*time.Minute + time.Duration(s.rng.Int64N(int64(20*time.Minute)))
 	s.wx = &upstream{mode: mode, life: life, made: map[string]*issued{}, calls: map[string]int{}, rng: rand.New(rand.NewPCG(seed, 2)), log: s.tell}
@@ -119,7 +110,6 @@ func newSimulationOf(t *testing.T, seed uint64, old, wide bool) *simulation {
 	}
 	s.end = s.start.Add(life + life/2)
 	s.draw()
-	s.drawWide(seed)
 	for i := range s.all {
 		s.all[i] = s.boot(fmt.Sprintf("P%d", i+1), time.Duration(s.rng.Int64N(int64(30*time.Second)))-15*time.Second, seed, uint64(3+i))
 	}
@@ -130,12 +120,9 @@ func newSimulationOf(t *testing.T, seed uint64, old, wide bool) *simulation {
 func (s *simulation) boot(name string, skew time.Duration, seed, stream uint64) *process {
 	p := &process{name: name, skew: skew, rng: rand.New(rand.NewPCG(seed, stream))}
 	k := &renew.Keeper{
-		Store: &disk{Store: s.disk, p: p, s: s, outages: s.outages, skew: skew, rng: rand.New(rand.NewPCG(seed, stream+100))},
-		Key:   "token/app",
-		Report: func(_ context.Context, err error) {
-			s.trace("reports", p, "%v", err)
-			s.tell("%s: reports %v", name, err)
-		},
+		Store:  &disk{Store: s.disk, p: p, outages: s.outages, skew: skew, rng: rand.New(rand.NewPCG(seed, stream+100))},
+		Key:    "token/app",
+		Report: func(_ context.Context, err error) { s.tell("%s: reports %v", name, err) },
 	}
 	jitter := rand.New(rand.NewPCG(seed, stream+200))
 	k.Jitter = func() float64 { return float64(p.spread(jitter, 1<<30)) / (1 << 30) }
@@ -144,10 +131,7 @@ func (s *simulation) boot(name string, skew time.Duration, seed, stream uint64) 
 			if p.killed() {
 				return wechat.Credential{}, errDead
 			}
-			deadline, _ := ctx.Deadline()
-			s.trace("ops", p, "call %s until %s", endpoint, deadline.Sub(s.start))
 			c, err := s.wx.call(ctx, name, endpoint)
-			s.trace("ops", p, "called %s: %s %s %v", endpoint, c.Value, c.Expires.Sub(s.start), err)
 			if p.killed() {
 				return wechat.Credential{}, errDead
 			}
@@ -162,13 +146,7 @@ func (s *simulation) boot(name string, skew time.Duration, seed, stream uint64) 
 	case workMode:
 		k.Fetch = call("gettoken")
 	}
-	if s.wide && seed%8 == 3 {
-		k.Alone = nil
-	}
-	if s.wide && seed%8 == 5 {
-		k.Force = nil
-	}
-	p.copy = s.engine(k)
+	p.copy = k.Copy()
 	return p
 }
 
@@ -275,7 +253,6 @@ func (s *simulation) run() {
 			s.read(i, rng)
 		})
 	}
-	s.runWide()
 	s.done.Wait()
 	time.Sleep(3 * time.Minute) // late calls land
 }
@@ -312,7 +289,6 @@ func (s *simulation) eventful(now time.Time, soon time.Duration) bool {
 func (s *simulation) readOnce(p *process) {
 	asked := time.Now()
 	c, err := p.copy.Get(s.ctx)
-	s.trace("gets", p, "%s %s %v", c.Value, c.Expires.Sub(s.start), err)
 	switch {
 	case p.killed():
 	case err != nil:
@@ -329,7 +305,6 @@ func (s *simulation) readOnce(p *process) {
 func (s *simulation) renew(p *process, value string) {
 	asked := time.Now()
 	c, err := p.copy.Renew(s.ctx, value)
-	s.trace("renews", p, "%s: %s %s %v", value, c.Value, c.Expires.Sub(s.start), err)
 	if p.killed() {
 		return
 	}
@@ -397,7 +372,7 @@ func (s *simulation) judgeDead(p *process, asked time.Time, c wechat.Credential)
 	s.fault("dead: %s", why)
 }
 
-// forced reports whether a value was ended by something that other processes hear of only in time: a whim of WeChat's, or
+// forced reports whether a value was ended by something that other processes hear of only in time: a whim of WeChat, or
 // a forced refresh.
 func (s *simulation) forced(i issued) bool {
 	return i.spoiled || s.wx.mode == stableMode && !i.ended.IsZero() && time.Now().Before(i.expires)

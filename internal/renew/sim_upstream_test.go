@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 
@@ -104,10 +103,6 @@ func (u *upstream) call(ctx context.Context, who, endpoint string) (wechat.Crede
 			a.err = errBusy
 		case "lost", "down":
 			a.err = errCut
-		case "dial":
-			a.err = &net.OpError{Op: "dial", Err: errCut}
-		case "denied":
-			a.err = &wechat.Error{Op: "token", Code: wechat.ErrInvalidIP}
 		default:
 			a.Credential = u.work(who, endpoint, start)
 			if how == "reply lost" {
