@@ -81,7 +81,7 @@ var unshown = map[string]string{
 	"message.origin":  "fmt prints its token as an address: see message.Message",
 	"message.request": "its key is a name in the store",
 	"once.Work":       "its key is a name in the store",
-	"renew.holding":   "it prints as the Credential that it embeds",
+	"renew.snapshot":  "it prints as the Credential that it embeds",
 	"wechat.request":  "it embeds Struct",
 
 	"event.KfMsg":    "its token only lets a caller with an access token read more messages at a time, for 10 minutes",

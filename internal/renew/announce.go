@@ -6,125 +6,95 @@ import (
 	"time"
 )
 
-// A fetch that ends the current value must not leave it behind as a live one, should its outcome never be known. So it
-// is announced first: the record becomes Asked, and of a later generation, above which the next to fetch begins.
+// A fetch that ends the current value must not leave it in the store as a live one if its outcome never becomes known. So
+// the fetch is announced first: the record becomes Asked, and of a later generation; the next fetch takes one above that.
 //
-// Where each fetch ends the last value but one at once, an Asked value is served for as long as WeChat takes it for
-// sure, and nobody fetches meanwhile. Where a forced refresh ended it, it is due, and an ordinary fetch tells.
+// Where each fetch ends the last value but one at once, an Asked value is served for as long as WeChat certainly accepts
+// it, and no process fetches meanwhile. Where a forced refresh ends it, it is due, and an ordinary fetch shows its fate.
 
-// errChanged is an announcement that is needless, as another process has done what it was for.
+// errChanged is the failure to announce because another process has already renewed the value.
 var errChanged = errors.New("write store: the value changed under the lease")
 
-// noneLife is for how long the store keeps it that nothing is current: for as long as anything of the fetch is under way.
-const noneLife = time.Minute
+// noValueTTL is how long the store keeps a record without a value: as long as any part of the fetch may be in progress.
+const noValueTTL = time.Minute
 
-// announceTries is how often a store is written that changes at the same time, as when a record lapses.
+// announceTries is how often a store is written whose record changes at the same time, as when it lapses.
 const announceTries = 3
 
-// prepare makes ready for a fetch that ends the current value.
-func (l *load) prepare(ctx context.Context) error {
-	if l.refused != "" {
-		if err := l.ration(ctx, renewals); err != nil {
-			return err
-		}
-	}
-	if err := l.noteCall(ctx); err != nil {
-		return err
-	}
-	if err := l.announce(ctx, nil); err != nil {
-		return joinErrors(err, l.clearCall(ctx))
-	}
-	return nil
-}
-
-// announce writes that WeChat is asked for another value than the one that stands in the store, or else current, or else
-// what this process holds.
-func (l *load) announce(ctx context.Context, current *record) error {
+// announce writes to the store that WeChat is asked for another value than the current one: the value in the store, or
+// else current, or else the one that this process holds.
+func (k *Keeper) announce(ctx context.Context, s state, current *record) (state, error) {
 	for range announceTries {
-		if l.stored != nil && l.stored.Value != "" {
-			current = l.stored
-		} else if current == nil && l.current != nil {
-			current = l.current.record
+		if s.stored != nil && s.stored.Value != "" {
+			current = s.stored
+		} else if current == nil && s.current != nil {
+			current = s.current.record
 		}
-		r, life := l.announcement(current)
-		swapped, err := l.write(ctx, r, life)
-		if err != nil {
-			return err
+		r, ttl := k.announcement(s, current, time.Now())
+		var swapped bool
+		var err error
+		if s, swapped, err = k.write(ctx, s, r, ttl); err != nil {
+			return s, err
 		}
 		if swapped {
-			l.base, l.announced = current, r
-			if r.Value == "" {
-				l.current = nil
-			} else {
-				l.current = r.kept(time.Now(), l.ours(), l.Keeper)
+			ours := s.isOurs()
+			s.replaced, s.announced, s.current = current, r, nil
+			if r.Value != "" {
+				s.current = k.hold(r, time.Now(), ours)
 			}
-			return nil
+			return s, nil
 		}
-		if err := l.look(ctx); err != nil {
-			return err
+		if s, err = k.readStore(ctx, s); err != nil {
+			return s, err
 		}
-		if l.fresh() || l.pending() {
-			return errChanged
+		if now := time.Now(); s.isFresh(now) || s.mustWait(now) {
+			return s, errChanged
 		}
 	}
-	return errChanged
+	return s, errChanged
 }
 
-// announcement is the record of current once WeChat has been asked for the next value, and its life: what it has in the
-// store anyway, unless that is more than WeChat then leaves it for sure.
-func (l *load) announcement(current *record) (r *record, life time.Duration) {
-	now := time.Now()
-	none := &record{Gen: l.nextGen(now), Asked: true}
-	if current == nil || l.Supersedes && current.Asked && (current.Value == l.refused || l.stored == nil) {
-		return none, noneLife
+// announcement returns the record of current once WeChat is asked for the next value, and how long the store keeps it: as
+// long as it would anyway, or as long as WeChat then certainly accepts the value, if that is less.
+func (k *Keeper) announcement(s state, current *record, now time.Time) (r *record, ttl time.Duration) {
+	none := &record{Gen: s.nextGen(now), Asked: true}
+	if current == nil || s.supersedes && current.Asked && (current.Value == s.refused || s.stored == nil) {
+		return none, noValueTTL
 	}
 	r = &record{Value: current.Value, Expires: current.Expires, Life: current.Life, Gen: none.Gen, Asked: true}
 	uncut, cut := r.overlap(), r.overlap()*4/5
-	if !l.ours() {
-		uncut, cut = uncut-r.skew(l.Ahead), cut-r.skew(l.Ahead)
+	if !s.isOurs() {
+		uncut, cut = uncut-r.skew(s.overlaps), cut-r.skew(s.overlaps)
 	}
 	switch {
-	case l.Supersedes && time.UnixMilli(r.Expires).Sub(now) > uncut:
+	case s.supersedes && time.UnixMilli(r.Expires).Sub(now) > uncut:
 		r.Expires = now.Add(cut).UnixMilli()
 		return r, cut
-	case l.stored != nil:
-		return r, keepLife
+	case s.stored != nil:
+		return r, keepTTL
 	}
-	if life = r.kept(now, l.ours(), l.Keeper).life(l.Ahead); life < fetchMax { // it would lapse before there is another
-		return none, noneLife
+	if ttl = k.hold(r, now, s.isOurs()).storeTTL(now, s.overlaps); ttl < maxFetch { // it would lapse before the next value is there
+		return none, noValueTTL
 	}
-	return r, life
+	return r, ttl
 }
 
-// withdraw takes an announcement back where it is known that WeChat has made no other value.
-func (l *load) withdraw(ctx context.Context, cause error) error {
-	if l.announced == nil || l.base == nil || !isOutcome(cause) {
-		return nil
+// withdraw takes an announcement back where cause shows that WeChat has made no other value.
+func (k *Keeper) withdraw(ctx context.Context, s state, cause error) (state, error) {
+	if s.announced == nil || s.replaced == nil || !outcomeKnown(cause) {
+		return s, nil
 	}
-	r := *l.base
-	r.Gen = l.announced.Gen + 1
-	back, life := r.kept(time.Now(), l.ours(), l.Keeper), keepLife
-	if r.Expires != l.announced.Expires {
-		life = back.life(l.Ahead)
+	r := *s.replaced
+	r.Gen = s.announced.Gen + 1
+	now := time.Now()
+	current, ttl := k.hold(&r, now, s.isOurs()), keepTTL
+	if r.Expires != s.announced.Expires {
+		ttl = current.storeTTL(now, s.overlaps)
 	}
-	if _, err := l.write(ctx, &r, life); err != nil {
-		return err
+	s, _, err := k.write(ctx, s, &r, ttl)
+	if err != nil {
+		return s, err
 	}
-	l.current = back
-	return nil
-}
-
-// ours tells whether this process fetched the current value.
-func (l *load) ours() bool { return l.current != nil && l.current.ours }
-
-// nextGen is a generation later than all that are known, by more than a fetch may add to its announcement.
-func (l *load) nextGen(now time.Time) int64 {
-	gen := now.UnixMilli()
-	if l.stored != nil {
-		gen = max(gen, l.stored.Gen+2)
-	}
-	if l.current != nil {
-		gen = max(gen, l.current.record.Gen+2)
-	}
-	return gen
+	s.current = current
+	return s, nil
 }

@@ -1,7 +1,6 @@
 package renew
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,308 +11,144 @@ import (
 )
 
 const (
-	leaseLife  = 10 * time.Second
-	fetchMax   = 8 * time.Second        // from asking for the lease; it lasts longer, so that two processes never fetch at once
-	storeMax   = 2 * time.Second        // for one look at the store
-	watchFirst = 10 * time.Millisecond  // between looks while another process fetches …
-	watchMost  = 200 * time.Millisecond // … growing to this
-	keepLife   = time.Duration(-1)      // has the store leave a record the life it has
+	pollFirst = 10 * time.Millisecond  // between reads of the store while another process fetches …
+	pollMost  = 200 * time.Millisecond // … doubling to this
 )
 
-// ErrStillRefused is the failure to renew because WeChat goes on answering the very value that was refused.
+// ErrStillRefused is the failure to renew a value because WeChat answers the refused value again.
 var ErrStillRefused = errors.New("WeChat still answers the refused value as the current one")
 
-// Keeper keeps one credential of a cluster. Each process has its own Keeper over the same Store and Key, and reads it
-// through the Copy that stands before it.
+// Keeper keeps one credential of a cluster. Each process has its own Keeper over the same Store and Key, and reads the
+// credential through the Keeper's Copy.
 type Keeper struct {
 	Store store.Store
 	Key   string
 	Fetch func(ctx context.Context) (wechat.Credential, error) // asks WeChat for the credential
 
-	Force      func(ctx context.Context) (wechat.Credential, error) // asks for another one than the current; nil where WeChat cannot
-	Alone      func(ctx context.Context) (wechat.Credential, error) // Fetch that harms no other process, for a store that is down; default Fetch, unless that supersedes
-	Ahead      bool                                                 // WeChat hands out the next value before this one ends
-	Supersedes bool                                                 // each Fetch makes a new value and ends the one before
-	Report     func(context.Context, error)                         // as Copy.Report
-	Jitter     func() float64                                       // in [0, 1), so that processes do not act in step; default random
+	// Force asks WeChat for another credential than the current one; nil where WeChat has no such call.
+	Force func(ctx context.Context) (wechat.Credential, error)
 
-	backoff backoff   // of WeChat; touched by loads alone, which run one at a time
-	denied  backoff   // of renewals of the value that was refused
-	seen    time.Time // when the store held a record last, or this process did without
-	written generation
+	// Alone is the Fetch of a process that cannot reach the store. It does no harm to other processes. Default Fetch,
+	// unless that supersedes.
+	Alone func(ctx context.Context) (wechat.Credential, error)
 
-	unanswered time.Time // until when a fetch from here may reach WeChat that was not answered
+	Ahead      bool // WeChat issues the next value before this one ends
+	Supersedes bool // each Fetch makes a new value, and ends the one before
+
+	Report func(context.Context, error) // as Copy.Report
+	Jitter func() float64               // in [0, 1), so that processes do not act in step; default random
 }
 
-// Copy makes the copy of the credential that this process reads. It starts nothing.
-func (k *Keeper) Copy() *Copy { return &Copy{Load: k.load, Report: k.Report} }
-
-// load is what one look at the credential knows and does.
-type load struct {
-	*Keeper
-	refused string
-	stored  *record   // as the store has it; nil when it has none
-	current *Kept     // the best that is known; nil when nothing is
-	leased  time.Time // when the lease was asked for
-	holds   bool      // the lease, and keeps it
-	trouble error     // what went wrong and changed nothing
-
-	base, announced *record      // what announce found to be current, and wrote
-	call            *store.Lease // held while a fetch is not answered: see unanswered
+// Copy returns the copy of the credential that this process reads. It starts nothing.
+func (k *Keeper) Copy() *Copy {
+	var m memory // loads run one at a time
+	load := func(ctx context.Context, held *Kept, refused string) (kept *Kept, err error) {
+		kept, m, err = k.load(ctx, m, held, refused)
+		return kept, err
+	}
+	return &Copy{Load: load, Report: k.Report}
 }
 
-func (k *Keeper) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
-	k.forget(ctx)
-	l := &load{Keeper: k, refused: refused, current: held}
-	err := l.run(ctx)
-	served := l.good() || l.stands(ctx)
-	if !served && err == nil { // it ended between two looks
-		err = l.run(ctx)
-		served = l.good() || l.stands(ctx)
+// load returns the credential to hold from now on, and the memory for the next load.
+func (k *Keeper) load(ctx context.Context, m memory, held *Kept, refused string) (*Kept, memory, error) {
+	if isRetry(ctx) {
+		m.backoff, m.denied = backoff{}, backoff{}
+	}
+	s := state{mode: mode{overlaps: k.Ahead, supersedes: k.Supersedes, forces: k.Force != nil}, memory: m, refused: refused, current: held}
+	s, served, err := k.attempt(ctx, s)
+	if !served && err == nil { // the value ended between two reads of the store
+		s, served, err = k.attempt(ctx, s)
 	}
 	if !served {
-		if l.current = nil; err == nil {
+		s.current = nil
+		if err == nil {
 			err = ErrStillRefused
 		}
 	}
-	return l.current, joinErrors(err, l.trouble)
+	return s.current, s.memory, joinErrors(err, s.warning)
 }
 
-// joinErrors returns two errors on one line.
-func joinErrors(a, b error) error {
-	if a == nil || b == nil {
-		return cmp.Or(a, b)
+// attempt takes the steps of one load, and reports whether the current value may be served after them.
+func (k *Keeper) attempt(ctx context.Context, s state) (_ state, served bool, err error) {
+	s, err = k.readAndRenew(ctx, s)
+	if s.isGood(time.Now()) {
+		return s, true, err
 	}
-	return fmt.Errorf("%w; %w", a, b)
+	s, served = k.stillInStore(ctx, s)
+	return s, served, err
 }
 
-func (l *load) run(ctx context.Context) error {
-	if err := l.look(ctx); err != nil {
-		return l.alone(ctx, err)
-	}
-	err := l.renoteCall(ctx)
+// readAndRenew reads the store, and renews the value if that is due.
+func (k *Keeper) readAndRenew(ctx context.Context, s state) (state, error) {
+	s, err := k.readStore(ctx, s)
 	if err == nil {
-		err = l.restore(ctx)
+		err = k.renoteCall(ctx, s)
 	}
 	if err != nil {
-		return l.alone(ctx, err)
+		return k.fetchWithoutStore(ctx, s, err)
 	}
-	if l.fresh() || l.pending() {
-		return nil
+	next := s.decide(storeRead, time.Now())
+	if next.action == dropCurrent || next.action == writeBack {
+		if s, err = k.restore(ctx, s, next.action); err != nil {
+			return k.fetchWithoutStore(ctx, s, err)
+		}
+		next = s.decide(storeSynced, time.Now())
 	}
-	if err := l.remembered(); err != nil {
-		return err
-	}
-	if wait := l.settling(); wait > 0 {
-		if err := sleep(ctx, wait); err != nil {
-			return fmt.Errorf("wait for other processes to hear of the last value: %w", err)
+	switch next.action {
+	case serveCurrent, returnError:
+		return s, next.err
+	case waitFirst:
+		if err := sleep(ctx, next.wait); err != nil {
+			return s, fmt.Errorf("wait for other processes to hear of the last value: %w", err)
 		}
 	}
-	return l.renew(ctx)
+	return k.renewUnderLease(ctx, s)
 }
 
-// good tells whether the current value is served without waiting for another.
-func (l *load) good() bool {
-	now := time.Now()
-	return l.current.usable(now, l.refused) && before(now, l.current.Late)
-}
-
-// fresh tells whether there is nothing to renew.
-func (l *load) fresh() bool { return l.good() && before(time.Now(), l.current.Due) }
-
-// remembered is the failure that keeps this load from asking WeChat, or nil.
-func (l *load) remembered() error {
-	now := time.Now()
-	if err := l.backoff.remembered(now); err != nil {
-		return err
-	}
-	if l.refused != "" && l.refused == l.denied.refused {
-		return l.denied.remembered(now)
-	}
-	return nil
-}
-
-// renew asks WeChat, unless another process does or has done so.
-func (l *load) renew(ctx context.Context) error {
-	lease, err := l.lease(ctx)
+// renewUnderLease renews the value, unless another process does so or has done so.
+func (k *Keeper) renewUnderLease(ctx context.Context, s state) (state, error) {
+	s, lease, err := k.waitForLease(ctx, s)
 	if err != nil {
-		return l.alone(ctx, err)
+		return k.fetchWithoutStore(ctx, s, err)
 	}
 	if lease == nil {
-		return nil
+		return s, nil
 	}
-	flushed := false
-	defer func() {
-		if !flushed {
-			l.trouble = joinErrors(l.trouble, release(ctx, lease))
+	if s, err = k.readStore(ctx, s); err != nil {
+		s, err = k.fetchWithoutStore(ctx, s, err)
+	} else {
+		switch next := s.decide(leaseHeld, time.Now()); next.action {
+		case serveCurrent:
+		case dropCurrent, writeBack:
+			s.keepsLease = true
+			return k.restore(ctx, s, next.action)
+		default:
+			s, err = k.fetch(ctx, s, next.action)
 		}
-	}()
-	if err := l.look(ctx); err != nil {
-		return l.alone(ctx, err)
 	}
-	if flushed = l.Supersedes && l.stored == nil && l.good(); flushed {
-		l.holds = true
-		return l.restore(ctx)
-	}
-	if l.fresh() || l.pending() {
-		return nil
-	}
-	return l.fetch(ctx)
+	s.warning = joinErrors(s.warning, release(ctx, lease))
+	return s, err
 }
 
-// lease takes the lease, or returns nil once a good value stands in the store. While there is one already, nobody
-// waits for the process that renews it.
-func (l *load) lease(ctx context.Context) (*store.Lease, error) {
-	for wait := watchFirst; ; wait = min(2*wait, watchMost) {
-		l.leased = time.Now()
-		lease, ok, err := l.take(ctx, "/lease", leaseLife)
+// waitForLease takes the lease, or returns nil once the store holds a good value.
+func (k *Keeper) waitForLease(ctx context.Context, s state) (state, *store.Lease, error) {
+	for wait := pollFirst; ; wait = min(2*wait, pollMost) {
+		s.leased = time.Now()
+		lease, ok, err := k.takeLease(ctx, "/lease", leaseTTL)
 		if err != nil || ok {
-			return lease, err
+			return s, lease, err
 		}
-		if l.good() {
-			return nil, nil
+		if s.decide(leaseBusy, time.Now()).action == serveCurrent {
+			return s, nil, nil
 		}
-		if err := l.sleep(ctx, wait); err != nil {
-			return nil, fmt.Errorf("wait for the process that asks WeChat: %w", err)
+		if err := k.sleep(ctx, wait); err != nil {
+			return s, nil, fmt.Errorf("wait for the process that asks WeChat: %w", err)
 		}
-		if err := l.look(ctx); err != nil {
-			return nil, err
+		if s, err = k.readStore(ctx, s); err != nil {
+			return s, nil, err
 		}
-		if l.good() {
-			return nil, nil
+		if s.decide(leaseBusy, time.Now()).action == serveCurrent {
+			return s, nil, nil
 		}
-	}
-}
-
-// take takes one of the leases of the credential.
-func (k *Keeper) take(ctx context.Context, name string, life time.Duration) (*store.Lease, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
-	defer cancel()
-	return store.Take(ctx, k.Store, k.Key+name, life)
-}
-
-// fetch asks WeChat for the next value, under the lease.
-func (l *load) fetch(ctx context.Context) error {
-	leased, cancel := context.WithDeadline(ctx, l.leased.Add(fetchMax)) // a slow store has used some of it
-	defer cancel()
-	if l.Supersedes {
-		switch err := l.prepare(leased); {
-		case errors.Is(err, errChanged):
-			return nil
-		case errors.Is(err, errUnanswered):
-			if err := l.alone(leased, nil); err != nil {
-				return err
-			}
-			return l.publish(ctx, l.current)
-		case errors.Is(err, ErrRationed), leased.Err() != nil: // another process may ask by now
-			return err
-		case err != nil:
-			return l.alone(ctx, err)
-		}
-	}
-	next, err := l.ask(leased)
-	if l.Supersedes && isOutcome(err) {
-		l.trouble = joinErrors(l.trouble, l.clearCall(ctx))
-	}
-	if err != nil {
-		return joinErrors(err, l.withdraw(ctx, err))
-	}
-	early := l.Ahead && l.current != nil && next.Value == l.current.Value
-	err = l.publish(ctx, next)
-	if soon := time.Now().Add(next.record.overlap() / 10); early && l.current != nil && l.current.Due.Before(soon) {
-		l.current.Due = soon
-	}
-	return err
-}
-
-// ask gets a value other than the refused one from WeChat, or notes why not.
-func (l *load) ask(ctx context.Context) (*Kept, error) {
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("ask WeChat: no time is left: %w", context.Cause(ctx))
-	}
-	start := time.Now()
-	c, err := l.Fetch(ctx)
-	if err != nil {
-		l.backoff.fail(err, time.Now(), l.shorten)
-		return nil, err
-	}
-	l.backoff = backoff{}
-	if l.refused != "" && c.Value == l.refused {
-		if start, c, err = l.insist(ctx, newRecord(c, start, l.nextGen(start))); err != nil {
-			l.denied.refused = l.refused
-			l.denied.fail(err, time.Now(), l.shorten)
-			return nil, err
-		}
-	}
-	l.denied = backoff{}
-	gen := l.nextGen(start)
-	if l.announced != nil {
-		gen = l.announced.Gen + 1
-	}
-	return newRecord(c, start, gen).kept(start, true, l.Keeper), nil
-}
-
-// insist forces a new value, within the ration, where WeChat answers the refused one as current.
-func (l *load) insist(ctx context.Context, current *record) (start time.Time, c wechat.Credential, err error) {
-	if l.Force == nil {
-		return start, c, ErrStillRefused
-	}
-	if err := l.ration(ctx, forcings); err != nil {
-		return start, c, err
-	}
-	if err := l.announce(ctx, current); err != nil {
-		return start, c, err
-	}
-	start = time.Now()
-	c, err = l.Force(ctx)
-	if err == nil && c.Value == l.refused {
-		err = ErrStillRefused
-	}
-	return start, c, err
-}
-
-// alone keeps this process going while the store is down, because of cause.
-func (l *load) alone(ctx context.Context, cause error) error {
-	if l.fresh() {
-		return cause
-	}
-	if ctx.Err() != nil {
-		return joinErrors(cause, context.Cause(ctx))
-	}
-	if err := l.remembered(); err != nil {
-		return joinErrors(err, cause)
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchMax)
-	defer cancel()
-	fetch := l.Alone
-	if fetch == nil {
-		fetch = l.Fetch
-	}
-	start := time.Now()
-	c, err := fetch(ctx)
-	if err != nil {
-		l.backoff.fail(err, time.Now(), l.shorten)
-		return joinErrors(err, cause)
-	}
-	l.backoff = backoff{}
-	if l.refused != "" && c.Value == l.refused {
-		l.denied.refused = l.refused
-		l.denied.fail(ErrStillRefused, time.Now(), l.shorten)
-		return joinErrors(ErrStillRefused, cause)
-	}
-	l.current, l.seen = newRecord(c, start, l.nextGen(start)).kept(start, true, l.Keeper), start
-	l.current.alone = true
-	return cause
-}
-
-// sleep waits for about d.
-func (k *Keeper) sleep(ctx context.Context, d time.Duration) error { return sleep(ctx, k.shorten(d)) }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
 	}
 }

@@ -10,54 +10,52 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// rationing is how often a value may be renewed because it was refused.
-type rationing struct {
-	name             string
-	aDay, aCallerDay int
-	apart            time.Duration
+// ration limits how often a value may be renewed because it was refused.
+type ration struct {
+	name         string
+	perDay       int
+	perCallerDay int
+	apart        time.Duration // the least time between two renewals
 }
 
 // WeChat forces 20 refreshes of an app a day, and ends its classic tokens 2 000 times, ordinary renewals included.
 var (
-	forcings = rationing{"/forced", 20, 10, 31 * time.Second} // 30 s as WeChat counts them
-	renewals = rationing{"/renewed", 400, 100, 0}
+	forcings = ration{"/forced", 20, 10, 31 * time.Second} // 30 s by WeChat's clock
+	renewals = ration{"/renewed", 400, 100, 0}
 )
 
-const clocksApart = time.Minute // at most, of machines that share a store
-
 // ErrRationed is the failure to renew a refused value because of a ration. Of forced refreshes an app has 20 a day, and
-// one caller 10, 30 seconds apart: WeChat silently ignores what exceeds it. Of classic tokens that are refused 400 are
+// one caller 10, 30 seconds apart: WeChat silently ignores further ones. Of classic tokens that are refused 400 are
 // renewed a day, and 100 for one caller.
 var ErrRationed = errors.New("renewals of refused values are rationed")
 
 type callerKey struct{}
 
-// WithCaller names the caller on whose behalf a renewal is asked for, so that one caller cannot use up the ration of
-// all.
+// WithCaller names the caller that a renewal is for, so that one caller cannot use up the ration of all.
 func WithCaller(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, callerKey{}, name)
 }
 
-// spent is how much of a ration was used.
+// spent is the part of a ration that was used on one day.
 type spent struct {
-	Day   string `json:"day"` // in China, where WeChat's days begin
+	Day   string `json:"day"` // in China, by whose time WeChat counts days
 	Count int    `json:"count"`
 }
 
-// ration takes one from the caller's ration and from the app's.
-func (k *Keeper) ration(ctx context.Context, r rationing) error {
+// spendRation takes one renewal from the rations of the caller and of the app.
+func (k *Keeper) spendRation(ctx context.Context, r ration) error {
 	app := k.Key + r.name
 	caller, called := ctx.Value(callerKey{}).(string)
-	if _, _, err := next(ctx, k.Store, app, r.aDay); err != nil { // before anything is used up for nothing
+	if _, _, err := nextSpent(ctx, k.Store, app, r.perDay); err != nil { // before the caller's is spent in vain
 		return err
 	}
 	if called {
-		if _, _, err := next(ctx, k.Store, app+"/"+caller, r.aCallerDay); err != nil {
+		if _, _, err := nextSpent(ctx, k.Store, app+"/"+caller, r.perCallerDay); err != nil {
 			return err
 		}
 	}
-	if r.apart > 0 { // the store's clock counts, as those of processes differ
-		_, ok, err := k.take(ctx, r.name+"/apart", r.apart)
+	if r.apart > 0 { // by the clock of the store, as those of processes differ
+		_, ok, err := k.takeLease(ctx, r.name+"/apart", r.apart)
 		if err != nil {
 			return fmt.Errorf("write ration: %w", err)
 		}
@@ -66,21 +64,21 @@ func (k *Keeper) ration(ctx context.Context, r rationing) error {
 		}
 	}
 	if called {
-		if err := use(ctx, k.Store, app+"/"+caller, r.aCallerDay); err != nil {
+		if err := spendOne(ctx, k.Store, app+"/"+caller, r.perCallerDay); err != nil {
 			return err
 		}
 	}
-	return use(ctx, k.Store, app, r.aDay)
+	return spendOne(ctx, k.Store, app, r.perDay)
 }
 
-// use takes one from the ration under key.
-func use(ctx context.Context, s store.Store, key string, most int) error {
+// spendOne takes one from the ration under key.
+func spendOne(ctx context.Context, s store.Store, key string, most int) error {
 	for {
-		was, is, err := next(ctx, s, key, most)
+		was, next, err := nextSpent(ctx, s, key, most)
 		if err != nil {
 			return err
 		}
-		swapped, err := s.Swap(ctx, key, was, is, 48*time.Hour)
+		swapped, err := s.Swap(ctx, key, was, next, 48*time.Hour)
 		if err != nil {
 			return fmt.Errorf("write ration: %w", err)
 		}
@@ -90,9 +88,9 @@ func use(ctx context.Context, s store.Store, key string, most int) error {
 	}
 }
 
-// next returns the record under key, and the one to write there once one more is taken. A record that was not written
-// here counts as none.
-func next(ctx context.Context, s store.Store, key string, most int) (was, is []byte, err error) {
+// nextSpent returns the record under key, and the one to write there once one more is spent. An invalid record counts as
+// none.
+func nextSpent(ctx context.Context, s store.Store, key string, most int) (was, next []byte, err error) {
 	raw, ok, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read ration: %w", err)
@@ -101,20 +99,20 @@ func next(ctx context.Context, s store.Store, key string, most int) (was, is []b
 	if ok && (len(raw) > maxRecord || json.Unmarshal(raw, &old) != nil || old.Count < 0) {
 		old = spent{}
 	}
-	one := spent{Day: time.Now().In(china).Format(time.DateOnly), Count: 1}
-	if old.Day == one.Day {
-		one.Count = min(old.Count, most) + 1
+	more := spent{Day: time.Now().In(china).Format(time.DateOnly), Count: 1}
+	if old.Day == more.Day {
+		more.Count = min(old.Count, most) + 1
 	}
-	if one.Count > most {
+	if more.Count > most {
 		return nil, nil, fmt.Errorf("%w: %d were made today", ErrRationed, most)
 	}
-	if is, err = json.Marshal(one); err != nil {
+	if next, err = json.Marshal(more); err != nil {
 		return nil, nil, fmt.Errorf("write ration: %w", err)
 	}
 	if !ok {
 		raw = nil
 	}
-	return raw, is, nil
+	return raw, next, nil
 }
 
 var china = time.FixedZone("China", 8*60*60)

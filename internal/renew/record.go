@@ -10,45 +10,46 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// record is a credential as the store holds it. Instants are milliseconds of Unix time.
+// record is a credential as the store holds it. Instants are milliseconds of Unix time. A record does not change once it
+// is made.
 type record struct {
 	Value   string `json:"value"`
 	Expires int64  `json:"expires"`
 	Life    int64  `json:"life"` // milliseconds it had when fetched
 
-	// Gen grows with each fetch. It is the time of the fetch, or a little more than the last if that is later, so that
-	// it grows even across a store that lost everything.
+	// Gen grows with each fetch. It is the time of the fetch, or a little more than the last Gen if that is later, so
+	// that it grows even across a store that lost everything.
 	Gen int64 `json:"gen"`
 
-	// Asked says that a fetch which ends this value began, and its outcome is not known: see announce.
+	// Asked is set while a fetch that ends this value has begun and its outcome is not known: see announce.
 	Asked bool `json:"asked,omitempty"`
 
-	// Brief says that an earlier fetch may yet end this value, so that Expires and Life are those of the time in which
-	// WeChat takes it all the same: see unanswered.
+	// Brief is set when an earlier fetch may yet end this value. Expires and Life then bound the time in which WeChat
+	// accepts it nevertheless: see call.go.
 	Brief bool `json:"brief,omitempty"`
 
-	raw []byte // as it stands in the store, for Swap
+	raw []byte // its bytes in the store, for Swap
 }
 
-// newRecord makes the record of a value fetched at an instant.
+// newRecord returns the record of a value fetched at an instant.
 func newRecord(c wechat.Credential, fetched time.Time, gen int64) *record {
 	return &record{Value: c.Value, Expires: c.Expires.UnixMilli(), Life: c.Expires.Sub(fetched).Milliseconds(), Gen: gen}
 }
 
-// after tells whether r stands for a later state of the credential than o.
-func (r *record) after(o *record) bool {
+// newerThan reports whether r is a later state of the credential than o.
+func (r *record) newerThan(o *record) bool {
 	return r.Gen > o.Gen || r.Gen == o.Gen && (r.Value != o.Value || r.Asked != o.Asked)
 }
 
-// Bounds of a record, which anybody who can write to the store may have made. MaxLife is the longest life of a
-// credential that is believed, WeChat's own answers included.
+// Bounds of a record: anyone who can write to the store may have made it. MaxLife is the longest accepted life of a
+// credential, in answers from WeChat too.
 const (
-	MaxLife   = 31 * 24 * time.Hour
-	maxRecord = 16 << 10  // bytes
-	genAhead  = time.Hour // how far a generation, which is a time, may be ahead of the clock here
+	MaxLife     = 31 * 24 * time.Hour
+	maxRecord   = 16 << 10  // bytes
+	maxGenAhead = time.Hour // how far a generation, which is a time, may be ahead of the clock of this process
 )
 
-// parse reads a stored record. One that is invalid holds nothing, and can be replaced.
+// parse reads a stored record. An invalid one is returned without a value, and can be replaced.
 func parse(raw []byte, now time.Time) (*record, error) {
 	r := new(record)
 	err := errors.New("it is too long")
@@ -65,10 +66,10 @@ func parse(raw []byte, now time.Time) (*record, error) {
 	return r, nil
 }
 
-// validate checks that no field of r is beyond those of a record that was written here.
+// validate checks each field of r against the bounds of records that this package writes.
 func (r *record) validate(now time.Time) error {
 	switch most := MaxLife.Milliseconds(); {
-	case r.Gen < 0 || r.Gen > now.Add(genAhead).UnixMilli():
+	case r.Gen < 0 || r.Gen > now.Add(maxGenAhead).UnixMilli():
 		return errors.New("its gen is out of range")
 	case r.Value == "" && r.Asked:
 		return nil
@@ -76,12 +77,13 @@ func (r *record) validate(now time.Time) error {
 		return errors.New("it has no value")
 	case r.Life <= 0 || r.Life > most:
 		return errors.New("its life is out of range")
-	case r.Expires < 0 || r.Expires > now.Add(genAhead).UnixMilli()+r.Life:
+	case r.Expires < 0 || r.Expires > now.Add(maxGenAhead).UnixMilli()+r.Life:
 		return errors.New("its expiry is out of range")
 	}
 	return nil
 }
 
+// encode returns the bytes of r in the store.
 func (r *record) encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -90,44 +92,35 @@ func (r *record) encode() ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// life is how long the store is to keep k: for as long as WeChat takes it for sure, by whatever clock.
-func (k *Kept) life(ahead bool) time.Duration {
-	left := time.Until(time.UnixMilli(k.record.Expires))
-	if !k.ours {
-		left -= k.record.skew(ahead)
-	}
-	return max(left-k.record.slack(ahead), time.Millisecond)
-}
-
-// overlap is how long before its end WeChat hands out the next value, and takes both: 5 minutes of 2 hours.
+// overlap returns how long before the end of the value WeChat issues the next one, and accepts both: 5 minutes of 2 hours.
 func (r *record) overlap() time.Duration {
 	return min(5*time.Minute, time.Duration(r.Life)*time.Millisecond/4)
 }
 
-// skew is how far another machine's clock may be off: a minute. Lives that only a test has get a twentieth of themselves;
-// WeChat gives no less than 5 minutes where it has the next value ready ahead, and any rest of a life where it has not.
-func (r *record) skew(ahead bool) time.Duration {
+// skew returns how far the clock of another process may be off: a minute. For the short lives of tests it is a twentieth
+// of the life. A life is never that short where WeChat issues the next value ahead, and may be where it does not.
+func (r *record) skew(overlaps bool) time.Duration {
 	life := time.Duration(r.Life) * time.Millisecond
-	if ahead && life < 5*time.Minute {
+	if overlaps && life < 5*time.Minute {
 		return life / 20
 	}
 	return time.Minute
 }
 
-// slack is what the store may be late to hear of a record, and a reader to hear of the store: 4 seconds. Where WeChat has
-// no next value before the end of this one, there is none to spare.
-func (r *record) slack(ahead bool) time.Duration {
-	if !ahead {
+// slack returns how much later than expected the store may receive a record, or a reader the news of it: 4 seconds. Where
+// WeChat issues no next value before the end of this one, there is no such time.
+func (r *record) slack(overlaps bool) time.Duration {
+	if !overlaps {
 		return 0
 	}
-	return r.skew(ahead) / 15
+	return r.skew(overlaps) / 15
 }
 
-// fetched returns when the value of r was fetched, by the clock of the process that did.
+// fetched returns when the value of r was fetched, by the clock of the process that fetched it.
 func (r *record) fetched() time.Time { return time.UnixMilli(r.Expires - r.Life) }
 
-// shortened returns r with no more life than it has for certain should an earlier fetch end it after all: WeChat then
-// takes it for the overlap.
+// shortened returns r with no more life than it certainly has if an earlier fetch ends it: WeChat then accepts it for the
+// overlap.
 func (r *record) shortened() *record {
 	trust := r.overlap() * 4 / 5
 	if r.Brief || trust.Milliseconds() >= r.Life {
@@ -136,45 +129,4 @@ func (r *record) shortened() *record {
 	b := *r
 	b.Expires, b.Life, b.Brief = r.fetched().Add(trust).UnixMilli(), trust.Milliseconds(), true
 	return &b
-}
-
-// brief is k with no more life than it has for sure when others may have WeChat end it.
-func (k *Kept) brief() *Kept {
-	b := *k
-	if end := time.Now().Add(k.record.overlap() * 3 / 5); end.Before(k.End) {
-		b.Expires, b.Due, b.Late, b.End = end, end, end, end
-	}
-	return &b
-}
-
-// kept is the record as this process holds it, measured from now. One that another process wrote is due a little after
-// it is there, and late a little before its end, as clocks differ. Where the next value is not to be had before that
-// end, it is the store's clock alone that counts near it: whether the record still stands.
-func (r *record) kept(now time.Time, ours bool, by *Keeper) *Kept {
-	ahead := by.Ahead
-	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
-	k := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, Late: end.Add(-r.slack(ahead)), End: end, record: r, ours: ours}
-	if !ours {
-		k.Late = end.Add(-r.skew(ahead))
-	}
-	if r.Asked { // another process may have written it back to a store that lost it, for less than the life it had
-		k.Late = end.Add(-2 * r.skew(ahead))
-	}
-	if !ours { // by the fastest clock
-		k.Expires = end.Add(-r.skew(ahead))
-	}
-	if r.Asked || !ours && !ahead {
-		k.End = end.Add(r.skew(ahead))
-	}
-	k.Due = k.Late
-	if r.Asked {
-		k.Due = now
-	} else if ahead {
-		lead := 0.8 + 0.15*by.jitter()
-		if !ours {
-			lead -= 0.15
-		}
-		k.Due = end.Add(-time.Duration(float64(r.overlap()) * lead))
-	}
-	return k
 }

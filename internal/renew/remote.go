@@ -40,7 +40,7 @@ func (r *Remote) load(ctx context.Context, held *Kept, refused string) (*Kept, e
 	case err == nil && c.Value == refused:
 		err = ErrStillRefused
 	case err == nil:
-		return &Kept{Credential: c, Due: c.Expires, Late: c.Expires, End: c.Expires}, nil
+		return &Kept{Credential: c, RenewAfter: c.Expires, WaitAfter: c.Expires, ServeUntil: c.Expires}, nil
 	}
 	if held.usable(now, refused) {
 		return held, err

@@ -372,7 +372,7 @@ func (s *simulation) judgeDead(p *process, asked time.Time, c wechat.Credential)
 	s.fault("dead: %s", why)
 }
 
-// forced reports whether a value was ended by something that other processes hear of only in time: a whim of WeChat's, or
+// forced reports whether a value was ended by something that other processes hear of only in time: a whim of WeChat, or
 // a forced refresh.
 func (s *simulation) forced(i issued) bool {
 	return i.spoiled || s.wx.mode == stableMode && !i.ended.IsZero() && time.Now().Before(i.expires)

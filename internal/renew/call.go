@@ -1,0 +1,62 @@
+package renew
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// Where each fetch ends the value before, a fetch whose outcome is not known may yet reach WeChat, and end a value that
+// was fetched after it. So a lease is taken before each fetch, and released once the outcome is known; a process that is
+// killed leaves it behind. While another process holds it, the next value comes from Alone, and no such fetch can end it.
+
+// maxCallDelay is how long after its start a fetch may reach WeChat, even if its caller gave up. It is shorter than the
+// life that announce leaves to the value that such a fetch ends.
+const maxCallDelay = 2 * time.Minute
+
+// errUnanswered is the failure to fetch because the current value may not be the latest that WeChat made: a fetch would
+// end it at once, while other processes serve it.
+var errUnanswered = errors.New("an earlier fetch has not been answered")
+
+// noteCall records that a fetch begins.
+func (k *Keeper) noteCall(ctx context.Context, s state) (state, error) {
+	if s.stored != nil && (s.stored.Brief || s.stored.Value != "" && s.current != nil && s.stored.Value != s.current.Value) {
+		return s, errUnanswered
+	}
+	call, ok, err := k.takeLease(ctx, "/unanswered", maxCallDelay)
+	if err != nil {
+		return s, err
+	}
+	if !ok {
+		return s, errUnanswered
+	}
+	s.call, s.unanswered = call, time.Now().Add(maxCallDelay)
+	return s, nil
+}
+
+// renoteCall records again, in a store that lost it, that a fetch of this process was not answered. The value that such a
+// fetch ends may by then have been written back, and be served for longer than announce left to it.
+func (k *Keeper) renoteCall(ctx context.Context, s state) error {
+	left := time.Until(s.unanswered)
+	if left <= 0 {
+		return nil
+	}
+	_, _, err := k.takeLease(ctx, "/unanswered", left+3*maxClockSkew)
+	return err
+}
+
+// clearCall records that the outcome of the fetch is known.
+func (k *Keeper) clearCall(ctx context.Context, s state) (state, error) {
+	s.unanswered = time.Time{}
+	return s, release(ctx, s.call)
+}
+
+// outcomeKnown reports whether err, the result of a fetch, shows its effect: WeChat answered, or was never reached.
+func outcomeKnown(err error) bool {
+	var refusal *wechat.Error
+	var dial *net.OpError
+	return err == nil || errors.As(err, &refusal) || errors.Is(err, ErrStillRefused) || errors.As(err, &dial) && dial.Op == "dial"
+}

@@ -1,0 +1,39 @@
+package renew
+
+import (
+	"context"
+	"time"
+)
+
+// Refresh renews the credential if it is due, and returns when it is due next. Unlike Get it waits for a renewal.
+func (c *Copy) Refresh(ctx context.Context) (due time.Time, err error) {
+	if h := c.held.Load(); h != nil && before(time.Now(), h.RenewAfter) {
+		return h.RenewAfter, nil
+	}
+	f, _, err := c.start(ctx, "")
+	if err != nil {
+		return due, err
+	}
+	if err := f.wait(ctx); err != nil {
+		return due, err
+	}
+	if f.kept != nil {
+		due = f.kept.RenewAfter
+	}
+	return due, f.err
+}
+
+// Retry loads the credential now, without regard to earlier failures, and returns the error of that. A credential that is
+// not due is not fetched again.
+func (c *Copy) Retry(ctx context.Context) error {
+	ctx = context.WithValue(ctx, retryKey{}, true)
+	for {
+		f, started := c.startRetry(ctx)
+		if err := f.wait(ctx); err != nil {
+			return err
+		}
+		if started { // a flight that was in progress may have begun with the earlier failures
+			return f.err
+		}
+	}
+}
