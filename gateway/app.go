@@ -28,9 +28,9 @@ type app struct {
 	name    string // in its routes
 
 	appID, secret   string
-	kind            Kind
+	kind            wechat.Kind
 	agentID         int
-	tokenMode       token.Mode
+	classic         bool // token_mode
 	keep            bool
 	tickets         []string // that keep renews too
 	expiresAt       time.Time
@@ -52,7 +52,7 @@ type app struct {
 func (g *Gateway) newApp(name string, r App) *app {
 	a := &app{
 		gateway: g, id: r.id(name), name: name,
-		appID: r.AppID, secret: r.Secret, kind: r.Kind, agentID: r.AgentID, tokenMode: r.tokenMode(), keep: r.Keep, tickets: r.Tickets,
+		appID: r.AppID, secret: r.Secret, kind: r.Kind, agentID: r.AgentID, classic: r.TokenMode == "classic", keep: r.Keep, tickets: r.Tickets,
 		expiresAt: r.ExpiresAt, allow: r.Allow, hosts: r.Hosts, verifyFiles: r.VerifyFiles, cards: r.Cards, signKey: r.SignKey, oldKey: r.PreviousSignKey,
 		message: r.Message, receiveIDs: r.ReceiveIDs, forwardSignature: r.ForwardSignature,
 	}
@@ -82,15 +82,15 @@ func (a *app) build() *rooms {
 	g, r := a.gateway, new(rooms)
 	a.built.Store(true)
 	var private, public []wetoken.Part
-	if a.kind != Website {
-		r.tokens = &token.Manager{AppID: a.appID, Secret: a.secret, Mode: a.tokenMode, Store: g.store, Client: a.wire(), Report: a.report}
-		r.tickets = &ticket.Manager{AppID: a.appID, Work: a.kind == Work, AgentID: a.agentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
+	if a.kind != wechat.Website {
+		r.tokens = &token.Manager{AppID: a.appID, Secret: a.secret, Kind: a.kind, Classic: a.classic, Store: g.store, Client: a.wire(), Report: a.report}
+		r.tickets = &ticket.Manager{AppID: a.appID, Kind: a.kind, AgentID: a.agentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
 		private = append(private,
 			&token.Handler{Source: r.tokens, Guard: a.guardSource("token")},
 			&ticket.Handler{Source: r.tickets, Guard: a.guardSource("ticket")},
 			retry{a, r})
-		if a.kind != Mini {
-			signer := &jssdk.Signer{AppID: a.appID, Tickets: r.tickets, Hosts: a.hosts, Work: a.kind == Work, AgentID: a.agentID}
+		if a.kind != wechat.Mini {
+			signer := &jssdk.Signer{AppID: a.appID, Tickets: r.tickets, Hosts: a.hosts, Kind: a.kind, AgentID: a.agentID}
 			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.cards})
 			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: a.guard("ticket")})
 		}
@@ -115,20 +115,17 @@ func (a *app) build() *rooms {
 // logins are the part that logs the app's users in, and what tells who they are.
 func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 	g := a.gateway
-	if a.kind == Mini {
+	if a.kind == wechat.Mini {
 		m := &oauth.Mini{AppID: a.appID, Name: a.id, Secret: a.secret, Store: g.store, Tokens: tokens, Client: a.wire()}
 		return m, m
 	}
 	l := &oauth.Login{
-		AppID: a.appID, Name: a.id, Secret: a.secret, AgentID: a.agentID, Store: g.store, Records: g.records, Client: a.wire(),
+		AppID: a.appID, Name: a.id, Secret: a.secret, Kind: a.kind, AgentID: a.agentID, Store: g.store, Records: g.records, Client: a.wire(),
 		URL: strings.TrimSuffix(g.publicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.hosts,
 		OpenURL: g.endpoints.Open, SSOURL: g.endpoints.Login,
 	}
-	switch a.kind {
-	case Work:
-		l.Kind, l.Tokens = oauth.Work, tokens
-	case Website:
-		l.Kind = oauth.Website
+	if a.kind == wechat.Work {
+		l.Tokens = tokens
 	}
 	return l, l
 }
@@ -137,7 +134,7 @@ func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
 	g := a.gateway
 	ids, all := a.receiveIDs.of(a.appID)
 	return a.message.receiver(message.Config{
-		AppID: a.appID, ReceiveIDs: ids, AnyReceiveID: all, Mini: a.kind == Mini,
+		AppID: a.appID, ReceiveIDs: ids, AnyReceiveID: all, Kind: a.kind,
 		Name: a.id, Store: g.store, Log: g.log.With("app", a.name),
 		Forward: message.Forwarding{
 			Outbox: g.outbox, SignKeys: []string{a.signKey, a.oldKey}, API: a.wire().With(tokens, ""),
@@ -149,7 +146,7 @@ func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
 // wire is the way to WeChat's servers.
 func (a *app) wire() *wechat.Client {
 	base := a.gateway.endpoints.API
-	if a.kind == Work {
+	if a.kind == wechat.Work {
 		base = cmp.Or(a.gateway.endpoints.Work, wechat.WorkURL)
 	}
 	return &wechat.Client{BaseURL: base, HTTP: a.gateway.http}

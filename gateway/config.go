@@ -14,7 +14,7 @@ import (
 
 	"github.com/wetoken/wetoken/internal/hosts"
 	"github.com/wetoken/wetoken/oauth"
-	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Config is what a gateway serves. It is the shape of the server's configuration file.
@@ -53,17 +53,17 @@ type Key struct {
 
 // App is one WeChat app.
 type App struct {
-	ID        string    `json:"id"`                 // names what the stores keep for this app; default its key under apps. See [Config.Apps]
-	Name      string    `json:"name" blanks:"kept"` // for people
-	AppID     string    `json:"app_id"`             // the corp id of WeCom
-	Secret    string    `json:"secret"`
-	Kind      Kind      `json:"kind"`       // default official
-	AgentID   int       `json:"agent_id"`   // WeCom, where the secret is an application's; hosts need it
-	TokenMode string    `json:"token_mode"` // stable (default) or classic
-	Keep      bool      `json:"keep"`       // renew ahead on a timer, read or not
-	Tickets   []string  `json:"tickets"`    // tickets that keep renews too: jsapi, wx_card, agent_config
-	ExpiresAt time.Time `json:"expires_at"` // the registration ends; default never
-	Allow     []string  `json:"allow"`      // routes this app may be used through, such as /token; / is all of them, as is the default
+	ID        string      `json:"id"`                 // names what the stores keep for this app; default its key under apps. See [Config.Apps]
+	Name      string      `json:"name" blanks:"kept"` // for people
+	AppID     string      `json:"app_id"`             // the corp id of WeCom
+	Secret    string      `json:"secret"`
+	Kind      wechat.Kind `json:"kind"`       // default official
+	AgentID   int         `json:"agent_id"`   // WeCom, where the secret is an application's; hosts need it
+	TokenMode string      `json:"token_mode"` // stable (default) or classic
+	Keep      bool        `json:"keep"`       // renew ahead on a timer, read or not
+	Tickets   []string    `json:"tickets"`    // tickets that keep renews too: jsapi, wx_card, agent_config
+	ExpiresAt time.Time   `json:"expires_at"` // the registration ends; default never
+	Allow     []string    `json:"allow"`      // routes this app may be used through, such as /token; / is all of them, as is the default
 
 	Hosts           []string          `json:"hosts"`                      // where logins may return to, whose pages may be signed, where requests may point
 	VerifyFiles     map[string]string `json:"verify_files" blanks:"kept"` // served at the root of the public side: MP_verify_….txt, WW_verify_….txt
@@ -76,18 +76,7 @@ type App struct {
 	ForwardSignature bool       `json:"forward_signature"` // backends of every form are given the signature of WeChat
 }
 
-// Kind is what an app is to WeChat.
-type Kind string
-
-// The kinds there are.
-const (
-	Official Kind = "official" // official account (公众号)
-	Mini     Kind = "mini"     // mini program (小程序)
-	Website  Kind = "website"  // website application of the open platform (网站应用): logs in, and has no token
-	Work     Kind = "work"     // WeCom (企业微信)
-)
-
-var kinds = []Kind{Official, Mini, Website, Work}
+var kinds = []wechat.Kind{wechat.Official, wechat.Mini, wechat.Website, wechat.Work}
 
 // scopes are what a caller may be allowed to do. Each guards a route.
 var scopes = []string{"token", "renew", "ticket", "login", "admin"}
@@ -132,7 +121,7 @@ func (c Config) Check() error {
 			return fmt.Errorf("gateway: config: apps.%s.id: app %q has the same: each app needs its own, and a name is the default", max(name, other), min(name, other))
 		}
 		ids[a.id(name)] = name
-		if c.PublicURL == "" && a.Kind != Mini && len(a.Hosts) > 0 {
+		if c.PublicURL == "" && a.Kind != wechat.Mini && len(a.Hosts) > 0 {
 			return fmt.Errorf("gateway: config: public_url: must be set, or no login could return to apps.%s.hosts", name)
 		}
 	}
@@ -237,13 +226,13 @@ func (a App) check() error {
 		return errors.New("kind: want official, mini, website or work")
 	case a.TokenMode != "" && a.TokenMode != "stable" && a.TokenMode != "classic":
 		return errors.New("token_mode: want stable or classic")
-	case a.Kind == Work && a.TokenMode != "":
+	case a.Kind == wechat.Work && a.TokenMode != "":
 		return errors.New("token_mode: WeCom has one mode only")
-	case a.Kind == Website && (a.TokenMode != "" || a.Keep):
+	case a.Kind == wechat.Website && (a.TokenMode != "" || a.Keep):
 		return errors.New("kind: a website application has no token: leave out token_mode and keep")
-	case a.Kind == Work && a.AgentID == 0 && len(a.Hosts) > 0:
+	case a.Kind == wechat.Work && a.AgentID == 0 && len(a.Hosts) > 0:
 		return errors.New("agent_id: must be set, or nobody could log in for hosts by WeCom's QR code")
-	case a.Cards && a.Kind != "" && a.Kind != Official:
+	case a.Cards && a.Kind != "" && a.Kind != wechat.Official:
 		return fmt.Errorf("cards: only an official account signs cards for pages, and this is kind %s", a.Kind)
 	case a.SignKey == "" && a.PreviousSignKey != "":
 		return errors.New("previous_sign_key: needs sign_key beside it")
@@ -268,13 +257,3 @@ func (a App) check() error {
 
 // id returns the id of an app that is registered under name.
 func (a App) id(name string) string { return cmp.Or(a.ID, name) }
-
-func (a App) tokenMode() token.Mode {
-	switch {
-	case a.Kind == Work:
-		return token.Work
-	case a.TokenMode == "classic":
-		return token.Classic
-	}
-	return token.Stable
-}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
@@ -46,9 +47,9 @@ func config() gateway.Config {
 		},
 		Apps: map[string]gateway.App{
 			"shop": {AppID: shopID, Secret: secret},
-			"新闻":   {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: gateway.Mini},
-			"too":  {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: gateway.Mini, Allow: []string{"/ticket"}},
-			"corp": {AppID: corpID, Secret: secret, Kind: gateway.Work, AgentID: 7},
+			"新闻":   {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: wechat.Mini},
+			"too":  {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: wechat.Mini, Allow: []string{"/ticket"}},
+			"corp": {AppID: corpID, Secret: secret, Kind: wechat.Work, AgentID: 7},
 			"gone": {AppID: "wxbbbbbbbbbbbbbbbb", Secret: secret, ExpiresAt: time.Unix(1, 0)},
 		},
 	}
@@ -97,6 +98,15 @@ func ask(t *testing.T, method, url, key, body string) (status int, a answer) {
 	require.NoError(t, json.Unmarshal(b, &a), "%s", b)
 	require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
 	return resp.StatusCode, a
+}
+
+func TestAMiniProgramHasNoTickets(t *testing.T) {
+	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
+	for _, method := range []string{"GET", "POST"} {
+		status, a := ask(t, method, base+"/app/too/ticket/jsapi", allKey, map[string]string{"POST": `{"refused":"x"}`}[method])
+		require.Equal(t, http.StatusNotFound, status, a.Msg)
+		require.Contains(t, a.Msg, "no such ticket for this kind of app")
+	}
 }
 
 func TestEachAppHasItsToken(t *testing.T) {

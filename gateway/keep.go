@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/ticket"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // checkTickets refuses tickets that the app's kind does not have, and those that nothing would keep.
 func (a App) checkTickets() error {
 	var has []string
 	switch a.Kind {
-	case "", Official:
+	case "", wechat.Official:
 		has = []string{ticket.JSAPI, ticket.WxCard}
-	case Work:
+	case wechat.Work:
 		has = []string{ticket.JSAPI, ticket.AgentConfig}
 	}
 	for _, typ := range a.Tickets {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
@@ -97,7 +98,7 @@ func TestKeptAppsAreRenewedInRandomOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, wx := manyKept(40)
 		for name, a := range c.Apps {
-			a.Kind = gateway.Work
+			a.Kind = wechat.Work
 			wx.Add(wechattest.App{ID: a.AppID, Secret: secret, Kind: wechattest.Work})
 			c.Apps[name] = a
 		}
@@ -191,10 +192,10 @@ func TestATicketThatWeChatRefusesKeepsNoOtherFromBeingKept(t *testing.T) {
 func TestTicketsThatCannotBeKeptAreRefused(t *testing.T) {
 	for says, spoil := range map[string]func(a *gateway.App){
 		`apps.shop.tickets: invalid type "agent_config": want jsapi or wx_card`: func(a *gateway.App) { a.Tickets = []string{"agent_config"} },
-		`apps.shop.tickets: invalid type "wx_card": want jsapi or agent_config`: func(a *gateway.App) { a.Kind, a.Tickets = gateway.Work, []string{"wx_card"} },
-		`apps.shop.agent_id: must be set for tickets of type agent_config`:      func(a *gateway.App) { a.Kind, a.Tickets = gateway.Work, []string{"agent_config"} },
-		`apps.shop.tickets: an app of kind mini has none`:                       func(a *gateway.App) { a.Kind, a.Tickets = gateway.Mini, []string{"jsapi"} },
-		`apps.shop.tickets: an app of kind website has none`:                    func(a *gateway.App) { a.Kind, a.Keep, a.Tickets = gateway.Website, false, []string{"jsapi"} },
+		`apps.shop.tickets: invalid type "wx_card": want jsapi or agent_config`: func(a *gateway.App) { a.Kind, a.Tickets = wechat.Work, []string{"wx_card"} },
+		`apps.shop.agent_id: must be set for tickets of type agent_config`:      func(a *gateway.App) { a.Kind, a.Tickets = wechat.Work, []string{"agent_config"} },
+		`apps.shop.tickets: an app of kind mini has none`:                       func(a *gateway.App) { a.Kind, a.Tickets = wechat.Mini, []string{"jsapi"} },
+		`apps.shop.tickets: an app of kind website has none`:                    func(a *gateway.App) { a.Kind, a.Keep, a.Tickets = wechat.Website, false, []string{"jsapi"} },
 		`apps.shop.tickets: needs keep: true beside it`:                         func(a *gateway.App) { a.Keep, a.Tickets = false, []string{"jsapi"} },
 	} {
 		c := config()

@@ -143,14 +143,14 @@ func (m *Message) check(a App) error {
 		return errors.New("receive_ids: any must be alone")
 	case len(a.ReceiveIDs) > 0 && m.AESKey == "":
 		return errors.New("receive_ids: needs message.aes_key, as only encrypted messages name an id")
-	case a.Kind == Website:
+	case a.Kind == wechat.Website:
 		return errors.New("message: a website application gets no messages")
 	case m.Mode != "" && !slices.Contains(modes, m.Mode):
 		return errors.New("message.mode: want plain, compatible or secure")
-	case a.Kind == Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
+	case a.Kind == wechat.Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
 		return errors.New("message: WeCom knows mode secure alone, with an aes_key")
 	}
-	_, err := m.receiver(message.Config{AppID: a.AppID, Forward: message.Forwarding{
+	_, err := m.receiver(message.Config{AppID: a.AppID, Kind: a.Kind, Forward: message.Forwarding{
 		Records: new(store.Memory), API: new(wechat.Client), SignKeys: []string{a.SignKey, a.PreviousSignKey},
 	}})
 	return err
@@ -161,7 +161,7 @@ var keysOfFields = map[string]string{
 	"AppID": "app_id", "ReceiveIDs": "receive_ids", "Forward.SignKeys[0]": "sign_key", "Forward.SignKeys[1]": "previous_sign_key",
 	"Token": "message.token", "PreviousToken": "message.previous_token",
 	"EncodingAESKey": "message.aes_key", "PreviousAESKey": "message.previous_aes_key",
-	"Mode": "message.mode",
+	"Kind": "kind", "Mode": "message.mode",
 }
 
 // keyOf returns the key of an app that sets a field of message.Config, or the field if none does.

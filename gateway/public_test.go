@@ -16,6 +16,7 @@ import (
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 	"github.com/wetoken/wetoken/wechattest/push"
 )
@@ -123,7 +124,7 @@ func TestALoginEndsOnTheSiteWithACodeForItsServer(t *testing.T) {
 	} {
 		t.Run(app, func(t *testing.T) {
 			d := open(t, func(c *gateway.Config) {
-				c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: gateway.Website}
+				c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: wechat.Website}
 				set(c, app, func(a *gateway.App) { a.Hosts = []string{"shop.example.com"} })
 			})
 			kind.wechat.RedirectDomain = strings.TrimPrefix(d.public, "http://")
@@ -160,7 +161,7 @@ func TestALoginEndsOnTheSiteWithACodeForItsServer(t *testing.T) {
 
 func TestAWebsiteHasNoToken(t *testing.T) {
 	d := open(t, func(c *gateway.Config) {
-		c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: gateway.Website}
+		c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: wechat.Website}
 	})
 	status, _ := ask(t, "GET", d.private+"/app/web/token", allKey, "")
 	require.Equal(t, http.StatusNotFound, status)

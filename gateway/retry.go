@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // retry lets a caller have WeChat asked now, where an earlier refusal is remembered:
@@ -55,7 +56,7 @@ func (g *Gateway) Retry(ctx context.Context) {
 		})
 	}
 	for _, a := range g.served.Load().apps {
-		if a.kind != Website && a.built.Load() && !a.expired() && ctx.Err() == nil {
+		if a.kind != wechat.Website && a.built.Load() && !a.expired() && ctx.Err() == nil {
 			apps <- a
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 	"github.com/wetoken/wetoken/wechattest/push"
 )
@@ -28,7 +29,7 @@ const laterKey = "a-key-of-this-test-for-later"
 func later() gateway.Config {
 	return gateway.Config{
 		Keys: []gateway.Key{{Name: "later", Key: laterKey, Apps: []string{"*"}, Scopes: []string{"*"}}},
-		Apps: map[string]gateway.App{"news": {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: gateway.Mini}},
+		Apps: map[string]gateway.App{"news": {AppID: "wxaaaaaaaaaaaaaaaa", Secret: secret, Kind: wechat.Mini}},
 	}
 }
 

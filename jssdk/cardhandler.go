@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // CardHandler signs cards for the app's own servers:
@@ -23,7 +24,7 @@ type CardHandler struct {
 
 // Routes makes CardHandler a part that wetoken.Bind mounts.
 func (h *CardHandler) Routes() map[string]http.Handler {
-	if h.Signer.Work {
+	if h.Signer.Kind == wechat.Work {
 		return nil
 	}
 	return map[string]http.Handler{"POST /js/card": answer.Guarded(h.Guard, http.HandlerFunc(h.card))}

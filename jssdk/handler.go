@@ -8,6 +8,7 @@ import (
 
 	"github.com/wetoken/wetoken/internal/answer"
 	"github.com/wetoken/wetoken/internal/hosts"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Handler signs for pages that ask from the browser:
@@ -41,7 +42,7 @@ func (h *Handler) Routes() map[string]http.Handler {
 		"POST /js/config":    http.HandlerFunc(h.config),
 		"OPTIONS /js/config": http.HandlerFunc(h.preflight),
 	}
-	if !h.Signer.Work {
+	if h.Signer.Kind != wechat.Work {
 		routes["POST /js/card"], routes["OPTIONS /js/card"] = http.HandlerFunc(h.card), http.HandlerFunc(h.preflight)
 	}
 	return routes

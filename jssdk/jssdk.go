@@ -13,6 +13,7 @@
 package jssdk
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/hosts"
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -42,8 +44,8 @@ type Signer struct {
 	Tickets Source
 	Hosts   []string // hosts of the pages that may be signed, such as shop.example.com or 127.0.0.1:8080
 
-	Work    bool // the app is of WeCom
-	AgentID int  // the WeCom application, where AgentConfig is wanted
+	Kind    wechat.Kind // an official account (公众号) or WeCom (企业微信): no other kind has tickets. Default wechat.Official
+	AgentID int         // the WeCom application, where AgentConfig is wanted
 }
 
 // Config is the argument of wx.config.
@@ -68,7 +70,7 @@ func (s *Signer) Config(ctx context.Context, page string) (Config, error) {
 		return Config{}, err
 	}
 	return Config{
-		Beta: s.Work, AppID: s.AppID,
+		Beta: s.Kind == wechat.Work, AppID: s.AppID,
 		Timestamp: sig.timestamp, NonceStr: sig.nonce, Signature: sig.signature,
 		JSAPIList: slices.Clone(sharing[:]),
 	}, nil
@@ -94,8 +96,8 @@ type AgentConfig struct {
 //
 // See https://developer.work.weixin.qq.com/document/path/94313 (企业微信).
 func (s *Signer) AgentConfig(ctx context.Context, page string) (AgentConfig, error) {
-	if !s.Work || s.AgentID == 0 {
-		return AgentConfig{}, fmt.Errorf("jssdk: agentConfig is of WeCom's applications: Work and AgentID must be set: %w", ErrPage)
+	if s.Kind != wechat.Work || s.AgentID == 0 {
+		return AgentConfig{}, fmt.Errorf("jssdk: agentConfig is of WeCom's applications: Kind must be work and AgentID must be set: %w", ErrPage)
 	}
 	sig, err := s.sign(ctx, "agent_config", page)
 	if err != nil {
@@ -134,6 +136,9 @@ func (s *Signer) allows(page string) error {
 }
 
 func (s *Signer) ticket(ctx context.Context, typ string) (string, error) {
+	if err := field.CheckOneOf(cmp.Or(s.Kind, wechat.Official), wechat.Official, wechat.Work); err != nil {
+		return "", fmt.Errorf("jssdk: Signer.Kind %w", err)
+	}
 	if s.Tickets == nil {
 		return "", errors.New("jssdk: Tickets must be set")
 	}

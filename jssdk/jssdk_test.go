@@ -40,7 +40,7 @@ func official() *jssdk.Signer {
 
 func work() *jssdk.Signer {
 	s := official()
-	s.AppID, s.Work, s.AgentID = "ww0123456789abcdef", true, 1000002
+	s.AppID, s.Kind, s.AgentID = "ww0123456789abcdef", wechat.Work, 1000002
 	return s
 }
 
@@ -128,6 +128,15 @@ func TestAgentConfigIsSignedWithTheApplicationsTicket(t *testing.T) {
 	b, err := json.Marshal(c)
 	require.NoError(t, err)
 	require.Equal(t, `{"corpid":"ww0123456789abcdef","agentid":1000002,"timestamp":1,"nonceStr":"n","signature":"s","jsApiList":[]}`, string(b))
+}
+
+func TestAKindWithoutTicketsIsNamed(t *testing.T) {
+	for _, kind := range []wechat.Kind{wechat.Mini, wechat.Website, "wecom"} {
+		s := official()
+		s.Kind = kind
+		_, err := s.Config(t.Context(), "https://shop.example.com/")
+		require.EqualError(t, err, fmt.Sprintf("jssdk: Signer.Kind is %q: want official or work", kind))
+	}
 }
 
 func TestOnlyWeComsApplicationsHaveAgentConfig(t *testing.T) {

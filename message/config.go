@@ -9,6 +9,7 @@ import (
 
 	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/store"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Mode is how WeChat's console says messages are sent (消息加解密方式).
@@ -28,7 +29,10 @@ type Config struct {
 
 	Mode Mode // default Secure with an EncodingAESKey, else Plain
 
-	Mini bool // the app is a mini program, whose users WeChat shows no passive reply
+	// Kind is that of the app: an official account (公众号), a mini program (小程序), whose users WeChat shows no passive
+	// reply, or WeCom (企业微信), whose messages are recognized whatever Kind says. Default wechat.Official. A
+	// wechat.Website gets no messages.
+	Kind wechat.Kind
 
 	// The values before the present ones, while they are being changed: messages that were sent with them, and repeats
 	// of those, are still accepted and answered. Default none.
@@ -84,7 +88,7 @@ func New(c Config) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Receiver{mode: c.Mode, mini: c.Mini, tokens: c.tokens(), keys: keys, log: c.Log, rand: c.Rand,
+	return &Receiver{mode: c.Mode, mini: c.Kind == wechat.Mini, tokens: c.tokens(), keys: keys, log: c.Log, rand: c.Rand,
 		prefix: c.prefix(), store: c.Store, forward: forward, large: make(chan struct{}, largeMax)}, nil
 }
 
@@ -108,6 +112,9 @@ func (c Config) check() error {
 		if err := field.CheckBlanks(key); err != nil {
 			return &ConfigError{fmt.Sprintf("Forward.SignKeys[%d]", i), err.Error()}
 		}
+	}
+	if err := field.CheckOneOf(cmp.Or(c.Kind, wechat.Official), wechat.Official, wechat.Mini, wechat.Work); err != nil {
+		return &ConfigError{"Kind", err.Error()}
 	}
 	switch c.Mode {
 	case "", Plain, Compatible, Secure:

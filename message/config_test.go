@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/wetoken/wetoken/message"
+	wire "github.com/wetoken/wetoken/wechat"
 )
 
 func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
@@ -33,6 +34,8 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 		{func(c *message.Config) { c.EncodingAESKey, c.Mode = "", message.Compatible }, "Config.EncodingAESKey is empty"},
 		{func(c *message.Config) { c.EncodingAESKey, c.PreviousAESKey = "", sampleKey }, "Config.EncodingAESKey is empty"},
 		{func(c *message.Config) { c.Mode = "secret" }, `Config.Mode is "secret"`},
+		{func(c *message.Config) { c.Kind = "miniprogram" }, `Config.Kind is "miniprogram": want official, mini or work`},
+		{func(c *message.Config) { c.Kind = wire.Website }, `Config.Kind is "website": want official, mini or work`},
 	} {
 		config := good
 		c.change(&config)

@@ -128,7 +128,9 @@ func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
 			b, wx := new(backends), new(wechattest.Server)
 			b.set("a", says(0, replyJSON("hello")))
 			in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true}}, func(m *message.Config) {
-				m.Forward.API, m.Mini = late(t, wx), !json
+				if m.Forward.API = late(t, wx); !json {
+					m.Kind = wire.Mini
+				}
 			})
 			c := callback(in)
 			c.Kind, c.JSON = push.Mini, json

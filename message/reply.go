@@ -12,7 +12,7 @@ import (
 // Text, Image, Voice, Video, Music, News, TransferCustomerService and Raw, or nil, which shows the user nothing.
 //
 // A mini program's messages cannot be answered with any of them but TransferCustomerService and Raw, and Seal says so,
-// where Config.Mini or JSON tells that it is one: its answers go by the customer service API. WeCom has no Music and no
+// where Config.Kind or JSON tells that it is one: its answers go by the customer service API. WeCom has no Music and no
 // TransferCustomerService, and its smart robots take Text and Raw alone, and Seal says so too.
 // https://developers.weixin.qq.com/doc/subscription/guide/product/message/Passive_user_reply_message.html
 type Reply interface {

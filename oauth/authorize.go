@@ -28,7 +28,7 @@ const (
 // order. The last one, which its manual lacks, keeps WeChat on Android from asking for redirectURI twice.
 func (l *Login) AuthorizeURL(redirectURI, scope, state string) string {
 	q := l.query(redirectURI, scope, state)
-	if l.kind() == Work && l.AgentID != 0 {
+	if l.kind() == wechat.Work && l.AgentID != 0 {
 		q += "&agentid=" + strconv.Itoa(l.AgentID)
 	}
 	return base(l.OpenURL, wechat.OpenURL) + "/connect/oauth2/authorize?" + q + "&connect_redirect=1#wechat_redirect"
@@ -37,7 +37,7 @@ func (l *Login) AuthorizeURL(redirectURI, scope, state string) string {
 // QRURL is the page with the QR code, for a website or WeCom, that sends the browser to redirectURI once the user has
 // scanned it. lang is zh_CN or en.
 func (l *Login) QRURL(redirectURI, state, lang string) string {
-	if l.kind() == Work {
+	if l.kind() == wechat.Work {
 		return base(l.SSOURL, wechat.SSOURL) + "/wwlogin/sso/login?login_type=CorpApp&appid=" + escape(l.AppID) +
 			"&agentid=" + strconv.Itoa(l.AgentID) + "&redirect_uri=" + escape(redirectURI) + "&state=" + escape(state)
 	}

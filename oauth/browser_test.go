@@ -32,7 +32,7 @@ type town struct {
 
 const nickname = `O'Neil "雷" <b>&amp;</b><script>document.title='pwned'</script> 👨‍👩‍👧`
 
-func newTown(t *testing.T, kind oauth.Kind) *town {
+func newTown(t *testing.T, kind wechat.Kind) *town {
 	w := &town{wx: new(wechattest.Server)}
 	serve := func(h http.Handler) string {
 		s := httptest.NewServer(h)
@@ -54,7 +54,7 @@ func newTown(t *testing.T, kind oauth.Kind) *town {
 		AppID: appID, Secret: secret, Kind: kind, Store: new(store.Memory), URL: w.door + "/wx", Hosts: []string{host},
 		Client: way, OpenURL: w.wechat, Scope: oauth.ScopeUserInfo,
 	}
-	if kind == oauth.Website {
+	if kind == wechat.Website {
 		w.login.Scope = ""
 	}
 	tokens := &token.Manager{AppID: appID, Secret: secret, Store: w.login.Store, Client: way}
@@ -131,7 +131,7 @@ func (b *tab) says(why string) {
 
 func TestARealBrowserLogsIn(t *testing.T) {
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b := d.tab(t)
 
 	b.open(w.shop)
@@ -175,7 +175,7 @@ func (w *town) end(b *tab) string {
 func TestARealBrowserIsToldWhyALoginIsRefused(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b := d.tab(t)
 	for _, to := range []string{"https://evil.example.net/", "//evil.example.net", "http://site@evil.example.net/", `\\evil.example.net`, w.shopByHost + "/me"} {
 		b.open(w.door + "/wx/login?to=" + url.QueryEscape(to))
@@ -217,7 +217,7 @@ func TestARealBrowserIsToldWhyALoginIsRefused(t *testing.T) {
 func TestARealBrowserDoesNotEndAnothersWebsiteLogin(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Website)
+	w := newTown(t, wechat.Website)
 	attacker, victim := d.tab(t), d.tab(t)
 	attacker.open(w.shop)
 	attacker.click("#login")

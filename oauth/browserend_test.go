@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/internal/testform"
-	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
@@ -33,7 +33,7 @@ func (w *town) codes(b *tab) (first, second string) {
 func TestARealBrowserIsSentBackTwice(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b, stranger := d.tab(t), d.tab(t)
 
 	b.open(w.shop)
@@ -69,7 +69,7 @@ func TestARealBrowserIsSentBackTwice(t *testing.T) {
 func TestARealBrowserReturnsToTheSiteWhenAUserDenies(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b := d.tab(t)
 	for id, says := range map[string]string{"#deny": "login denied", "#snapshot": "login failed"} {
 		b.open(w.shop)
@@ -97,7 +97,7 @@ func TestARealBrowserReturnsToTheSiteWhenAUserDenies(t *testing.T) {
 func TestARealBrowserIsToldOfAToThatWasNotEncoded(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b := d.tab(t)
 	b.open(w.shop + "/raw")
 	b.click("#login")

@@ -13,7 +13,6 @@ import (
 	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/jssdk"
-	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
@@ -22,7 +21,7 @@ import (
 
 func TestARealBrowserIsConfigured(t *testing.T) {
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b := d.tab(t)
 	for _, path := range []string{"/goods/list.html?id=1&q=%E5%95%86%E5%93%81&empty=", `/goods/商品 1?a="b'c|d\e^f&100%`, "/goods/#/route?x=1", "/goods/?a=b#c?d#e"} {
 		b.open("about:blank")
@@ -44,7 +43,7 @@ func TestARealBrowserIsConfigured(t *testing.T) {
 func TestARealBrowserPassesOnWhatTheScriptsAddressSays(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b := d.tab(t)
 	for query, want := range map[string]string{
 		"": `[false,["updateAppMessageShareData","updateTimelineShareData","onMenuShareAppMessage","onMenuShareTimeline",` +
@@ -67,7 +66,7 @@ func TestARealBrowserPassesOnWhatTheScriptsAddressSays(t *testing.T) {
 func TestARealBrowsersRefusalReachesListenersFurtherDownThePage(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	told := make(chan struct{}, 10)
 	slow := http.NewServeMux()
 	slow.HandleFunc("GET /told", func(http.ResponseWriter, *http.Request) { told <- struct{}{} })
@@ -92,7 +91,7 @@ func TestARealBrowsersRefusalReachesListenersFurtherDownThePage(t *testing.T) {
 func TestARealBrowserTakesCards(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	b := d.tab(t)
 	b.open(w.shop + "/goods/")
 	require.Contains(t, b.text("#result"), "config:ok")
@@ -114,12 +113,12 @@ func TestARealBrowserTakesCards(t *testing.T) {
 func TestARealBrowserIsConfiguredInWeCom(t *testing.T) {
 	testform.NeedFull(t)
 	d := startDriver(t)
-	w := newTown(t, oauth.Official)
+	w := newTown(t, wechat.Official)
 	w.wx.Add(wechattest.App{ID: corpID, Secret: secret, Kind: wechattest.Work, AgentID: 7})
 	way := &wechat.Client{BaseURL: w.wechat}
-	tokens := &token.Manager{AppID: corpID, Secret: secret, Mode: token.Work, Client: way}
-	tickets := &ticket.Manager{AppID: corpID, Work: true, AgentID: 7, Tokens: tokens, Client: way}
-	signer := &jssdk.Signer{AppID: corpID, Work: true, AgentID: 7, Tickets: tickets, Hosts: w.login.Hosts}
+	tokens := &token.Manager{AppID: corpID, Secret: secret, Kind: wechat.Work, Client: way}
+	tickets := &ticket.Manager{AppID: corpID, Kind: wechat.Work, AgentID: 7, Tokens: tokens, Client: way}
+	signer := &jssdk.Signer{AppID: corpID, Kind: wechat.Work, AgentID: 7, Tickets: tickets, Hosts: w.login.Hosts}
 	door := http.NewServeMux()
 	wetoken.Bind(door, "/corp", &jssdk.Handler{Signer: signer})
 	s := httptest.NewServer(door)

@@ -4,10 +4,15 @@ import (
 	"fmt"
 
 	"github.com/wetoken/wetoken/internal/field"
+	"github.com/wetoken/wetoken/wechat"
 )
 
-// checkFields returns an error that names a field with blanks around its value, which WeChat would refuse in other words.
+// checkFields returns an error that names a field with blanks around its value, which WeChat would refuse in other words,
+// or with a kind of app that has no web login.
 func (l *Login) checkFields() error {
+	if err := field.CheckOneOf(l.kind(), wechat.Official, wechat.Website, wechat.Work); err != nil {
+		return fmt.Errorf("Login.Kind %w", err)
+	}
 	return checkBlanks("Login", [][2]string{
 		{"AppID", l.AppID}, {"Secret", l.Secret}, {"SignKey", l.SignKey}, {"PreviousSignKey", l.PreviousSignKey},
 	})

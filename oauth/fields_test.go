@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 func TestAFieldWithBlanksAroundItIsNamed(t *testing.T) {
@@ -15,6 +16,8 @@ func TestAFieldWithBlanksAroundItIsNamed(t *testing.T) {
 	}{
 		"app id":       {func(l *oauth.Login) { l.AppID += " " }, "Login.AppID begins or ends with a blank"},
 		"secret":       {func(l *oauth.Login) { l.Secret += "\n" }, "Login.Secret begins or ends with a blank"},
+		"mini":         {func(l *oauth.Login) { l.Kind = wechat.Mini }, `Login.Kind is "mini": want official, website or work`},
+		"unknown kind": {func(l *oauth.Login) { l.Kind = "wecom" }, `Login.Kind is "wecom": want official, website or work`},
 		"sign key":     {func(l *oauth.Login) { l.SignKey = "\tk" }, "Login.SignKey begins or ends with a blank"},
 		"old sign key": {func(l *oauth.Login) { l.PreviousSignKey = "k\u200b" }, "Login.PreviousSignKey begins or ends with a blank"},
 	} {

@@ -65,7 +65,7 @@ func (l *Login) Exchange(ctx context.Context, code string) (Grant, error) {
 	if err := l.checkFields(); err != nil {
 		return Grant{}, fmt.Errorf("oauth: exchange code: %w", err)
 	}
-	if l.kind() == Work {
+	if l.kind() == wechat.Work {
 		return l.workExchange(ctx, code)
 	}
 	query := url.Values{"appid": {l.AppID}, "secret": {l.Secret}, "code": {code}, "grant_type": {"authorization_code"}}
@@ -108,7 +108,7 @@ func (l *Login) Refresh(ctx context.Context, g Grant) (Grant, error) {
 // UserInfo tells who granted: nickname, picture, unionid (拉取用户信息). It needs a scope beyond snsapi_base. lang, for
 // names of places, is zh_CN (the default), zh_TW or en.
 func (l *Login) UserInfo(ctx context.Context, g Grant, lang string) (User, error) {
-	if l.kind() == Work {
+	if l.kind() == wechat.Work {
 		return l.workDetail(ctx, g)
 	}
 	var a userAnswer
@@ -184,7 +184,7 @@ func (g Grant) kept() bool {
 }
 
 func (l *Login) api() *wechat.Client {
-	if l.kind() == Work {
+	if l.kind() == wechat.Work {
 		return l.Client.With(l.Tokens, wechat.WorkURL)
 	}
 	return l.Client.With(nil, wechat.APIURL)

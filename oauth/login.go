@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/wetoken/wetoken/internal/hosts"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Routes makes Login a part that wetoken.Bind mounts, for browsers:
@@ -124,8 +125,8 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
 	if !l.admitStart(w, r, s) {
 		return
 	}
-	s.Inner = l.kind() == Work && insideWeCom(r)
-	outside := l.kind() == Website || l.kind() == Work && !s.Inner
+	s.Inner = l.kind() == wechat.Work && insideWeCom(r)
+	outside := l.kind() == wechat.Website || l.kind() == wechat.Work && !s.Inner
 	s.Loose = !outside && !s.Stay
 	cookie := rand.Text()
 	s.Cookie = hash(cookie)
@@ -206,11 +207,11 @@ func (l *Login) scope(asked string) (scope string, ok bool) {
 		asked = l.Scope
 	}
 	switch {
-	case l.kind() == Website:
+	case l.kind() == wechat.Website:
 		return ScopeLogin, asked == "" || asked == ScopeLogin
 	case asked == "":
 		return ScopeBase, true
-	case l.kind() == Work:
+	case l.kind() == wechat.Work:
 		return asked, asked == ScopeBase || asked == ScopePrivateInfo
 	}
 	return asked, asked == ScopeBase || asked == ScopeUserInfo

@@ -17,6 +17,7 @@
 package oauth
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,16 +26,6 @@ import (
 	"github.com/wetoken/wetoken/internal/redact"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
-)
-
-// Kind is what an app is on WeChat's side, which says where its users log in.
-type Kind string
-
-// The kinds of apps with web login. A mini program has [Mini].
-const (
-	Official Kind = "official" // official account (公众号): pages inside WeChat
-	Website  Kind = "website"  // website application of the open platform (网站应用): a QR code on a computer
-	Work     Kind = "work"     // WeCom application (企业微信): pages inside WeCom and WeChat, and a QR code elsewhere
 )
 
 // Login logs visitors of web pages in (网页授权). Its methods are safe for concurrent use, and its fields are not to be
@@ -59,7 +50,10 @@ type Login struct {
 	URL    string      // where browsers find the routes, such as https://wx.example.com/wx
 	Hosts  []string    // that logins may return to, such as shop.example.com or 127.0.0.1:8080
 
-	Kind  Kind   // default Official
+	// Kind says where users log in: those of an official account (公众号) on pages inside WeChat, of a website application
+	// (网站应用) by a QR code on a computer, of a WeCom application (企业微信) on pages inside WeCom and WeChat, and by a
+	// QR code elsewhere. Default wechat.Official. A mini program has [Mini].
+	Kind  wechat.Kind
 	Scope string // asked for by /login unless its link says otherwise; default snsapi_base
 
 	// Name tells this Login from others of the same AppID and Store: states, login codes and sessions of one are unknown
@@ -137,12 +131,7 @@ type User struct {
 	Nonce string `json:"nonce,omitempty"` // what the site gave /login
 }
 
-func (l *Login) kind() Kind {
-	if l.Kind == "" {
-		return Official
-	}
-	return l.Kind
-}
+func (l *Login) kind() wechat.Kind { return cmp.Or(l.Kind, wechat.Official) }
 
 func (l *Login) store() store.Store {
 	if l.Store != nil {
@@ -160,7 +149,7 @@ func (l *Login) records() store.Store {
 
 // app names the app on WeChat's side. A WeCom application is one of its own beside others of the same corp.
 func (l *Login) app() string {
-	if l.kind() == Work && l.AgentID != 0 {
+	if l.kind() == wechat.Work && l.AgentID != 0 {
 		return l.AppID + "/" + strconv.Itoa(l.AgentID)
 	}
 	return l.AppID

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/internal/hosts"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Require lets visitors of next through once they are logged in with scope snsapi_base (website: by QR code), and keeps
@@ -36,7 +37,7 @@ func (l *Login) Require(next http.Handler) http.Handler {
 
 // admits reports whether Require lets a user through: in WeCom anybody with WeChat can log in, and only members have a
 // UserID.
-func (l *Login) admits(u User) bool { return l.kind() != Work || u.UserID != "" }
+func (l *Login) admits(u User) bool { return l.kind() != wechat.Work || u.UserID != "" }
 
 type userKey struct{}
 
@@ -67,7 +68,7 @@ func (l *Login) require(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	scope := ScopeBase
-	if l.kind() == Website {
+	if l.kind() == wechat.Website {
 		scope = ScopeLogin
 	}
 	l.send(w, r, state{To: to, Scope: scope, Lang: zhCN, Stay: true})

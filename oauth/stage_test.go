@@ -52,12 +52,12 @@ func newStage(change ...func(*stage)) *stage {
 
 func website(s *stage) {
 	s.wx.Add(wechattest.App{ID: appID, Secret: secret, Kind: wechattest.Website, RedirectDomain: "wx.example.com", Owner: "platform"})
-	s.login.Kind = oauth.Website
+	s.login.Kind = wechat.Website
 }
 
 func wecom(s *stage) {
 	s.wx.Add(wechattest.App{ID: corpID, Secret: secret, Kind: wechattest.Work, AgentID: 1000002, RedirectDomain: "wx.example.com"})
-	s.login.AppID, s.login.Secret, s.login.Kind, s.login.AgentID = corpID, "", oauth.Work, 1000002
+	s.login.AppID, s.login.Secret, s.login.Kind, s.login.AgentID = corpID, "", wechat.Work, 1000002
 	s.login.Tokens = workTokens{s.wx}
 }
 

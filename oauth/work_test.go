@@ -118,7 +118,7 @@ func TestASessionOfAVisitorOfWeComIsNone(t *testing.T) {
 func TestTwoApplicationsOfOneCorpAreTwo(t *testing.T) {
 	s := newStage(wecom)
 	staff := &oauth.Login{
-		AppID: corpID, Kind: oauth.Work, AgentID: 1000099, Store: s.login.Store, URL: door, Hosts: s.login.Hosts,
+		AppID: corpID, Kind: wechat.Work, AgentID: 1000099, Store: s.login.Store, URL: door, Hosts: s.login.Hosts,
 		Tokens: s.login.Tokens, Client: s.login.Client,
 	}
 	code := s.browser(t, "User-Agent", inWeCom).open(loginURL(shop)).url.Query().Get("login_code")

@@ -8,6 +8,7 @@
 package ticket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/renew"
 	"github.com/wetoken/wetoken/internal/wirejson"
 	"github.com/wetoken/wetoken/store"
@@ -45,7 +47,7 @@ type Manager struct {
 	AppID  string             // the corp id of WeCom
 	Tokens wechat.TokenSource // the app's access tokens
 
-	Work    bool                         // the app is of WeCom
+	Kind    wechat.Kind                  // an official account (公众号) or WeCom (企业微信): no other kind has tickets. Default wechat.Official
 	AgentID int                          // the WeCom application, where agent_config tickets are wanted
 	Store   store.Store                  // shared by all processes that use the app; default one of this Manager alone
 	Client  *wechat.Client               // the way to WeChat: its BaseURL and HTTP; default WeChat's own
@@ -115,14 +117,20 @@ func (m *Manager) kept(typ Type) (*renew.Copy, error) {
 
 // path is WeChat's endpoint for a type.
 func (m *Manager) path(typ Type) (string, error) {
+	kind := cmp.Or(m.Kind, wechat.Official)
+	err := field.CheckOneOf(kind, wechat.Official, wechat.Work)
 	switch {
-	case !m.Work && (typ == JSAPI || typ == WxCard):
+	case kind == wechat.Mini || kind == wechat.Website:
+		return "", fmt.Errorf("ticket: Manager.Kind %w: %w", err, ErrType)
+	case err != nil:
+		return "", fmt.Errorf("ticket: Manager.Kind %w", err)
+	case kind == wechat.Official && (typ == JSAPI || typ == WxCard):
 		return "/cgi-bin/ticket/getticket", nil
-	case m.Work && typ == JSAPI:
+	case kind == wechat.Work && typ == JSAPI:
 		return "/cgi-bin/get_jsapi_ticket", nil
-	case m.Work && typ == AgentConfig && m.AgentID != 0:
+	case kind == wechat.Work && typ == AgentConfig && m.AgentID != 0:
 		return "/cgi-bin/ticket/get", nil
-	case m.Work && typ == AgentConfig:
+	case kind == wechat.Work && typ == AgentConfig:
 		return "", fmt.Errorf("ticket: %s: AgentID must be set: %w", typ, ErrType)
 	}
 	return "", fmt.Errorf("ticket: %.20q: %w", typ, ErrType)
@@ -145,11 +153,11 @@ func (m *Manager) fetch(ctx context.Context, typ Type, path string) (wechat.Cred
 	}
 	tokens := &borrowed{TokenSource: m.Tokens}
 	base := wechat.APIURL
-	if m.Work {
+	if m.Kind == wechat.Work {
 		base = wechat.WorkURL
 	}
 	var query url.Values
-	if !m.Work || typ == AgentConfig {
+	if m.Kind != wechat.Work || typ == AgentConfig {
 		query = url.Values{"type": {typ}}
 	}
 	var answer struct {

@@ -43,8 +43,8 @@ func newOfficial(wx *wechattest.Server, s store.Store) *ticket.Manager {
 
 func newWork(wx *wechattest.Server) *ticket.Manager {
 	client := &wechat.Client{HTTP: wx.Client()}
-	tokens := &token.Manager{AppID: corpID, Secret: secret, Mode: token.Work, Client: client, Report: quiet}
-	return &ticket.Manager{AppID: corpID, Work: true, AgentID: 7, Tokens: tokens, Client: client, Report: quiet}
+	tokens := &token.Manager{AppID: corpID, Secret: secret, Kind: wechat.Work, Client: client, Report: quiet}
+	return &ticket.Manager{AppID: corpID, Kind: wechat.Work, AgentID: 7, Tokens: tokens, Client: client, Report: quiet}
 }
 
 func TestEachTypeIsItsOwnTicketFetchedOnce(t *testing.T) {
@@ -204,6 +204,22 @@ func TestAMiniProgramHasNoTickets(t *testing.T) {
 	_, err := newOfficial(wx, nil).Ticket(t.Context(), ticket.JSAPI)
 	require.ErrorIs(t, err, wechat.ErrUnauthorized)
 	require.False(t, errors.Is(err, ticket.ErrType))
+}
+
+func TestAKindWithoutTicketsIsNamed(t *testing.T) {
+	wx := new(wechattest.Server)
+	for kind, known := range map[wechat.Kind]bool{wechat.Mini: true, wechat.Website: true, "wecom": false} {
+		m := newOfficial(wx, nil)
+		m.Kind = kind
+		_, err := m.Ticket(t.Context(), ticket.JSAPI)
+		require.EqualError(t, err, map[bool]string{
+			true:  fmt.Sprintf("ticket: Manager.Kind is %q: want official or work: no such ticket for this kind of app", kind),
+			false: fmt.Sprintf("ticket: Manager.Kind is %q: want official or work", kind),
+		}[known])
+		require.Equal(t, known, errors.Is(err, ticket.ErrType), "a mistake in writing is not the asker's")
+		_, err = m.Renew(t.Context(), ticket.JSAPI, "refused")
+		require.ErrorContains(t, err, "Manager.Kind")
+	}
 }
 
 func Example() {

@@ -22,7 +22,7 @@ import (
 // BenchmarkWarm reads a warm token beside the least that such a read can be: a pointer and a clock. go-cache is there
 // to compare with.
 func BenchmarkWarm(b *testing.B) {
-	m := newWorld(token.Stable).manager()
+	m := newWorld(stable).manager()
 	if _, err := m.Token(b.Context()); err != nil {
 		b.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func BenchmarkCold(b *testing.B) {
 	}
 	bench.Ratio(b, 1, floor, func(n int) {
 		for range n {
-			w := newWorld(token.Stable)
+			w := newWorld(stable)
 			w.wx.Fail(wechattest.Fault{Delay: fetch})
 			m := w.manager()
 			var wg sync.WaitGroup
@@ -91,7 +91,7 @@ func BenchmarkCold(b *testing.B) {
 // for several looks at the store.
 func BenchmarkWarmFar(b *testing.B) {
 	readings := func(s store.Store) func(n int) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		m := w.manager()
 		m.Store = s
 		if _, err := m.Token(b.Context()); err != nil {
@@ -113,7 +113,7 @@ func BenchmarkWarmFar(b *testing.B) {
 }
 
 func TestAWarmReadMakesNoAllocation(t *testing.T) {
-	m := newWorld(token.Stable).manager()
+	m := newWorld(stable).manager()
 	get(t, m)
 	ctx := context.Background()
 	require.Zero(t, testing.AllocsPerRun(1000, func() { m.Token(ctx) }))

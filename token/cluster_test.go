@@ -128,7 +128,7 @@ func (w *world) readThrough(t *testing.T, all []*token.Manager, got *tally) {
 				switch got.reads++; {
 				case err != nil:
 					got.fails++
-				case code == 42001 && w.mode == token.Work && time.Since(w.ended(c.Value)) < split:
+				case code == 42001 && w.mode == work && time.Since(w.ended(c.Value)) < split:
 					got.late++ // WeCom has no next one before this one has ended
 				case code != 0:
 					got.dead = append(got.dead, w.obituary(i, c.Value, code))
@@ -178,7 +178,7 @@ func (w *world) obituary(process int, value string, code int) string {
 }
 
 func TestEightProcessesFetchOncePerExpiry(t *testing.T) {
-	for name, mode := range map[string]token.Mode{"stable": token.Stable, "classic": token.Classic} {
+	for name, mode := range map[string]way{"stable": stable, "classic": classic} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(mode)
@@ -237,7 +237,7 @@ func (w *world) made(path string) (n int) {
 
 func TestEightProcessesWithoutAWordFromWeChatHoldNoDeadClassicToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, got := newWorld(token.Classic), &tally{seen: map[string]bool{}}
+		w, got := newWorld(classic), &tally{seen: map[string]bool{}}
 		lost := w.ordeal(t, rounds/2, 0, got)
 		t.Logf("%d reads; %d tokens made, and %d of them lost", got.reads, w.made(oldPath), lost)
 		require.Empty(t, got.dead)
@@ -250,7 +250,7 @@ func TestEightProcessesWithoutAWordFromWeChatHoldNoDeadClassicToken(t *testing.T
 
 func TestEightProcessesUnderFaultsHoldNoDeadClassicToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, got := newWorld(token.Classic), &tally{seen: map[string]bool{}}
+		w, got := newWorld(classic), &tally{seen: map[string]bool{}}
 		lost := w.ordeal(t, rounds, 0.04, got)
 		made := w.made(oldPath)
 		t.Logf("%d reads, %d failed; %d tokens made by %s, of which %d replies were lost; %d tokens of %s for processes whose store failed",

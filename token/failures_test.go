@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
@@ -16,7 +15,7 @@ import (
 func TestEveryFailureSaysWhatToDo(t *testing.T) {
 	app := wechattest.App{ID: appID, Secret: secret}
 	for name, c := range map[string]struct {
-		mode  token.Mode
+		mode  way
 		spoil func(wx *wechattest.Server)
 		says  string
 	}{
@@ -24,7 +23,7 @@ func TestEveryFailureSaysWhatToDo(t *testing.T) {
 		"address":        {spoil: func(wx *wechattest.Server) { a := app; a.IPs = []string{"203.0.113.1"}; wx.Add(a) }, says: "add 127.0.0.1 to the IP whitelist"},
 		"frozen secret":  {spoil: func(wx *wechattest.Server) { a := app; a.SecretFrozen = true; wx.Add(a) }, says: "unfreeze the secret"},
 		"confirmation":   {spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 89503}) }, says: "an administrator of the app must confirm"},
-		"quota":          {mode: token.Classic, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 45009}) }, says: "wait for midnight in China"},
+		"quota":          {mode: classic, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 45009}) }, says: "wait for midnight in China"},
 		"busy":           {spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: -1}) }, says: "try again in a few seconds"},
 		"HTTP status":    {spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Status: 502, Body: "<html>"}) }, says: "HTTP status 502"},
 		"garbage":        {spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Body: "garbage"}) }, says: "the answer is not JSON"},
@@ -39,11 +38,11 @@ func TestEveryFailureSaysWhatToDo(t *testing.T) {
 		"secret for a rid": {spoil: func(wx *wechattest.Server) {
 			wx.Fail(wechattest.Fault{Body: `{"errcode":40125,"errmsg":"not this, rid: ` + secret + `"}`})
 		}, says: "rid: ***"},
-		"WeCom's secret": {mode: token.Work, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 40001, Msg: "invalid credential"}) }, says: "the secret is wrong"},
-		"WeCom's addresses": {mode: token.Work, spoil: func(wx *wechattest.Server) {
+		"WeCom's secret": {mode: work, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 40001, Msg: "invalid credential"}) }, says: "the secret is wrong"},
+		"WeCom's addresses": {mode: work, spoil: func(wx *wechattest.Server) {
 			wx.Fail(wechattest.Fault{Code: 60020, Msg: "not allow to access from your ip, from ip: 203.0.113.5"})
 		}, says: "add 203.0.113.5 to the application's trusted addresses in WeCom's console"},
-		"classic quota": {mode: token.Classic, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 45009}) }, says: "token_mode: stable"},
+		"classic quota": {mode: classic, spoil: func(wx *wechattest.Server) { wx.Fail(wechattest.Fault{Code: 45009}) }, says: "token_mode: stable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

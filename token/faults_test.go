@@ -99,7 +99,7 @@ func TestAFetchThatReachesWeChatLateLeavesNoDeadToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(token.Classic)
+				w := newWorld(classic)
 				a, b := w.manager(), w.manager()
 				begin(t, w, a, b)
 				w.live(t, get(t, b))
@@ -124,7 +124,7 @@ func TestAStoreThatTakesNoWritesIsNotNoticedByReaders(t *testing.T) {
 		pass(2*time.Hour - 4*time.Minute)
 		failed, dead := w.readAll(t, 3*time.Hour, all...)
 		require.Zero(t, failed)
-		if w.mode != token.Work { // a token of WeCom's may end while it is handed out
+		if w.mode != work { // a token of WeCom's may end while it is handed out
 			require.Zero(t, dead)
 		}
 		require.LessOrEqual(t, w.wx.Calls(stablePath)+w.wx.Calls(oldPath)+w.wx.Calls(workPath), 1+3*len(all))
@@ -133,7 +133,7 @@ func TestAStoreThatTakesNoWritesIsNotNoticedByReaders(t *testing.T) {
 
 func TestARefusalSoonAfterAFetchWaitsUntilAllHoldTheNewToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		a, b, c := w.manager(), w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
@@ -165,7 +165,7 @@ func TestARefusalSoonAfterAFetchWaitsUntilAllHoldTheNewToken(t *testing.T) {
 
 func TestAFlushInTheMiddleOfARenewalCostsNoFurtherFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		all := []*token.Manager{w.manager(), w.manager(), w.manager()}
 		for _, m := range all {
 			m.Store = &machine{Store: w.store, delay: 200 * time.Millisecond}
@@ -208,8 +208,8 @@ func TestALifeIsNotOverstatedByAnotherProcesssClock(t *testing.T) {
 	}
 }
 
-func kindOf(mode token.Mode) wechattest.Kind {
-	if mode == token.Work {
+func kindOf(mode way) wechattest.Kind {
+	if mode == work {
 		return wechattest.Work
 	}
 	return wechattest.Official
@@ -253,7 +253,7 @@ func TestARecordBeyondItsBoundsIsNotServed(t *testing.T) {
 
 func TestAPlantedRationIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		m := w.manager()
 		current := get(t, m)
 		require.NoError(t, w.store.Set(t.Context(), "token/"+appID+"/classic/renewed", []byte(`{"day":"2000-01-01","count":-9000000000000000000}`), 0))
@@ -273,7 +273,7 @@ func TestAPlantedRationIsNone(t *testing.T) {
 
 func TestACallThatNeverReachedWeChatEndsNoClassicToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		m := w.manager()
 		first := get(t, m)
 		pass(2*time.Hour - 5*time.Minute)

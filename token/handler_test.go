@@ -63,7 +63,7 @@ type served struct {
 }
 
 func TestHandlerServesAndRenews(t *testing.T) {
-	w := newWorld(token.Stable)
+	w := newWorld(stable)
 	url := w.served(t)
 	var first, again, renewed served
 	resp := send(t, "GET", url, "", &first)
@@ -81,7 +81,7 @@ func TestHandlerServesAndRenews(t *testing.T) {
 }
 
 func TestHandlerSaysWhatIsWrong(t *testing.T) {
-	w := newWorld(token.Stable)
+	w := newWorld(stable)
 	url := w.served(t)
 	for name, c := range map[string]struct {
 		method, body string
@@ -108,7 +108,7 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 		})
 	}
 	t.Run("WeChat is away", func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		w.wx.Fail(wechattest.Fault{Cut: true})
 		var got served
 		resp := send(t, "GET", w.served(t), "", &got)
@@ -120,7 +120,7 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 		after  string
 	}{-1: {503, "2"}, 45011: {429, "60"}, 45033: {429, "2"}, 45009: {502, ""}} {
 		t.Run(fmt.Sprint("WeChat answers ", code, " to a cold call"), func(t *testing.T) {
-			w := newWorld(token.Stable)
+			w := newWorld(stable)
 			w.wx.Fail(wechattest.Fault{Code: code})
 			var got served
 			resp := send(t, "GET", w.served(t), "", &got)
@@ -130,7 +130,7 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 		})
 	}
 	t.Run("the ration is used up", func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		url := w.served(t)
 		var got served
 		send(t, "GET", url, "", &got)
@@ -144,7 +144,7 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestHandlerWithoutAGuardRefusesEverybody(t *testing.T) {
-	h := &token.Handler{Source: newWorld(token.Stable).manager()}
+	h := &token.Handler{Source: newWorld(stable).manager()}
 	var got served
 	resp := send(t, "GET", newServer(t, wetoken.Handler(h))+"/token", "", &got)
 	require.Equal(t, http.StatusForbidden, resp.StatusCode)
@@ -152,7 +152,7 @@ func TestHandlerWithoutAGuardRefusesEverybody(t *testing.T) {
 }
 
 func TestRemoteIsAManagersEqual(t *testing.T) {
-	w := newWorld(token.Stable)
+	w := newWorld(stable)
 	r := &token.Remote{URL: w.served(t), Key: key, Report: quiet}
 	first := get(t, r)
 	w.live(t, first)
@@ -172,7 +172,7 @@ func TestRemoteIsAManagersEqual(t *testing.T) {
 }
 
 func TestRemoteTellsWhatIsWrong(t *testing.T) {
-	w := newWorld(token.Stable)
+	w := newWorld(stable)
 	url := w.served(t)
 	_, err := (&token.Remote{URL: url, Key: "a-wrong-key-of-this-test", Report: quiet}).Token(t.Context())
 	require.ErrorContains(t, err, "HTTP status 401")
@@ -188,7 +188,7 @@ func TestRemoteTellsWhatIsWrong(t *testing.T) {
 }
 
 func TestRemoteTellsThatTheRationIsUsedUp(t *testing.T) {
-	w := newWorld(token.Stable)
+	w := newWorld(stable)
 	r := &token.Remote{URL: w.served(t), Key: key, Report: quiet}
 	first := get(t, r)
 	w.wx.Refuse(first.Value)
@@ -201,7 +201,7 @@ func TestRemoteTellsThatTheRationIsUsedUp(t *testing.T) {
 }
 
 func TestRemoteServesItsCopyWhileTheServerIsAway(t *testing.T) {
-	w := newWorld(token.Stable)
+	w := newWorld(stable)
 	away := false
 	inner := wetoken.Handler(&token.Handler{Source: w.manager(), Guard: keyed})
 	url := newServer(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

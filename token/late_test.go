@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/store"
-	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
@@ -18,7 +17,7 @@ func TestATokenFirstSeenLateInItsLifeIsNotServedBeyondItByAnyClock(t *testing.T)
 	for _, left := range []time.Duration{310 * time.Second, 420 * time.Second, 15 * time.Minute, 2 * time.Hour} {
 		t.Run(left.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, got := newWorld(token.Stable), &tally{seen: map[string]bool{}}
+				w, got := newWorld(stable), &tally{seen: map[string]bool{}}
 				stranger := w.manager() // who uses the same app, and another store
 				stranger.Store = new(store.Memory)
 				get(t, stranger)
@@ -43,7 +42,7 @@ func TestALostReplyLateInALifeLeavesNoDeadClassicTokenByAnyClock(t *testing.T) {
 		for _, gone := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d s, owner gone %t", left, gone), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w, got := newWorld(token.Classic), &tally{seen: map[string]bool{}}
+					w, got := newWorld(classic), &tally{seen: map[string]bool{}}
 					all := w.cluster(200*time.Millisecond, 0)
 					owner := w.manager()
 					if !gone {

@@ -28,17 +28,34 @@ const (
 	workPath   = "/cgi-bin/gettoken"
 )
 
+// way is how an app's token is got.
+type way int
+
+const (
+	stable way = iota
+	classic
+	work
+)
+
+// kind is that of an app whose token is got this way.
+func (w way) kind() wechat.Kind {
+	if w == work {
+		return wechat.Work
+	}
+	return wechat.Official
+}
+
 // world is WeChat with one app, and a store for its managers to share.
 type world struct {
 	wx    *wechattest.Server
 	store store.Store
-	mode  token.Mode
+	mode  way
 }
 
-func newWorld(mode token.Mode) *world {
+func newWorld(mode way) *world {
 	w := &world{wx: new(wechattest.Server), store: new(store.Memory), mode: mode}
 	kind := wechattest.Official
-	if mode == token.Work {
+	if mode == work {
 		kind = wechattest.Work
 	}
 	w.wx.Add(wechattest.App{ID: appID, Secret: secret, Kind: kind})
@@ -46,7 +63,7 @@ func newWorld(mode token.Mode) *world {
 }
 
 func (w *world) path() string {
-	return map[token.Mode]string{token.Stable: stablePath, token.Classic: oldPath, token.Work: workPath}[w.mode]
+	return map[way]string{stable: stablePath, classic: oldPath, work: workPath}[w.mode]
 }
 
 // key is where the token stands in the store.
@@ -60,7 +77,7 @@ func (w *world) key() string {
 
 // manager is one process's.
 func (w *world) manager() *token.Manager {
-	return &token.Manager{AppID: appID, Secret: secret, Mode: w.mode, Store: w.store, Report: quiet,
+	return &token.Manager{AppID: appID, Secret: secret, Kind: w.mode.kind(), Classic: w.mode == classic, Store: w.store, Report: quiet,
 		Client: &wechat.Client{HTTP: w.wx.Client()}}
 }
 
@@ -81,7 +98,7 @@ func get(t *testing.T, s wechat.TokenSource) wechat.Credential {
 
 // eachMode runs a test in a time bubble for each way tokens are got.
 func eachMode(t *testing.T, test func(t *testing.T, w *world)) {
-	for name, mode := range map[string]token.Mode{"stable": token.Stable, "classic": token.Classic, "work": token.Work} {
+	for name, mode := range map[string]way{"stable": stable, "classic": classic, "work": work} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, newWorld(mode)) })
 		})
@@ -131,7 +148,7 @@ func TestFiftyRefusedTogetherCauseOneRenewal(t *testing.T) {
 
 func TestARefusedTokenIsForcedOnlyWhenWeChatStillAnswersIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		m := w.manager()
 		first := get(t, m)
 		w.wx.Refuse(first.Value)
@@ -160,7 +177,7 @@ func TestClassicIsNotRepeatedByNetHTTP(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp(appID, secret)
 	srv := newServer(t, wx)
-	m := &token.Manager{AppID: appID, Secret: secret, Mode: token.Classic, Report: quiet,
+	m := &token.Manager{AppID: appID, Secret: secret, Classic: true, Report: quiet,
 		Client: &wechat.Client{BaseURL: srv, HTTP: &http.Client{}}}
 	first := get(t, m)
 	wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 )
@@ -25,7 +24,7 @@ func TestWeChatDownForTwentyMinutesIsNotNoticedByReaders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(token.Stable)
+				w := newWorld(stable)
 				m := w.manager()
 				first := get(t, m)
 				pass(100 * time.Minute)
@@ -51,7 +50,7 @@ func TestWeChatDownForTwentyMinutesIsNotNoticedByReaders(t *testing.T) {
 
 func TestABusyWeChatIsAskedOnceForAllColdCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		w.wx.Fail(wechattest.Fault{Code: -1, Delay: 50 * time.Millisecond})
 		m := w.manager()
 		start := time.Now()
@@ -83,7 +82,7 @@ func TestABusyWeChatIsAskedOnceForAllColdCallers(t *testing.T) {
 
 func TestAWrongSecretIsRememberedAndMendedWithinAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		w.wx.Add(wechattest.App{ID: appID, Secret: "another-one"})
 		m := w.manager()
 		for range 1000 {
@@ -114,7 +113,7 @@ func TestAWrongSecretIsRememberedAndMendedWithinAMinute(t *testing.T) {
 
 func TestALastingRefusalIsTriedAgainEverMoreSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		w.wx.Add(wechattest.App{ID: appID, Secret: secret, IPs: []string{"203.0.113.9"}})
 		m := w.manager()
 		for range 60 * 60 {
@@ -129,7 +128,7 @@ func TestALastingRefusalIsTriedAgainEverMoreSeldom(t *testing.T) {
 
 func TestNoWarmReaderWaitsDuringARenewal(t *testing.T) {
 	eachMode(t, func(t *testing.T, w *world) {
-		if w.mode == token.Work {
+		if w.mode == work {
 			return // WeCom's next token is to be had only when the last has ended
 		}
 		m := w.manager()
@@ -152,7 +151,7 @@ func TestNoWarmReaderWaitsDuringARenewal(t *testing.T) {
 
 func TestAWaiterLeavesWithItsOwnContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		w.wx.Fail(wechattest.Fault{Delay: 3 * time.Second, AfterWork: true})
 		m := w.manager()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -103,7 +103,7 @@ func TestATokenIsRenewedInTheLastFiveMinutesOrQuarterOfItsLife(t *testing.T) {
 	} {
 		t.Run(life.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(token.Stable)
+				w := newWorld(stable)
 				w.wx.Add(wechattest.App{ID: appID, Secret: secret, Life: life})
 				m := w.manager()
 				first := get(t, m)
@@ -122,7 +122,7 @@ func TestATokenIsRenewedInTheLastFiveMinutesOrQuarterOfItsLife(t *testing.T) {
 
 func TestEightProcessesFetchOncePerExpiryOfWeCom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Work)
+		w := newWorld(work)
 		all, got := w.cluster(15*time.Millisecond, 0), &tally{seen: map[string]bool{}}
 		w.wx.Add(wechattest.App{ID: appID, Secret: secret, Kind: wechattest.Work, Life: life})
 		get(t, all[0])
@@ -139,7 +139,7 @@ func TestEightProcessesFetchOncePerExpiryOfWeCom(t *testing.T) {
 
 func TestAClassicRenewalThatWeChatRefusedIsTriedAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		m := w.manager()
 		first := get(t, m)
 		pass(116 * time.Minute)
@@ -166,7 +166,7 @@ func (b breaking) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestAClassicTokenThatOthersCannotSeeIsGivenUpBeforeTheyEndIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, down := newWorld(token.Classic), new(atomic.Bool)
+		w, down := newWorld(classic), new(atomic.Bool)
 		cutOff := w.manager()
 		cutOff.Store = &machine{Store: w.store, down: down}
 		cutOff.Client = &wechat.Client{HTTP: &http.Client{Transport: breaking{w.wx.Client().Transport, down}}}
@@ -184,7 +184,7 @@ func TestAClassicTokenThatOthersCannotSeeIsGivenUpBeforeTheyEndIt(t *testing.T) 
 
 func TestAClockThatIsFarAheadCostsWeComACallAndNobodyAToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Work)
+		w := newWorld(work)
 		first := get(t, w.manager())
 		ahead := w.manager()
 		ahead.Store = &machine{Store: w.store, skew: -5 * time.Minute} // to which stored instants seem sooner
@@ -202,10 +202,10 @@ func withoutSkew(c wechat.Credential, d time.Duration) wechat.Credential {
 }
 
 func TestEachRefusalThatAPersonMendsIsRememberedForAMinute(t *testing.T) {
-	for mode, codes := range map[token.Mode][]int{
-		token.Stable:  {40001, 40013, 40125, 40164, 40243, 45009, 61024, 89503},
-		token.Classic: {40001, 40013, 40125, 40164, 40243, 45009, 61024, 89503},
-		token.Work:    {40001, 40013, 40091, 45009, 50003, 60020},
+	for mode, codes := range map[way][]int{
+		stable:  {40001, 40013, 40125, 40164, 40243, 45009, 61024, 89503},
+		classic: {40001, 40013, 40125, 40164, 40243, 45009, 61024, 89503},
+		work:    {40001, 40013, 40091, 45009, 50003, 60020},
 	} {
 		for _, code := range codes {
 			synctest.Test(t, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestEachRefusalThatAPersonMendsIsRememberedForAMinute(t *testing.T) {
 
 func TestOneCallerDoesNotUseUpTheForcedRefreshesOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		m := w.manager()
 		renew := func(caller string) error {
 			refused := get(t, m).Value

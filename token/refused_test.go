@@ -54,7 +54,7 @@ func TestAForcedRefreshWhoseReplyIsLostLeavesNoDeadToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(token.Stable)
+				w := newWorld(stable)
 				a, b := w.manager(), w.manager()
 				first := get(t, a)
 				get(t, b)
@@ -76,7 +76,7 @@ func TestAForcedRefreshWhoseReplyIsLostLeavesNoDeadToken(t *testing.T) {
 
 func TestAClassicTokenThatMayHaveEndedIsNotRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
@@ -92,7 +92,7 @@ func TestAClassicTokenThatMayHaveEndedIsNotRestored(t *testing.T) {
 
 func TestAnEmptiedStoreHidesNoClassicFetchWhoseReplyIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
@@ -127,7 +127,7 @@ func (s *tardy) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 func TestAnOlderClassicTokenOverwritesNoNewerOneByAnyClock(t *testing.T) {
 	for _, skew := range []time.Duration{-29 * time.Second, 0, 29 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(token.Classic)
+			w := newWorld(classic)
 			a, b := w.manager(), w.manager()
 			a.Store = &tardy{machine: &machine{Store: w.store, skew: -skew}}
 			b.Store = &machine{Store: w.store, skew: skew}
@@ -145,7 +145,7 @@ func TestAnOlderClassicTokenOverwritesNoNewerOneByAnyClock(t *testing.T) {
 func TestAClassicTokenThatWasNotSeenOverwritesNoNewerOneByAnyClock(t *testing.T) {
 	for _, skew := range []time.Duration{-29 * time.Second, 0, 29 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			w, down := newWorld(token.Classic), new(atomic.Bool)
+			w, down := newWorld(classic), new(atomic.Bool)
 			a, b := w.manager(), w.manager()
 			a.Store = &machine{Store: w.store, skew: -skew, down: down}
 			b.Store = &machine{Store: w.store, skew: skew}
@@ -170,7 +170,7 @@ func TestAClassicTokenThatWasNotSeenOverwritesNoNewerOneByAnyClock(t *testing.T)
 
 func TestACallerThatGoesOnRefusingLeavesOthersNoDeadClassicToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
@@ -194,7 +194,7 @@ func TestACallerThatGoesOnRefusingLeavesOthersNoDeadClassicToken(t *testing.T) {
 
 func TestOneCallerDoesNotUseUpTheClassicTokensOfADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		m := w.manager()
 		var err error
 		for err == nil { // as with calls that answer 40001 to any token, such as another app's
@@ -244,7 +244,7 @@ func (s dilatory) Swap(ctx context.Context, key string, old, new []byte, ttl tim
 func TestARecordThatLapsesUnderTheLeaseFailsNoReader(t *testing.T) {
 	for _, by := range []time.Duration{100 * time.Millisecond, 1500 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(token.Classic)
+			w := newWorld(classic)
 			first, m := get(t, w.manager()), w.manager()
 			m.Store = dilatory{&machine{Store: w.store}, by}
 			pass(time.Until(first.Expires) - 4*time.Second - by/2)

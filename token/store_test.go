@@ -42,7 +42,7 @@ func TestAStoreThatIsDownIsNotNoticedByReaders(t *testing.T) {
 }
 
 func TestWithoutItsStoreEachProcessFetchesOnceAndFromStable(t *testing.T) {
-	for name, mode := range map[string]token.Mode{"stable": token.Stable, "classic": token.Classic} {
+	for name, mode := range map[string]way{"stable": stable, "classic": classic} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, down := newWorld(mode), new(atomic.Bool)
@@ -96,7 +96,7 @@ func TestAnEmptiedStoreIsGivenTheTokenBack(t *testing.T) {
 
 func TestAnotherProcesssRenewalIsNoticedWithinThreeSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		require.Equal(t, first.Value, get(t, b).Value)
@@ -113,7 +113,7 @@ func TestAnotherProcesssRenewalIsNoticedWithinThreeSeconds(t *testing.T) {
 
 func TestAnotherProcesssRenewalIsNoticedAtOnceByTheRefusedAndTheRested(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		require.Equal(t, first.Value, get(t, b).Value)
@@ -163,7 +163,7 @@ func (l *late) Swap(ctx context.Context, key string, old, new []byte, ttl time.D
 
 func TestALateOlderTokenDoesNotOverwriteANewerOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		slow := w.manager()
 		slow.Store = &late{Store: w.store, by: 20 * time.Second}
 		done := make(chan wechat.Credential)
@@ -184,7 +184,7 @@ func TestALateOlderTokenDoesNotOverwriteANewerOne(t *testing.T) {
 
 func TestALostReplyLeavesNoDeadClassicTokenBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Classic)
+		w := newWorld(classic)
 		m := w.manager()
 		first := get(t, m)
 		pass(116 * time.Minute)
@@ -200,7 +200,7 @@ func TestALostReplyLeavesNoDeadClassicTokenBehind(t *testing.T) {
 
 func TestForcedRefreshesAreRationed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		m := w.manager()
 		current, forced := get(t, m), 0
 		for range 24 * 60 {
@@ -228,7 +228,7 @@ func TestForcedRefreshesAreRationed(t *testing.T) {
 
 func TestForcedRefreshesAreHalfAMinuteApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		m := w.manager()
 		first := get(t, m)
 		w.wx.Refuse(first.Value)
@@ -246,7 +246,7 @@ func TestForcedRefreshesAreHalfAMinuteApart(t *testing.T) {
 
 func TestKeepRenewsWithoutBeingRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(token.Stable)
+		w := newWorld(stable)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		for range 3 {
 			go w.manager().Keep(ctx)
@@ -263,7 +263,7 @@ func TestKeepRenewsWithoutBeingRead(t *testing.T) {
 }
 
 func TestEachSecretOfACorpHasItsOwnToken(t *testing.T) {
-	w := newWorld(token.Work)
+	w := newWorld(work)
 	w.wx.Add(wechattest.App{ID: appID, Secret: "contacts", Kind: wechattest.Work, AgentID: 2})
 	contacts := w.manager()
 	contacts.Secret = "contacts"

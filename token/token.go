@@ -9,36 +9,20 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/redact"
 	"github.com/wetoken/wetoken/internal/renew"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
-)
-
-// Mode is the way an app's token is got.
-type Mode int
-
-const (
-	// Stable asks stable_token, which answers the same token to all who ask until 5 minutes before its end. It needs
-	// no care, and disturbs nobody who uses Classic.
-	// https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken (稳定版接口调用凭证)
-	Stable Mode = iota
-
-	// Classic asks cgi-bin/token, each call of which makes a new token and ends the one before within 5 minutes.
-	// Whoever else fetches that app's token this way must stop.
-	// https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken (接口调用凭据)
-	Classic
-
-	// Work asks WeCom's gettoken, which answers the same token until it ends. AppID then is the corp id.
-	// https://developer.work.weixin.qq.com/document/path/91039 (企业微信)
-	Work
 )
 
 // Errors that [Manager.Renew] wraps. [Remote.Renew] wraps ErrRationed, and else what its server says.
@@ -63,10 +47,24 @@ var (
 // without a token are told that reason meanwhile. When Store cannot be reached each process serves what it holds, and
 // fetches what it lacks from stable_token.
 type Manager struct {
-	AppID  string // the corp id in mode Work
+	AppID  string // the corp id of WeCom
 	Secret string
 
-	Mode   Mode                         // default Stable
+	// Kind is that of the app: an official account (公众号), a mini program (小程序) or WeCom (企业微信). Default
+	// wechat.Official. The token of a wechat.Work is got from WeCom's gettoken, which answers the same one until it ends:
+	// https://developer.work.weixin.qq.com/document/path/91039 (企业微信). Those of the others depend on Classic. A
+	// wechat.Website has no token.
+	Kind wechat.Kind
+
+	// Classic gets the token from cgi-bin/token, each call of which makes a new token and ends the one before within 5
+	// minutes. Whoever else fetches that app's token this way must stop. WeCom has no such choice.
+	// https://developers.weixin.qq.com/doc/service/api/base/api_getaccesstoken (接口调用凭据)
+	//
+	// By default the token comes from stable_token, which answers the same one to all who ask until 5 minutes before its
+	// end. It needs no care, and disturbs nobody who uses cgi-bin/token.
+	// https://developers.weixin.qq.com/doc/service/api/base/api_getstableaccesstoken (稳定版接口调用凭证)
+	Classic bool
+
 	Store  store.Store                  // shared by all processes that use the app; default one of this Manager alone
 	Client *wechat.Client               // the way to WeChat: its BaseURL and HTTP; default WeChat's own
 	Report func(context.Context, error) // told of each failure to get or renew, of one that goes on once a minute; default slog.Default
@@ -150,10 +148,14 @@ func (m *Manager) keeper() *renew.Keeper {
 	if k.Store == nil {
 		k.Store = new(store.Memory)
 	}
-	switch m.Mode {
-	case Work:
+	err := m.checkKind()
+	switch {
+	case err != nil: // the token of another kind of app with this AppID is not to be served from Store
+		k.Store = new(store.Memory)
+		k.Fetch = func(context.Context) (wechat.Credential, error) { return wechat.Credential{}, err }
+	case m.Kind == wechat.Work:
 		k.Fetch = m.work
-	case Classic:
+	case m.Classic:
 		k.Fetch, k.Alone, k.Ahead, k.Supersedes = m.classic, m.stable, true, true
 	default:
 		k.Fetch, k.Force, k.Ahead = m.stable, m.forced, true
@@ -165,12 +167,23 @@ func (m *Manager) keeper() *renew.Keeper {
 // so it is a fingerprint of the secret that tells them apart.
 func (m *Manager) key() string {
 	what := "stable"
-	switch m.Mode {
-	case Classic:
-		what = "classic"
-	case Work:
+	switch {
+	case m.Kind == wechat.Work:
 		sum := sha256.Sum256([]byte(m.AppID + "\n" + m.Secret))
 		what = hex.EncodeToString(sum[:8])
+	case m.Classic:
+		what = "classic"
 	}
 	return "token/" + m.AppID + "/" + what
+}
+
+// checkKind returns an error if apps of Manager.Kind have no token, or not the one of Classic.
+func (m *Manager) checkKind() error {
+	if err := field.CheckOneOf(cmp.Or(m.Kind, wechat.Official), wechat.Official, wechat.Mini, wechat.Work); err != nil {
+		return fmt.Errorf("Manager.Kind %w", err)
+	}
+	if m.Kind == wechat.Work && m.Classic {
+		return errors.New("Manager.Classic is true: WeCom has one kind of token only: leave it out")
+	}
+	return nil
 }

@@ -7,14 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
 func TestALifeIsReadInAnyFormAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, mode := range []token.Mode{token.Stable, token.Classic, token.Work} {
+		for _, mode := range []way{stable, classic, work} {
 			for _, written := range []string{`7200`, `"7200"`, `7200.0`, `"7200.0"`, `7.2e3`} {
 				w := newWorld(mode)
 				w.wx.Fail(wechattest.Fault{Body: "\ufeff{\"access_token\":\"t\",\"expires_in\":" + written + ",\"note\":\"\x14\"}"})

@@ -9,6 +9,7 @@ import (
 
 	server "github.com/wetoken/wetoken/cmd/server"
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // manyApps is a configuration with n apps.
@@ -61,7 +62,7 @@ apps:
 `))
 	require.NoError(t, err)
 	require.Equal(t, gateway.App{AppID: "wx1", Secret: "z", Keep: true, Hosts: []string{"a.example.com"}}, c.Apps["one"])
-	require.Equal(t, gateway.App{AppID: "wx2", Secret: "y", Kind: gateway.Mini, Keep: true, Hosts: []string{"a.example.com"}}, c.Apps["two"])
+	require.Equal(t, gateway.App{AppID: "wx2", Secret: "y", Kind: wechat.Mini, Keep: true, Hosts: []string{"a.example.com"}}, c.Apps["two"])
 	require.Equal(t, "2027-01-01", c.Apps["<<"].Secret, "a date is text")
 	require.Equal(t, 2099, c.Apps["<<"].ExpiresAt.Year())
 	require.Equal(t, "wx3", c.Apps["<<"].AppID)

@@ -3,6 +3,8 @@ package field
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -17,6 +19,19 @@ func CheckBlanks(value string) error {
 		return ErrBlank
 	}
 	return nil
+}
+
+// CheckOneOf returns an error that names the values of want if value is none of them.
+func CheckOneOf[T ~string](value T, want ...T) error {
+	if slices.Contains(want, value) {
+		return nil
+	}
+	names := make([]string, len(want))
+	for i, w := range want {
+		names[i] = string(w)
+	}
+	last := len(names) - 1
+	return fmt.Errorf("is %.20q: want %s or %s", string(value), strings.Join(names[:last], ", "), names[last])
 }
 
 // blank reports whether a reader sees nothing where r stands.

@@ -1,6 +1,7 @@
 package field_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,4 +16,11 @@ func TestABlankAroundAValueIsFound(t *testing.T) {
 	for _, value := range []string{"", "x", "a b", "密钥", "a\nb", "\xff"} {
 		require.NoError(t, field.CheckBlanks(value), "%q", value)
 	}
+}
+
+func TestAValueThatIsNotOneOfThoseWantedIsNamed(t *testing.T) {
+	require.NoError(t, field.CheckOneOf("a", "a", "b"))
+	require.EqualError(t, field.CheckOneOf("x", "a", "b", "c"), `is "x": want a, b or c`)
+	require.EqualError(t, field.CheckOneOf("", "a", "b"), `is "": want a or b`)
+	require.EqualError(t, field.CheckOneOf(strings.Repeat("x", 100), "a", "b"), `is "`+strings.Repeat("x", 20)+`": want a or b`)
 }
