@@ -25,7 +25,7 @@ public final class Backend {
         byte[] reply = "{\"MsgType\":\"text\",\"Content\":\"got it\"}".getBytes(UTF_8);
         String signature = x.getRequestHeaders().getFirst("Wetoken-Signature");
         int status = body.length > 4 << 20 ? 413 : genuine(signature, body, key) ? 200 : 401;
-        // What has this Wetoken-Delivery was had before: answer it as before, and do nothing else again.
+        // A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
         if (status == 200) System.out.println("delivery " + x.getRequestHeaders().getFirst("Wetoken-Delivery"));
         x.sendResponseHeaders(status, status == 200 ? reply.length : -1);
         try (x) { if (status == 200) x.getResponseBody().write(reply); }

@@ -24,7 +24,7 @@ const server = createServer(async (request, response) => {
   }
   const body = Buffer.concat(chunks)
   if (!genuine(request.headers['wetoken-signature'] ?? '', body)) return response.writeHead(401).end()
-  // What has this Wetoken-Delivery was had before: answer it as before, and do nothing else again.
+  // A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
   console.log('delivery', request.headers['wetoken-delivery'])
   response.end('{"MsgType":"text","Content":"got it"}')
 })

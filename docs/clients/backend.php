@@ -27,7 +27,7 @@ if (!genuine($_SERVER['HTTP_WETOKEN_SIGNATURE'] ?? '', $body, $key)) {
     http_response_code(401);
     exit;
 }
-// What has this Wetoken-Delivery was had before: answer it as before, and do nothing else again.
+// A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
 error_log('delivery ' . $_SERVER['HTTP_WETOKEN_DELIVERY']);
 header('Content-Type: application/json');
 echo '{"MsgType":"text","Content":"got it"}';

@@ -20,7 +20,7 @@ class Backend(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if not genuine(self.headers.get("Wetoken-Signature", ""), body):
             return self.answer(401, b"")
-        # What has this Wetoken-Delivery was had before: answer it as before, and do nothing else again.
+        # A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
         print("delivery", self.headers["Wetoken-Delivery"], flush=True)
         self.answer(200, '{"MsgType":"text","Content":"got it"}'.encode())
 
