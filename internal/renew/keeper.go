@@ -23,20 +23,22 @@ var ErrStillRefused = errors.New("WeChat still answers the refused value as the 
 type Keeper struct {
 	Store store.Store
 	Key   string
-	Fetch func(ctx context.Context) (wechat.Credential, error) // asks WeChat for the credential
+
+	// Fetch asks WeChat for the credential.
+	Fetch func(ctx context.Context) (wechat.Credential, error)
 
 	// Force asks WeChat for another credential than the current one; nil where WeChat has no such call.
 	Force func(ctx context.Context) (wechat.Credential, error)
 
-	// Alone is the Fetch of a process that cannot reach the store. It does no harm to other processes. Default Fetch,
-	// unless that supersedes.
+	// Alone is the Fetch of a process that cannot reach the store. It ends no value of other processes. Default Fetch,
+	// which does so where Supersedes is set.
 	Alone func(ctx context.Context) (wechat.Credential, error)
 
 	Ahead      bool // WeChat issues the next value before this one ends
 	Supersedes bool // each Fetch makes a new value, and ends the one before
 
 	Report func(context.Context, error) // as Copy.Report
-	Jitter func() float64               // in [0, 1), so that processes do not act in step; default random
+	Jitter func() float64               // returns numbers in [0, 1), so that processes do not act in step; default random
 }
 
 // Copy returns the copy of the credential that this process reads. It starts nothing.

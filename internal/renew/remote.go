@@ -15,11 +15,11 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Remote asks another process for a credential that it keeps.
+// Remote gets a credential from another process, which keeps it.
 type Remote struct {
-	URL   string // answers GET with the credential, and POST {"refused": …} with another one
+	URL   string // GET returns the credential, and POST {"refused": …} another one
 	Key   string // caller key, sent as Bearer
-	Field string // of the answer: access_token or ticket
+	Field string // field of the answer: access_token or ticket
 
 	HTTP   *http.Client                 // default http.DefaultClient without redirects
 	Report func(context.Context, error) // as Copy.Report
