@@ -48,7 +48,7 @@ func complete(root *Element, msgType string) error {
 	case "news":
 		list := articles(root)
 		if len(list) == 0 {
-			return fmt.Errorf("Articles has no article: want %s", want.json)
+			return fmt.Errorf("%s has no article: want %s", "Articles", want.json)
 		}
 		for _, e := range list {
 			if err := want.check(e); err != nil {

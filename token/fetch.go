@@ -61,7 +61,7 @@ func (m *Manager) fetch(call func(out any) error) (wechat.Credential, error) {
 	}
 	for _, f := range [][2]string{{"AppID", m.AppID}, {"Secret", m.Secret}} {
 		if err := field.CheckBlanks(f[1]); err != nil {
-			return wechat.Credential{}, fmt.Errorf("Manager.%s %w", f[0], err)
+			return wechat.Credential{}, fmt.Errorf("%s %w", "Manager."+f[0], err)
 		}
 	}
 	var answer struct {
