@@ -33,19 +33,33 @@ func (k *Keeper) noteCall(ctx context.Context, s state) (state, error) {
 	if !ok {
 		return s, errUnanswered
 	}
-	s.call, s.unanswered = call, time.Now().Add(maxCallDelay)
+	s.call, s.unanswered, s.callLost = call, time.Now().Add(maxCallDelay), false
 	return s, nil
 }
 
 // renoteCall records again, in a store that lost it, that a fetch of this process was not answered. The value that such a
-// fetch ends may by then have been written back, and be served for longer than announce left to it.
-func (k *Keeper) renoteCall(ctx context.Context, s state) error {
+// fetch ends may by then have been written back, and be served for longer than announce left to it. A value that another
+// process fetched meanwhile is cut to the time in which WeChat accepts it even so.
+func (k *Keeper) renoteCall(ctx context.Context, s state) (state, error) {
 	left := time.Until(s.unanswered)
 	if left <= 0 {
-		return nil
+		return s, nil
 	}
-	_, _, err := k.takeLease(ctx, "/unanswered", left+3*maxClockSkew)
-	return err
+	_, lost, err := k.takeLease(ctx, "/unanswered", left+3*maxClockSkew)
+	if err != nil {
+		return s, err
+	}
+	s.callLost = s.callLost || lost
+	r := s.stored
+	if !s.callLost || r == nil || r.Asked || r.Brief || s.current == nil || s.current.Value != r.Value || s.current.record.Asked {
+		return s, nil
+	}
+	held := k.hold(r.endingBy(s.unanswered.Add(-maxCallDelay)), time.Now(), false)
+	s, swapped, err := k.write(ctx, s, held.record, held.storeTTL(time.Now(), s.overlaps))
+	if swapped {
+		s.current, s.callLost = held, false
+	}
+	return s, err
 }
 
 // clearCall records that the outcome of the fetch is known.

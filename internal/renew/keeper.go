@@ -84,7 +84,7 @@ func (k *Keeper) attempt(ctx context.Context, s state) (_ state, served bool, er
 func (k *Keeper) readAndRenew(ctx context.Context, s state) (state, error) {
 	s, err := k.readStore(ctx, s)
 	if err == nil {
-		err = k.renoteCall(ctx, s)
+		s, err = k.renoteCall(ctx, s)
 	}
 	if err != nil {
 		return k.fetchWithoutStore(ctx, s, err)

@@ -119,6 +119,15 @@ func (r *record) slack(overlaps bool) time.Duration {
 // fetched returns when the value of r was fetched, by the clock of the process that fetched it.
 func (r *record) fetched() time.Time { return time.UnixMilli(r.Expires - r.Life) }
 
+// endingBy returns r with no more life than it has for certain after a fetch that began at start and may end it.
+func (r *record) endingBy(start time.Time) *record {
+	b := *r
+	b.Gen, b.Brief = r.Gen+1, true
+	b.Expires = min(r.Expires, start.Add(r.overlap()*4/5).UnixMilli())
+	b.Life = max(b.Expires-r.fetched().UnixMilli(), 1)
+	return &b
+}
+
 // shortened returns r with no more life than it certainly has if an earlier fetch ends it: WeChat then accepts it for the
 // overlap.
 func (r *record) shortened() *record {

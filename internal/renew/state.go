@@ -41,6 +41,7 @@ type memory struct {
 	genSince time.Time // when this process first read or wrote it
 
 	unanswered time.Time // until when a fetch of this process that was not answered may reach WeChat
+	callLost   bool      // the store lost its record of that fetch, so that others may not know of it
 }
 
 // withGen returns m after a record of generation gen was read or written.
