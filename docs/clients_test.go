@@ -94,7 +94,6 @@ func each(t *testing.T, test func(t *testing.T, l language)) {
 
 // front is the private side of a gateway, which can be replaced by another one, on a socket.
 type front struct {
-	url     string
 	gateway atomic.Pointer[gateway.Gateway]
 
 	mu   sync.Mutex
