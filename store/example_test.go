@@ -8,7 +8,7 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// A value that expires, and a one-time code that only one of two can use.
+// A value that expires, and a one-time code that only one of two callers can use.
 func Example() {
 	ctx := context.Background()
 	s := new(store.Memory)
@@ -27,19 +27,19 @@ func Example() {
 	// true false
 }
 
-func ExampleTake() {
+func ExampleTryLease() {
 	ctx := context.Background()
 	s := new(store.Memory)
 
-	lease, ok, err := store.Take(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
+	lease, ok, err := store.TryLease(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
 	if err != nil || !ok {
 		return // ask again later
 	}
-	_, others, _ := store.Take(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
+	_, others, _ := store.TryLease(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
 	fmt.Println("somebody else got it:", others)
 
 	_ = lease.Release(context.WithoutCancel(ctx))
-	_, others, _ = store.Take(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
+	_, others, _ = store.TryLease(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
 	fmt.Println("somebody else got it:", others)
 
 	// Output:

@@ -1,4 +1,4 @@
 package store
 
-// Held is how many values the store holds, expired ones too.
+// Held returns the number of values in the store, including expired ones.
 func (m *Memory) Held() int { return m.cache.ItemCount() }

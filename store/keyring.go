@@ -13,12 +13,12 @@ import (
 	"strings"
 )
 
-// KeyRing is the secret keys of a [Sealed] store, of 32 bytes each, the current one first and the previous ones after
-// it. It does not show itself when printed, logged or encoded.
+// KeyRing holds the secret keys of a [Sealed] store, of 32 bytes each: the current key, then the previous ones. It
+// prints, logs and encodes without the keys.
 type KeyRing [][]byte
 
-// ParseKeys reads keys in base64, standard or URL-safe, padded or not, with commas between them and the current one
-// first. Such a key is made by: openssl rand -base64 32
+// ParseKeys parses keys in base64, standard or URL-safe, padded or not, separated by commas, with the current key
+// first. To make a key: openssl rand -base64 32
 func ParseKeys(s string) (KeyRing, error) {
 	var ring KeyRing
 	for i, field := range strings.Split(s, ",") {
@@ -35,7 +35,7 @@ func ParseKeys(s string) (KeyRing, error) {
 	return ring, nil
 }
 
-// Format prints how many keys there are.
+// Format prints the number of keys.
 func (r KeyRing) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "KeyRing(%d keys)", len(r)) }
 
 // MarshalText keeps the keys out of JSON and logs.
@@ -43,8 +43,9 @@ func (r KeyRing) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "KeyRing(%d keys)", len(r)), nil
 }
 
-// A sealed value is magic, the id of its key, a nonce, and the value under AES-256-GCM with everything before it and
-// the name it is stored under as associated data. The first byte of magic is in no UTF-8 text, the last is the version.
+// A sealed value consists of magic, the id of its key, a nonce, and the value under AES-256-GCM, with everything before
+// it and the name of the value as associated data. The first byte of magic is in no UTF-8 text, the last is the version
+// of the format.
 const (
 	keySize   = 32
 	magic     = "\xffWT\x01"
@@ -54,7 +55,7 @@ const (
 	frameSize = len(magic) + idSize + nonceSize + tagSize
 )
 
-// sealer seals under one key.
+// sealer seals values with one key.
 type sealer struct {
 	id   string
 	aead cipher.AEAD
@@ -62,7 +63,7 @@ type sealer struct {
 
 func (r KeyRing) sealers() ([]sealer, error) {
 	if len(r) == 0 {
-		return nil, fmt.Errorf("store: sealed: KeyRing is empty: give at least one key, of %d bytes", keySize)
+		return nil, fmt.Errorf("store: sealed: KeyRing is empty: want at least one key of %d bytes", keySize)
 	}
 	var all []sealer
 	for i, key := range r {
@@ -94,21 +95,25 @@ func (k sealer) seal(name string, value []byte) ([]byte, error) {
 	return k.aead.Seal(out, out[head:], value, append(out[:head:head], name...)), nil
 }
 
-// Errors of values that a [Sealed] store does not open.
+// Errors of values that a [Sealed] store cannot open.
 var (
-	// ErrPlaintext says that a value is not sealed. Where others are, somebody without the keys has put it there.
+	// ErrPlaintext reports that a value is not sealed. If others are sealed, somebody without the keys has written it.
 	ErrPlaintext = errors.New("store: sealed: the value is not sealed: it is older than the keys, or somebody without them has put it there")
 
-	// ErrSealKey says that a value is sealed with a key that KeyRing does not have.
-	ErrSealKey = errors.New("store: sealed: the value is sealed with a key that is not in KeyRing")
+	// ErrSealKey reports that a value is sealed with a key that KeyRing does not have, or by a later release.
+	ErrSealKey = errors.New("store: sealed: the value is sealed with a key that is not in KeyRing, or by a later release")
 
-	// ErrTampered says that a sealed value was changed, cut short or moved from another key.
+	// ErrTampered reports that a sealed value was changed, cut short or moved from another key.
 	ErrTampered = errors.New("store: sealed: the value was changed, cut short or moved from another key")
 )
 
-// unseal returns the value in raw and whether the first of keys sealed it. plain accepts what was never sealed.
+// unseal returns the value in raw, and reports whether the first of keys sealed it. plain accepts values that were
+// never sealed.
 func unseal(keys []sealer, name string, raw []byte, plain bool) (value []byte, current bool, err error) {
 	if !bytes.HasPrefix(raw, []byte(magic)) {
+		if bytes.HasPrefix(raw, []byte(magic[:len(magic)-1])) { // another version
+			return nil, false, ErrSealKey
+		}
 		if !plain {
 			return nil, false, ErrPlaintext
 		}

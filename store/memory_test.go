@@ -12,19 +12,19 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// pass lets time go by, of which a bubble has plenty.
-func pass(d time.Duration) { <-time.After(d) }
+// waitFor waits in a bubble, where time is free.
+func waitFor(d time.Duration) { <-time.After(d) }
 
-func TestMemoryValueIsGoneAtTheInstantItsLifeEnds(t *testing.T) {
+func TestMemoryValueExpiresAtTheEndOfItsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := new(store.Memory)
 		for _, ttl := range []time.Duration{2, time.Millisecond, time.Hour} {
 			require.NoError(t, m.Set(t.Context(), "k", []byte("v"), ttl))
-			pass(ttl - 1)
+			waitFor(ttl - 1)
 			_, ok, err := m.Get(t.Context(), "k")
 			require.NoError(t, err)
 			require.True(t, ok, "%v before its time", ttl)
-			pass(time.Nanosecond)
+			waitFor(time.Nanosecond)
 			_, ok, err = m.Get(t.Context(), "k")
 			require.NoError(t, err)
 			require.False(t, ok, "%v after its time", ttl)
@@ -32,20 +32,20 @@ func TestMemoryValueIsGoneAtTheInstantItsLifeEnds(t *testing.T) {
 	})
 }
 
-func TestMemorySwapWithoutNewLifeKeepsTheOldOneToTheNanosecond(t *testing.T) {
+func TestMemorySwapKeepsTheLifeToTheNanosecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := new(store.Memory)
 		require.NoError(t, m.Set(t.Context(), "k", []byte("0"), time.Second))
 		for i := range 9 {
-			pass(100 * time.Millisecond)
+			waitFor(100 * time.Millisecond)
 			swapped, err := m.Swap(t.Context(), "k", fmt.Append(nil, i), fmt.Append(nil, i+1), -1)
 			require.NoError(t, err)
 			require.True(t, swapped)
 		}
-		pass(100*time.Millisecond - 1)
+		waitFor(100*time.Millisecond - 1)
 		_, ok, _ := m.Get(t.Context(), "k")
 		require.True(t, ok)
-		pass(time.Nanosecond)
+		waitFor(time.Nanosecond)
 		_, ok, _ = m.Get(t.Context(), "k")
 		require.False(t, ok)
 	})
@@ -59,7 +59,7 @@ func TestMemoryDoesNotGrowForEver(t *testing.T) {
 		}
 		for i := range 20000 {
 			require.NoError(t, m.Set(t.Context(), fmt.Sprint("passing/", i), nil, time.Second))
-			pass(100 * time.Millisecond) // ten live at any time
+			waitFor(100 * time.Millisecond) // ten are live at any time
 			require.LessOrEqual(t, m.Held(), 300)
 		}
 		kept := 0
@@ -71,46 +71,46 @@ func TestMemoryDoesNotGrowForEver(t *testing.T) {
 	})
 }
 
-func TestLeaseLapses(t *testing.T) {
+func TestLeaseExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := new(store.Memory)
-		first, ok, err := store.Take(t.Context(), m, "lease", 10*time.Second)
+		first, ok, err := store.TryLease(t.Context(), m, "lease", 10*time.Second)
 		require.NoError(t, err)
 		require.True(t, ok)
-		pass(9 * time.Second)
+		waitFor(9 * time.Second)
 		still, err := first.Extend(t.Context(), 10*time.Second)
 		require.NoError(t, err)
 		require.True(t, still)
-		pass(10*time.Second - 1)
-		_, ok, err = store.Take(t.Context(), m, "lease", time.Second)
+		waitFor(10*time.Second - 1)
+		_, ok, err = store.TryLease(t.Context(), m, "lease", time.Second)
 		require.NoError(t, err)
 		require.False(t, ok)
-		pass(time.Nanosecond)
-		_, ok, err = store.Take(t.Context(), m, "lease", time.Second)
+		waitFor(time.Nanosecond)
+		_, ok, err = store.TryLease(t.Context(), m, "lease", time.Second)
 		require.NoError(t, err)
 		require.True(t, ok)
 	})
 }
 
-// deaf is a store that does what it is asked and then loses its answer.
-type deaf struct{ store.Store }
+// lostAnswers is a store that acts and then loses the answer.
+type lostAnswers struct{ store.Store }
 
-func (d deaf) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (d lostAnswers) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if _, err := d.Store.Swap(ctx, key, old, new, ttl); err != nil {
 		return false, err
 	}
 	return false, context.DeadlineExceeded
 }
 
-func TestLeaseWhoseAnswerWasLostLapses(t *testing.T) {
+func TestLeaseWhoseAnswerWasLostExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := new(store.Memory)
-		l, ok, err := store.Take(t.Context(), deaf{m}, "lease", time.Minute)
+		l, ok, err := store.TryLease(t.Context(), lostAnswers{m}, "lease", time.Minute)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.False(t, ok)
 		require.Nil(t, l)
-		pass(time.Minute)
-		_, ok, err = store.Take(t.Context(), m, "lease", time.Minute)
+		waitFor(time.Minute)
+		_, ok, err = store.TryLease(t.Context(), m, "lease", time.Minute)
 		require.NoError(t, err)
 		require.True(t, ok)
 	})

@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-// Sealed is a Store that encrypts each value before another Store sees it, with AES-256-GCM. Whoever reads that store
-// learns the keys' names and how long the values are. Whoever writes to it can remove values and put back older ones
-// of the same key, but can neither make one nor move one to another key: such a value is [ErrPlaintext], [ErrSealKey] or
-// [ErrTampered], never a miss.
+// Sealed is a Store that encrypts values with AES-256-GCM before another Store gets them. A reader of that store learns
+// the names of the keys and the lengths of the values. A writer to it can remove values, and restore older values of
+// the same key, but can neither make a value nor move one to another key: reading such a value is [ErrPlaintext],
+// [ErrSealKey] or [ErrTampered], never a miss.
 //
 //	keys, err := store.ParseKeys(os.Getenv("STORE_KEYS"))
 //	…
 //	s := &store.Sealed{Store: shared, KeyRing: keys}
 //
 // To change the key while processes restart one by one, give every process the ring (old, new), then (new, old); run
-// [Sealed.Reseal]; then give every process (new). One key is good for 4000 million writes.
+// [Sealed.Reseal]; then give every process (new). One key is good for 4 billion writes.
 //
-// Set the fields before first use; it is then safe for concurrent use.
+// Set the fields before first use. It is then safe for concurrent use.
 type Sealed struct {
 	Store   Store
-	KeyRing KeyRing // the first key seals, all of them open
+	KeyRing KeyRing // the first key seals, all keys open
 
-	// Plaintext accepts values that were stored before the store was sealed, until Reseal has been run. Meanwhile
-	// whoever writes to the other store can plant a value. Default: such a value is an error.
+	// Plaintext accepts values that were stored before the store was sealed, until Reseal has run. Meanwhile a writer
+	// to the other store can plant a value. Default: such a value is an error.
 	Plaintext bool
 
 	once    sync.Once
@@ -38,17 +38,17 @@ type Sealed struct {
 
 var _ Store = (*Sealed)(nil)
 
-func (s *Sealed) open() ([]sealer, error) {
+func (s *Sealed) readKeys() ([]sealer, error) {
 	s.once.Do(func() { s.sealers, s.err = s.KeyRing.sealers() })
 	return s.sealers, s.err
 }
 
-// Format prints how many keys there are, and none of them.
+// Format prints the number of keys.
 func (s *Sealed) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "Sealed(%d keys)", len(s.KeyRing)) }
 
-// Get returns the value of key, opened.
+// Get returns the opened value of key.
 func (s *Sealed) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
-	keys, err := s.open()
+	keys, err := s.readKeys()
 	if err != nil {
 		return nil, false, err
 	}
@@ -60,9 +60,9 @@ func (s *Sealed) Get(ctx context.Context, key string) (value []byte, ok bool, er
 	return value, err == nil, err
 }
 
-// Set seals value and writes it.
+// Set seals value and stores it.
 func (s *Sealed) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	keys, err := s.open()
+	keys, err := s.readKeys()
 	if err != nil {
 		return err
 	}
@@ -73,9 +73,10 @@ func (s *Sealed) Set(ctx context.Context, key string, value []byte, ttl time.Dur
 	return s.Store.Set(ctx, key, raw, ttl)
 }
 
-// Swap opens what is stored, compares it with old, and swaps the sealed bytes, again if they have changed meanwhile.
+// Swap opens the stored value, compares it with old, and swaps the sealed bytes. It starts again if they have changed
+// meanwhile.
 func (s *Sealed) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
-	keys, err := s.open()
+	keys, err := s.readKeys()
 	if err != nil {
 		return false, err
 	}
@@ -100,7 +101,7 @@ func (s *Sealed) Swap(ctx context.Context, key string, old, new []byte, ttl time
 		if subtle.ConstantTimeCompare(value, old) != 1 {
 			return false, nil
 		}
-		// No two sealed values are alike, so raw stands for this very write of old.
+		// No two sealed values are the same, so raw identifies this write of old.
 		if swapped, err = s.Store.Swap(ctx, key, raw, sealed, ttl); err != nil || swapped {
 			return swapped, err
 		}
@@ -110,17 +111,17 @@ func (s *Sealed) Swap(ctx context.Context, key string, old, new []byte, ttl time
 // Delete removes key.
 func (s *Sealed) Delete(ctx context.Context, key string) error { return s.Store.Delete(ctx, key) }
 
-// Keys yields the keys, whose names are not sealed.
+// Keys yields the keys, which are not sealed.
 func (s *Sealed) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return s.Store.Keys(ctx, prefix)
 }
 
-// Reseal seals with the current key what was sealed with a previous one, or with none where Plaintext is set, while
-// others read and write, and returns how many values that were. Lives stay as they are. It can be run again at any
-// time, and on several machines. A value that cannot be opened is left alone, and the error names the first such key
-// once all others are done.
+// Reseal seals all values with the current key that were sealed with a previous one, or with none if Plaintext is set,
+// and returns their number. Others may read and write meanwhile. Lives are not changed. It may be repeated at any time,
+// and run on several machines. A value that cannot be opened is skipped: the error names the first such key after all
+// others are done.
 func (s *Sealed) Reseal(ctx context.Context) (n int, err error) {
-	keys, err := s.open()
+	keys, err := s.readKeys()
 	if err != nil {
 		return 0, err
 	}
@@ -130,7 +131,7 @@ func (s *Sealed) Reseal(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return n, fmt.Errorf("store: reseal: %w", err)
 		}
-		done, err := s.reseal(ctx, keys, key)
+		done, err := s.resealKey(ctx, keys, key)
 		switch {
 		case err == nil && done:
 			n++
@@ -149,7 +150,7 @@ func (s *Sealed) Reseal(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func (s *Sealed) reseal(ctx context.Context, keys []sealer, key string) (done bool, err error) {
+func (s *Sealed) resealKey(ctx context.Context, keys []sealer, key string) (done bool, err error) {
 	for {
 		raw, ok, err := s.Store.Get(ctx, key)
 		if err != nil || !ok {
@@ -163,7 +164,7 @@ func (s *Sealed) reseal(ctx context.Context, keys []sealer, key string) (done bo
 		if err != nil {
 			return false, err
 		}
-		// What has changed meanwhile is looked at again: another process may still seal with a previous key.
+		// A value that has changed meanwhile is read again, since another process may still seal with a previous key.
 		if swapped, err := s.Store.Swap(ctx, key, raw, sealed, -1); err != nil || swapped {
 			return swapped, err
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Source hands out tickets. [Manager] and [Remote] are Sources.
+// Source returns tickets. [Manager] and [Remote] are Sources.
 type Source interface {
 	Ticket(ctx context.Context, typ Type) (wechat.Credential, error)
 	Renew(ctx context.Context, typ Type, refused string) (wechat.Credential, error)
@@ -24,14 +24,14 @@ var (
 //	GET  /ticket/{type}                   {"ticket":"…","expires_in":7140,"expires_at":"2026-01-02T03:04:05Z"}
 //	POST /ticket/{type} {"refused":"…"}   the same, with another ticket than the refused one
 //
-// Types are jsapi, wx_card and agent_config; one that the app does not have is 404. Other errors are as those of
-// token.Handler.
+// Types are jsapi, wx_card and agent_config. A type that the app does not have is answered 404. Other errors are those
+// of token.Handler.
 type Handler struct {
 	Source Source
-	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
+	Guard  func(http.Handler) http.Handler // admits callers; nil refuses all with 403
 }
 
-// Routes makes Handler a part that wetoken.Bind mounts.
+// Routes returns the routes for wetoken.Bind.
 func (h *Handler) Routes() map[string]http.Handler {
 	serve := answer.Handler{
 		Field:   "ticket",

@@ -23,8 +23,8 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// pass lets time go by, of which a bubble has plenty.
-func pass(d time.Duration) { <-time.After(d) }
+// waitFor waits in a bubble, where time is free.
+func waitFor(d time.Duration) { <-time.After(d) }
 
 const (
 	appID   = "wx0123456789abcdef"
@@ -33,25 +33,25 @@ const (
 	getPath = "/cgi-bin/ticket/getticket"
 )
 
-func quiet(context.Context, error) {}
+func ignoreError(context.Context, error) {}
 
 func newOfficial(wx *wechattest.Server, s store.Store) *ticket.Manager {
 	client := &wechat.Client{HTTP: wx.Client()}
-	tokens := &token.Manager{AppID: appID, Secret: secret, Store: s, Client: client, Report: quiet}
-	return &ticket.Manager{AppID: appID, Tokens: tokens, Store: s, Client: client, Report: quiet}
+	tokens := &token.Manager{AppID: appID, Secret: secret, Store: s, Client: client, OnError: ignoreError}
+	return &ticket.Manager{AppID: appID, Tokens: tokens, Store: s, Client: client, OnError: ignoreError}
 }
 
 func newWork(wx *wechattest.Server) *ticket.Manager {
 	client := &wechat.Client{HTTP: wx.Client()}
-	tokens := &token.Manager{AppID: corpID, Secret: secret, Kind: wechat.Work, Client: client, Report: quiet}
-	return &ticket.Manager{AppID: corpID, Kind: wechat.Work, AgentID: 7, Tokens: tokens, Client: client, Report: quiet}
+	tokens := &token.Manager{AppID: corpID, Secret: secret, Kind: wechat.Work, Client: client, OnError: ignoreError}
+	return &ticket.Manager{AppID: corpID, Kind: wechat.Work, AgentID: 7, Tokens: tokens, Client: client, OnError: ignoreError}
 }
 
 func TestEachTypeIsItsOwnTicketFetchedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx, s := new(wechattest.Server), new(store.Memory)
 		wx.AddApp(appID, secret)
-		wx.Fail(wechattest.Fault{Path: getPath, Delay: 50 * time.Millisecond})
+		wx.AddFault(wechattest.Fault{Path: getPath, Delay: 50 * time.Millisecond})
 		all := []*ticket.Manager{newOfficial(wx, s), newOfficial(wx, s)}
 		var wg sync.WaitGroup
 		var failed atomic.Int64
@@ -89,9 +89,9 @@ func TestATicketIsRenewedAheadOfItsEnd(t *testing.T) {
 			c, err := m.Ticket(t.Context(), ticket.JSAPI)
 			require.NoError(t, err)
 			require.Zero(t, time.Since(asked))
-			require.Greater(t, time.Until(c.Expires), 3*time.Minute)
+			require.Greater(t, time.Until(c.Expires), time.Minute)
 			seen[c.Value] = true
-			pass(10 * time.Second)
+			waitFor(10 * time.Second)
 		}
 		require.Len(t, seen, 3)
 		require.Equal(t, 3, wx.Calls(getPath))
@@ -111,7 +111,7 @@ func TestWeComsTickets(t *testing.T) {
 	require.Equal(t, 1, wx.Calls("/cgi-bin/ticket/get"))
 }
 
-func TestATypeTheAppDoesNotHaveIsRefusedWithoutACall(t *testing.T) {
+func TestATypeOfAnotherKindOfAppIsRefusedWithoutACall(t *testing.T) {
 	wx := new(wechattest.Server)
 	_, err := newOfficial(wx, nil).Ticket(t.Context(), ticket.AgentConfig)
 	require.ErrorIs(t, err, ticket.ErrType)
@@ -125,12 +125,12 @@ func TestATypeTheAppDoesNotHaveIsRefusedWithoutACall(t *testing.T) {
 	require.ErrorIs(t, err, ticket.ErrType)
 }
 
-func TestAManagerWithoutTokensSaysSo(t *testing.T) {
-	_, err := (&ticket.Manager{AppID: appID, Report: quiet}).Ticket(t.Context(), ticket.JSAPI)
+func TestAManagerNeedsTokens(t *testing.T) {
+	_, err := (&ticket.Manager{AppID: appID, OnError: ignoreError}).Ticket(t.Context(), ticket.JSAPI)
 	require.ErrorContains(t, err, "ticket: jsapi: the field Tokens must be set")
 }
 
-func TestATokensTroubleIsNotRememberedAsTheTickets(t *testing.T) {
+func TestAFailureOfTheTokenIsNotRememberedForTheTicket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx := new(wechattest.Server)
 		wx.AddApp(appID, "another-secret")
@@ -143,7 +143,7 @@ func TestATokensTroubleIsNotRememberedAsTheTickets(t *testing.T) {
 			if _, err := m.Ticket(t.Context(), ticket.JSAPI); err == nil {
 				break
 			}
-			pass(time.Second)
+			waitFor(time.Second)
 		}
 		require.LessOrEqual(t, time.Since(start), 80*time.Second)
 	})
@@ -170,7 +170,7 @@ func TestHandlerAndRemote(t *testing.T) {
 	srv := httptest.NewServer(wetoken.Handler(&ticket.Handler{Source: m, Guard: open}))
 	defer srv.Close()
 
-	r := &ticket.Remote{URL: srv.URL + "/ticket", Key: "a-key", Report: quiet}
+	r := &ticket.Remote{URL: srv.URL + "/ticket", Key: "a-key", OnError: ignoreError}
 	want, err := m.Ticket(t.Context(), ticket.JSAPI)
 	require.NoError(t, err)
 	got, err := r.Ticket(t.Context(), ticket.JSAPI)
@@ -202,7 +202,7 @@ func TestAMiniProgramHasNoTickets(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.Add(wechattest.App{ID: appID, Secret: secret, Kind: wechattest.Mini})
 	_, err := newOfficial(wx, nil).Ticket(t.Context(), ticket.JSAPI)
-	require.ErrorIs(t, err, wechat.ErrUnauthorized)
+	require.ErrorIs(t, err, wechat.Code(48001))
 	require.False(t, errors.Is(err, ticket.ErrType))
 }
 
@@ -234,7 +234,7 @@ func Example() {
 	// Output: true <nil>
 }
 
-func TestARemoteWithoutAURLSaysSo(t *testing.T) {
+func TestARemoteNeedsAURL(t *testing.T) {
 	_, err := new(ticket.Remote).Ticket(t.Context(), ticket.JSAPI)
 	require.EqualError(t, err, "ticket: Remote.URL must be set")
 }

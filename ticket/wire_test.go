@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestALifeIsReadInAnyFormAndBounded(t *testing.T) {
+func TestExpiresInIsDecodedInAnyFormAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for written, says := range map[string]string{
 			`7200`: "", `"7200"`: "", `7200.0`: "", `"7200.0"`: "",
@@ -21,7 +21,7 @@ func TestALifeIsReadInAnyFormAndBounded(t *testing.T) {
 		} {
 			wx := new(wechattest.Server)
 			wx.AddApp(appID, secret)
-			wx.Fail(wechattest.Fault{Path: getPath, Body: "\ufeff{\"errcode\":\"0\",\"errmsg\":\"o\x14k\",\"ticket\":\"t\",\"expires_in\":" + written + "}"})
+			wx.AddFault(wechattest.Fault{Path: getPath, Body: "\ufeff{\"errcode\":\"0\",\"errmsg\":\"o\x14k\",\"ticket\":\"t\",\"expires_in\":" + written + "}"})
 			got, err := newOfficial(wx, new(store.Memory)).Ticket(t.Context(), ticket.JSAPI)
 			if says != "" {
 				require.ErrorContains(t, err, says, written)

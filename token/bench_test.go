@@ -19,8 +19,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// BenchmarkWarm reads a warm token beside the least that such a read can be: a pointer and a clock. go-cache is there
-// to compare with.
+// BenchmarkWarm reads a warm token beside a floor: an atomic pointer and a clock. go-cache is measured for comparison.
 func BenchmarkWarm(b *testing.B) {
 	m := newWorld(stable).manager()
 	if _, err := m.Token(b.Context()); err != nil {
@@ -61,19 +60,19 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
-// BenchmarkCold has a thousand readers ask a cold manager, with 50 ms to WeChat, beside those 50 ms.
+// BenchmarkCold reads a cold manager from a thousand goroutines, with 50 ms to WeChat, beside those 50 ms.
 func BenchmarkCold(b *testing.B) {
 	ctx := context.Background()
 	const fetch = 50 * time.Millisecond
 	floor := func(n int) {
 		for range n {
-			pass(fetch)
+			waitFor(fetch)
 		}
 	}
 	bench.Ratio(b, 1, floor, func(n int) {
 		for range n {
 			w := newWorld(stable)
-			w.wx.Fail(wechattest.Fault{Delay: fetch})
+			w.wx.AddFault(wechattest.Fault{Delay: fetch})
 			m := w.manager()
 			var wg sync.WaitGroup
 			for range 1000 {
@@ -87,8 +86,8 @@ func BenchmarkCold(b *testing.B) {
 	})
 }
 
-// BenchmarkWarmFar reads a warm token whose store is 200 ms away, beside one whose store is in memory. The readings last
-// for several looks at the store.
+// BenchmarkWarmFar reads a warm token whose store is 200 ms away, beside one whose store is in memory. The measurement
+// lasts for several reads of the store.
 func BenchmarkWarmFar(b *testing.B) {
 	readings := func(s store.Store) func(n int) {
 		w := newWorld(stable)
@@ -106,7 +105,7 @@ func BenchmarkWarmFar(b *testing.B) {
 			}
 		}
 	}
-	near, far := readings(new(store.Memory)), readings(slow{new(store.Memory), 200 * time.Millisecond})
+	near, far := readings(new(store.Memory)), readings(slowStore{new(store.Memory), 200 * time.Millisecond})
 	for _, cpus := range []int{1, 2} {
 		b.Run(fmt.Sprintf("cpus=%d", cpus), func(b *testing.B) { bench.Ratio(b, cpus, near, far) })
 	}
@@ -129,7 +128,7 @@ func TestTenThousandIdleManagersAreSmallAndStartNothing(t *testing.T) {
 	}
 	before, goroutines := heap(), runtime.NumGoroutine()
 	for i := range all {
-		all[i] = &token.Manager{AppID: fmt.Sprintf("wx%016d", i), Secret: secret, Store: s, Client: client, Report: quiet}
+		all[i] = &token.Manager{AppID: fmt.Sprintf("wx%016d", i), Secret: secret, Store: s, Client: client, OnError: ignoreError}
 	}
 	made := heap()
 	for _, m := range all {

@@ -36,7 +36,7 @@ func Example() {
 
 func ExampleHandler() {
 	tokens := &token.Manager{AppID: "wx0123456789abcdef", Secret: "secret"}
-	onlyOurs := func(next http.Handler) http.Handler { return next } // let your own services in here
+	onlyOurs := func(next http.Handler) http.Handler { return next } // admits your own services
 
 	mux := http.NewServeMux()
 	wetoken.Bind(mux, "/wx", &token.Handler{Source: tokens, Guard: onlyOurs})

@@ -19,22 +19,22 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// readonly is a store that takes no writes while it is full.
-type readonly struct {
+// fullStore is a store that refuses writes while it is full.
+type fullStore struct {
 	store.Store
 	full atomic.Bool
 }
 
 var errFull = errors.New("OOM command not allowed")
 
-func (s *readonly) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (s *fullStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if s.full.Load() {
 		return false, errFull
 	}
 	return s.Store.Swap(ctx, key, old, new, ttl)
 }
 
-// readAll reads managers for a while, densely at first, and returns how many reads failed and how many tokens were dead.
+// readAll reads managers for a while, often at first, and returns the number of failed reads and of dead tokens.
 func (w *world) readAll(t *testing.T, d time.Duration, all ...*token.Manager) (failed, dead int) {
 	for start := time.Now(); time.Since(start) < d; {
 		for _, m := range all {
@@ -47,9 +47,9 @@ func (w *world) readAll(t *testing.T, d time.Duration, all ...*token.Manager) (f
 			}
 		}
 		if time.Since(start) < time.Minute {
-			pass(100 * time.Millisecond)
+			waitFor(100 * time.Millisecond)
 		} else {
-			pass(time.Second)
+			waitFor(time.Second)
 		}
 	}
 	return failed, dead
@@ -59,7 +59,7 @@ func TestAFetchThatReachesWeChatLateLeavesNoDeadToken(t *testing.T) {
 	late := wechattest.Fault{Path: oldPath, Late: true, Delay: 20 * time.Second, Times: 1}
 	for name, begin := range map[string]func(t *testing.T, w *world, a, b *token.Manager){
 		"cold": func(t *testing.T, w *world, a, _ *token.Manager) {
-			w.wx.Fail(late)
+			w.wx.AddFault(late)
 			_, err := a.Token(t.Context())
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		},
@@ -67,7 +67,7 @@ func TestAFetchThatReachesWeChatLateLeavesNoDeadToken(t *testing.T) {
 			first := get(t, a)
 			get(t, b)
 			w.wx.Revoke(first.Value)
-			w.wx.Fail(late)
+			w.wx.AddFault(late)
 			_, err := a.Renew(t.Context(), first.Value)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			_, err = b.Renew(t.Context(), first.Value)
@@ -75,26 +75,26 @@ func TestAFetchThatReachesWeChatLateLeavesNoDeadToken(t *testing.T) {
 		},
 		"at its end": func(t *testing.T, w *world, a, b *token.Manager) {
 			get(t, a)
-			pass(2*time.Hour - 5*time.Second)
-			w.wx.Fail(late)
+			waitFor(2*time.Hour - 5*time.Second)
+			w.wx.AddFault(late)
 			a.Token(t.Context())
-			pass(10 * time.Second)
+			waitFor(10 * time.Second)
 		},
 		"ended": func(t *testing.T, w *world, a, b *token.Manager) {
 			get(t, a)
-			pass(3 * time.Hour)
-			w.wx.Fail(late)
+			waitFor(3 * time.Hour)
+			w.wx.AddFault(late)
 			_, err := a.Token(t.Context())
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		},
 		"killed": func(t *testing.T, w *world, a, _ *token.Manager) {
 			killed, down := w.manager(), new(atomic.Bool)
-			killed.Store = &machine{Store: w.store, down: down}
-			w.wx.Fail(late)
+			killed.Store = &machineStore{Store: w.store, down: down}
+			w.wx.AddFault(late)
 			go killed.Token(t.Context())
-			pass(time.Second)
+			waitFor(time.Second)
 			down.Store(true)
-			pass(leaseLife)
+			waitFor(leaseLife)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestAFetchThatReachesWeChatLateLeavesNoDeadToken(t *testing.T) {
 				w := newWorld(classic)
 				a, b := w.manager(), w.manager()
 				begin(t, w, a, b)
-				w.live(t, get(t, b))
+				w.requireValid(t, get(t, b))
 				_, dead := w.readAll(t, 2*time.Hour, a, b)
 				require.Zero(t, dead)
 			})
@@ -112,19 +112,19 @@ func TestAFetchThatReachesWeChatLateLeavesNoDeadToken(t *testing.T) {
 
 const leaseLife = 10 * time.Second
 
-func TestAStoreThatTakesNoWritesIsNotNoticedByReaders(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
-		full := &readonly{Store: w.store}
+func TestReadersAreServedWhileTheStoreRefusesWrites(t *testing.T) {
+	testEachMethod(t, func(t *testing.T, w *world) {
+		full := &fullStore{Store: w.store}
 		w.store = full
 		all := []*token.Manager{w.manager(), w.manager(), w.manager()}
 		for _, m := range all {
 			get(t, m)
 		}
 		full.full.Store(true)
-		pass(2*time.Hour - 4*time.Minute)
+		waitFor(2*time.Hour - 4*time.Minute)
 		failed, dead := w.readAll(t, 3*time.Hour, all...)
 		require.Zero(t, failed)
-		if w.mode != work { // a token of WeCom's may end while it is handed out
+		if w.mode != work { // a token of WeCom may end while it is returned
 			require.Zero(t, dead)
 		}
 		require.LessOrEqual(t, w.wx.Calls(stablePath)+w.wx.Calls(oldPath)+w.wx.Calls(workPath), 1+3*len(all))
@@ -143,7 +143,7 @@ func TestARefusalSoonAfterAFetchWaitsUntilAllHoldTheNewToken(t *testing.T) {
 			_, n := w.readAll(t, 30*time.Second, b, c)
 			dead <- n
 		}()
-		pass(time.Second)
+		waitFor(time.Second)
 		second, err := a.Renew(t.Context(), first.Value)
 		require.NoError(t, err)
 		start := time.Now()
@@ -153,30 +153,30 @@ func TestARefusalSoonAfterAFetchWaitsUntilAllHoldTheNewToken(t *testing.T) {
 		require.GreaterOrEqual(t, time.Since(start), 3*time.Second)
 		require.Zero(t, <-dead)
 
-		made := w.made(oldPath)
+		made := w.countTokens(oldPath)
 		for start, refused := time.Now(), third.Value; time.Since(start) < time.Minute; {
 			next, err := a.Renew(t.Context(), refused)
 			require.NoError(t, err)
 			refused = next.Value
 		}
-		require.LessOrEqual(t, w.made(oldPath)-made, 21, "one caller ends a token every three seconds at most")
+		require.LessOrEqual(t, w.countTokens(oldPath)-made, 21, "one caller ends a token every three seconds at most")
 	})
 }
 
-func TestAFlushInTheMiddleOfARenewalCostsNoFurtherFetch(t *testing.T) {
+func TestAFlushDuringARenewalCausesNoFurtherFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(classic)
 		all := []*token.Manager{w.manager(), w.manager(), w.manager()}
 		for _, m := range all {
-			m.Store = &machine{Store: w.store, delay: 200 * time.Millisecond}
+			m.Store = &machineStore{Store: w.store, delay: 200 * time.Millisecond}
 			get(t, m)
 		}
-		pass(2*time.Hour - 5*time.Minute)
-		w.wx.Fail(wechattest.Fault{Path: oldPath, Code: -1})
-		w.readAll(t, 2*time.Minute, all...) // until the token is due by each of them
-		pass(20 * time.Second)              // and none waits after a failure
-		w.wx.Heal()
-		w.wx.Fail(wechattest.Fault{Path: oldPath, Delay: 5 * time.Second, Times: 1})
+		waitFor(2*time.Hour - 5*time.Minute)
+		w.wx.AddFault(wechattest.Fault{Path: oldPath, Code: -1})
+		w.readAll(t, 2*time.Minute, all...) // until each of them renews the token
+		waitFor(20 * time.Second)           // and none waits after a failure
+		w.wx.ClearFaults()
+		w.wx.AddFault(wechattest.Fault{Path: oldPath, Delay: 5 * time.Second, Times: 1})
 		for asked := w.wx.Calls(oldPath); w.wx.Calls(oldPath) == asked; {
 			w.readAll(t, 100*time.Millisecond, all...)
 		}
@@ -186,37 +186,37 @@ func TestAFlushInTheMiddleOfARenewalCostsNoFurtherFetch(t *testing.T) {
 		failed, dead := w.readAll(t, 10*time.Minute, all...)
 		require.Zero(t, failed)
 		require.Zero(t, dead)
-		require.Equal(t, 2, w.made(oldPath))
-		require.Zero(t, w.made(stablePath))
+		require.Equal(t, 2, w.countTokens(oldPath))
+		require.Zero(t, w.countTokens(stablePath))
 	})
 }
 
 func TestALifeIsNotOverstatedByAnotherProcesssClock(t *testing.T) {
 	for _, skew := range []time.Duration{-29 * time.Second, 29 * time.Second} {
-		eachMode(t, func(t *testing.T, w *world) {
+		testEachMethod(t, func(t *testing.T, w *world) {
 			w.wx.Add(wechattest.App{ID: appID, Secret: secret, Kind: kindOf(w.mode), Life: 310 * time.Second})
 			get(t, w.manager())
 			m := w.manager()
-			m.Store = &machine{Store: w.store, skew: skew}
+			m.Store = &machineStore{Store: w.store, skew: skew}
 			require.LessOrEqual(t, time.Until(get(t, m).Expires), 310*time.Second)
-			pass(100 * time.Second)
+			waitFor(100 * time.Second)
 			require.LessOrEqual(t, time.Until(get(t, m).Expires), 210*time.Second)
 
-			r := &token.Remote{URL: w.served(t), Key: key, Report: quiet}
+			r := &token.Remote{URL: w.serve(t), Key: key, OnError: ignoreError}
 			require.LessOrEqual(t, time.Until(get(t, r).Expires), 210*time.Second, "a Remote counts by its own clock")
 		})
 	}
 }
 
-func kindOf(mode way) wechattest.Kind {
+func kindOf(mode method) wechattest.Kind {
 	if mode == work {
 		return wechattest.Work
 	}
 	return wechattest.Official
 }
 
-func TestARecordBeyondItsBoundsIsNotServed(t *testing.T) {
-	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli() // where bubbles begin
+func TestARecordOutOfBoundsIsNotServed(t *testing.T) {
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli() // the start of bubbles
 	hour := time.Hour.Milliseconds()
 	for name, record := range map[string]string{
 		"gen":      fmt.Sprintf(`{"value":"planted","expires":%d,"life":7200000,"gen":%d}`, now+hour, math.MaxInt64-1),
@@ -229,29 +229,29 @@ func TestARecordBeyondItsBoundsIsNotServed(t *testing.T) {
 		"long":     fmt.Sprintf(`{"value":"planted%099999d","expires":%d,"life":7200000,"gen":1}`, 0, now+hour),
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachMode(t, func(t *testing.T, w *world) {
+			testEachMethod(t, func(t *testing.T, w *world) {
 				m := w.manager()
 				first := get(t, m)
-				at := w.key()
+				at := w.storeKey()
 				require.NoError(t, w.store.Set(t.Context(), at, []byte(record), 0))
-				w.live(t, get(t, w.manager()))
-				pass(3 * time.Second)
-				w.live(t, get(t, m))
+				w.requireValid(t, get(t, w.manager()))
+				waitFor(3 * time.Second)
+				w.requireValid(t, get(t, m))
 				require.NoError(t, w.store.Delete(t.Context(), at))
-				pass(3 * time.Second)
-				w.live(t, get(t, m))
+				waitFor(3 * time.Second)
+				w.requireValid(t, get(t, m))
 				w.wx.Revoke(first.Value)
 				second, err := m.Renew(t.Context(), get(t, m).Value)
 				require.NoError(t, err)
-				w.live(t, second)
-				pass(3 * time.Second)
-				w.live(t, get(t, w.manager()))
+				w.requireValid(t, second)
+				waitFor(3 * time.Second)
+				w.requireValid(t, get(t, w.manager()))
 			})
 		})
 	}
 }
 
-func TestAPlantedRationIsNone(t *testing.T) {
+func TestAnInvalidRationIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(classic)
 		m := w.manager()
@@ -265,23 +265,23 @@ func TestAPlantedRationIsNone(t *testing.T) {
 			}
 			require.NoError(t, err)
 			current, renewed = next, renewed+1
-			pass(4 * time.Second)
+			waitFor(4 * time.Second)
 		}
 		require.Equal(t, 400, renewed)
 	})
 }
 
-func TestACallThatNeverReachedWeChatEndsNoClassicToken(t *testing.T) {
+func TestACallThatDidNotReachWeChatEndsNoClassicToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(classic)
 		m := w.manager()
 		first := get(t, m)
-		pass(2*time.Hour - 5*time.Minute)
+		waitFor(2*time.Hour - 5*time.Minute)
 		away := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 		m.Client.HTTP.Transport = roundTrip(func(*http.Request) (*http.Response, error) { return nil, away })
 		for time.Until(first.Expires) > 5*time.Second {
 			require.Equal(t, first.Value, get(t, m).Value, "%s before its end", time.Until(first.Expires))
-			pass(time.Second)
+			waitFor(time.Second)
 		}
 	})
 }

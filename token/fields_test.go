@@ -12,7 +12,7 @@ import (
 )
 
 func TestAFieldWithBlanksAroundItIsNamed(t *testing.T) {
-	for _, mode := range []way{stable, classic, work} {
+	for _, mode := range []method{stable, classic, work} {
 		for _, c := range []struct{ id, secret, says string }{
 			{" wx1", "hidden", "Manager.AppID begins or ends with a blank"},
 			{"wx1", "hidden\r\n", "Manager.Secret begins or ends with a blank"},
@@ -31,7 +31,7 @@ func TestAKindWithoutATokenIsNamed(t *testing.T) {
 	s, wx := new(store.Memory), new(wechattest.Server)
 	wx.AddApp(appID, secret)
 	way := &wechat.Client{HTTP: wx.Client()}
-	get(t, &token.Manager{AppID: appID, Secret: secret, Store: s, Client: way}) // which stands in the store from now on
+	get(t, &token.Manager{AppID: appID, Secret: secret, Store: s, Client: way}) // the token is in the store from now on
 	calls := wx.Calls(stablePath)
 	for _, c := range []struct {
 		kind    wechat.Kind
@@ -43,7 +43,7 @@ func TestAKindWithoutATokenIsNamed(t *testing.T) {
 		{"wecom", true, `Manager.Kind is "wecom": want official, mini or work`},
 		{wechat.Work, true, "Manager.Classic is true: WeCom has one kind of token only"},
 	} {
-		m := &token.Manager{AppID: appID, Secret: secret, Kind: c.kind, Classic: c.classic, Store: s, Client: way, Report: quiet}
+		m := &token.Manager{AppID: appID, Secret: secret, Kind: c.kind, Classic: c.classic, Store: s, Client: way, OnError: ignoreError}
 		_, err := m.Token(t.Context())
 		require.ErrorContains(t, err, c.says)
 		_, err = m.Renew(t.Context(), "refused")

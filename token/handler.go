@@ -12,16 +12,16 @@ import (
 //	GET  /token                   {"access_token":"…","expires_in":7140,"expires_at":"2026-01-02T03:04:05Z"}
 //	POST /token {"refused":"…"}   the same, with another token than the refused one
 //
-// expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode where WeChat refused: 400 for a
-// request without a refused token, 429 where only a forced refresh would help and its ration is used up, or where WeChat
-// was asked too often (45011, 45033), 503 where WeChat is busy (-1), could not be reached or still answers the refused
-// token, and 502 for any other refusal. 429 and 503 have a Retry-After. Answers are not to be cached.
+// expires_in is in seconds. An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode if WeChat refused. The status
+// is 400 for a request without a refused token; 429 if only a forced refresh would help and its ration is used up, or
+// if WeChat limits the calls (45011, 45033); 503 if WeChat is busy (-1), cannot be reached or still answers the refused
+// token; and 502 for any other refusal. 429 and 503 have a Retry-After. Answers must not be cached.
 type Handler struct {
 	Source wechat.TokenSource
-	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
+	Guard  func(http.Handler) http.Handler // admits callers; nil refuses all with 403
 }
 
-// Routes makes Handler a part that wetoken.Bind mounts.
+// Routes returns the routes for wetoken.Bind.
 func (h *Handler) Routes() map[string]http.Handler {
 	serve := answer.Handler{
 		Field: "access_token",

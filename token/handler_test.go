@@ -21,8 +21,8 @@ import (
 
 const key = "a-caller-key-of-this-test"
 
-// keyed lets in whoever has the key.
-func keyed(next http.Handler) http.Handler {
+// guardByKey admits callers that have the key.
+func guardByKey(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+key {
 			http.Error(w, `{"errcode":401,"errmsg":"no key"}`, http.StatusUnauthorized)
@@ -32,11 +32,11 @@ func keyed(next http.Handler) http.Handler {
 	})
 }
 
-// served mounts a world's manager on a real socket, and tells the URL of its token.
-func (w *world) served(t *testing.T) string {
+// serve mounts a world's manager on a real socket, and returns the URL of its token.
+func (w *world) serve(t *testing.T) string {
 	t.Helper()
 	mux := http.NewServeMux()
-	wetoken.Bind(mux, "/wx", &token.Handler{Source: w.manager(), Guard: keyed})
+	wetoken.Bind(mux, "/wx", &token.Handler{Source: w.manager(), Guard: guardByKey})
 	return newServer(t, mux) + "/wx/token"
 }
 
@@ -64,7 +64,7 @@ type served struct {
 
 func TestHandlerServesAndRenews(t *testing.T) {
 	w := newWorld(stable)
-	url := w.served(t)
+	url := w.serve(t)
 	var first, again, renewed served
 	resp := send(t, "GET", url, "", &first)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -80,9 +80,9 @@ func TestHandlerServesAndRenews(t *testing.T) {
 	require.Zero(t, w.wx.Check(renewed.Token))
 }
 
-func TestHandlerSaysWhatIsWrong(t *testing.T) {
+func TestHandlerAnswersErrors(t *testing.T) {
 	w := newWorld(stable)
-	url := w.served(t)
+	url := w.serve(t)
 	for name, c := range map[string]struct {
 		method, body string
 		before       func()
@@ -109,9 +109,9 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 	}
 	t.Run("WeChat is away", func(t *testing.T) {
 		w := newWorld(stable)
-		w.wx.Fail(wechattest.Fault{Cut: true})
+		w.wx.AddFault(wechattest.Fault{Cut: true})
 		var got served
-		resp := send(t, "GET", w.served(t), "", &got)
+		resp := send(t, "GET", w.serve(t), "", &got)
 		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 		require.NotEmpty(t, resp.Header.Get("Retry-After"))
 	})
@@ -121,9 +121,9 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 	}{-1: {503, "2"}, 45011: {429, "60"}, 45033: {429, "2"}, 45009: {502, ""}} {
 		t.Run(fmt.Sprint("WeChat answers ", code, " to a cold call"), func(t *testing.T) {
 			w := newWorld(stable)
-			w.wx.Fail(wechattest.Fault{Code: code})
+			w.wx.AddFault(wechattest.Fault{Code: code})
 			var got served
-			resp := send(t, "GET", w.served(t), "", &got)
+			resp := send(t, "GET", w.serve(t), "", &got)
 			require.Equal(t, c.status, resp.StatusCode)
 			require.Equal(t, c.after, resp.Header.Get("Retry-After"))
 			require.Equal(t, code, got.Code)
@@ -131,7 +131,7 @@ func TestHandlerSaysWhatIsWrong(t *testing.T) {
 	}
 	t.Run("the ration is used up", func(t *testing.T) {
 		w := newWorld(stable)
-		url := w.served(t)
+		url := w.serve(t)
 		var got served
 		send(t, "GET", url, "", &got)
 		for range 2 {
@@ -151,11 +151,11 @@ func TestHandlerWithoutAGuardRefusesEverybody(t *testing.T) {
 	require.Contains(t, got.Msg, "Guard")
 }
 
-func TestRemoteIsAManagersEqual(t *testing.T) {
+func TestRemoteWorksLikeAManager(t *testing.T) {
 	w := newWorld(stable)
-	r := &token.Remote{URL: w.served(t), Key: key, Report: quiet}
+	r := &token.Remote{URL: w.serve(t), Key: key, OnError: ignoreError}
 	first := get(t, r)
-	w.live(t, first)
+	w.requireValid(t, first)
 	require.WithinDuration(t, time.Now().Add(2*time.Hour), first.Expires, 5*time.Second)
 	for range 1000 {
 		require.Equal(t, first.Value, get(t, r).Value)
@@ -171,25 +171,25 @@ func TestRemoteIsAManagersEqual(t *testing.T) {
 	require.NotEqual(t, first.Value, get(t, r).Value)
 }
 
-func TestRemoteTellsWhatIsWrong(t *testing.T) {
+func TestRemoteReturnsErrorsOfTheServer(t *testing.T) {
 	w := newWorld(stable)
-	url := w.served(t)
-	_, err := (&token.Remote{URL: url, Key: "a-wrong-key-of-this-test", Report: quiet}).Token(t.Context())
+	url := w.serve(t)
+	_, err := (&token.Remote{URL: url, Key: "a-wrong-key-of-this-test", OnError: ignoreError}).Token(t.Context())
 	require.ErrorContains(t, err, "HTTP status 401")
 	require.NotContains(t, err.Error(), "a-wrong-key-of-this-test")
 
 	w.wx.Add(wechattest.App{ID: appID, Secret: "changed"})
-	_, err = (&token.Remote{URL: url, Key: key, Report: quiet}).Token(t.Context())
+	_, err = (&token.Remote{URL: url, Key: key, OnError: ignoreError}).Token(t.Context())
 	require.ErrorIs(t, err, wechat.ErrInvalidSecret, "WeChat's refusal comes through as what it is")
 
-	_, err = (&token.Remote{URL: "http://127.0.0.1:1/?key=hidden", Key: key, Report: quiet}).Token(t.Context())
+	_, err = (&token.Remote{URL: "http://127.0.0.1:1/?key=hidden", Key: key, OnError: ignoreError}).Token(t.Context())
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hidden")
 }
 
-func TestRemoteTellsThatTheRationIsUsedUp(t *testing.T) {
+func TestRemoteReturnsErrRationed(t *testing.T) {
 	w := newWorld(stable)
-	r := &token.Remote{URL: w.served(t), Key: key, Report: quiet}
+	r := &token.Remote{URL: w.serve(t), Key: key, OnError: ignoreError}
 	first := get(t, r)
 	w.wx.Refuse(first.Value)
 	second, err := r.Renew(t.Context(), first.Value)
@@ -200,10 +200,10 @@ func TestRemoteTellsThatTheRationIsUsedUp(t *testing.T) {
 	require.ErrorContains(t, err, "the next may be made in")
 }
 
-func TestRemoteServesItsCopyWhileTheServerIsAway(t *testing.T) {
+func TestRemoteServesItsCopyWhileTheServerIsDown(t *testing.T) {
 	w := newWorld(stable)
 	away := false
-	inner := wetoken.Handler(&token.Handler{Source: w.manager(), Guard: keyed})
+	inner := wetoken.Handler(&token.Handler{Source: w.manager(), Guard: guardByKey})
 	url := newServer(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if away {
 			panic(http.ErrAbortHandler)
@@ -211,7 +211,7 @@ func TestRemoteServesItsCopyWhileTheServerIsAway(t *testing.T) {
 		inner.ServeHTTP(rw, r)
 	}))
 	told := make(chan error, 1)
-	r := &token.Remote{URL: url + "/token", Key: key, Report: func(_ context.Context, err error) { told <- err }}
+	r := &token.Remote{URL: url + "/token", Key: key, OnError: func(_ context.Context, err error) { told <- err }}
 	first := get(t, r)
 	away = true
 	deadline := time.After(10 * time.Second)
@@ -234,8 +234,8 @@ func TestManagerNeedsItsFields(t *testing.T) {
 	require.False(t, errors.Is(err, token.ErrStillRefused))
 }
 
-func TestARemoteWithoutAURLSaysSo(t *testing.T) {
-	r := &token.Remote{Key: key, Report: quiet}
+func TestARemoteNeedsAURL(t *testing.T) {
+	r := &token.Remote{Key: key, OnError: ignoreError}
 	_, err := r.Token(t.Context())
 	require.EqualError(t, err, "token: Remote.URL must be set")
 	_, err = r.Renew(t.Context(), "refused")

@@ -17,8 +17,8 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// pass lets time go by, of which a bubble has plenty.
-func pass(d time.Duration) { <-time.After(d) }
+// waitFor waits in a bubble, where time is free.
+func waitFor(d time.Duration) { <-time.After(d) }
 
 const (
 	appID      = "wx0123456789abcdef"
@@ -28,31 +28,31 @@ const (
 	workPath   = "/cgi-bin/gettoken"
 )
 
-// way is how an app's token is got.
-type way int
+// method is the way to fetch an app's token.
+type method int
 
 const (
-	stable way = iota
+	stable method = iota
 	classic
 	work
 )
 
-// kind is that of an app whose token is got this way.
-func (w way) kind() wechat.Kind {
+// kind returns the kind of app whose token is fetched this way.
+func (w method) kind() wechat.Kind {
 	if w == work {
 		return wechat.Work
 	}
 	return wechat.Official
 }
 
-// world is WeChat with one app, and a store for its managers to share.
+// world is WeChat with one app, and a store that its managers share.
 type world struct {
 	wx    *wechattest.Server
 	store store.Store
-	mode  way
+	mode  method
 }
 
-func newWorld(mode way) *world {
+func newWorld(mode method) *world {
 	w := &world{wx: new(wechattest.Server), store: new(store.Memory), mode: mode}
 	kind := wechattest.Official
 	if mode == work {
@@ -62,12 +62,12 @@ func newWorld(mode way) *world {
 	return w
 }
 
-func (w *world) path() string {
-	return map[way]string{stable: stablePath, classic: oldPath, work: workPath}[w.mode]
+func (w *world) fetchPath() string {
+	return map[method]string{stable: stablePath, classic: oldPath, work: workPath}[w.mode]
 }
 
-// key is where the token stands in the store.
-func (w *world) key() string {
+// storeKey returns the key of the token in the store.
+func (w *world) storeKey() string {
 	var found string
 	for key := range w.store.Keys(context.Background(), "token/"+appID+"/") {
 		found = key
@@ -75,16 +75,16 @@ func (w *world) key() string {
 	return found
 }
 
-// manager is one process's.
+// manager returns the manager of one process.
 func (w *world) manager() *token.Manager {
-	return &token.Manager{AppID: appID, Secret: secret, Kind: w.mode.kind(), Classic: w.mode == classic, Store: w.store, Report: quiet,
+	return &token.Manager{AppID: appID, Secret: secret, Kind: w.mode.kind(), Classic: w.mode == classic, Store: w.store, OnError: ignoreError,
 		Client: &wechat.Client{HTTP: w.wx.Client()}}
 }
 
-func quiet(context.Context, error) {}
+func ignoreError(context.Context, error) {}
 
-// live fails the test unless WeChat takes the token now.
-func (w *world) live(t *testing.T, c wechat.Credential) {
+// requireValid requires that WeChat accepts the token now.
+func (w *world) requireValid(t *testing.T, c wechat.Credential) {
 	t.Helper()
 	require.Zero(t, w.wx.Check(c.Value), "a dead token was handed out")
 }
@@ -96,9 +96,9 @@ func get(t *testing.T, s wechat.TokenSource) wechat.Credential {
 	return c
 }
 
-// eachMode runs a test in a time bubble for each way tokens are got.
-func eachMode(t *testing.T, test func(t *testing.T, w *world)) {
-	for name, mode := range map[string]way{"stable": stable, "classic": classic, "work": work} {
+// testEachMethod runs a test in a bubble for each way to fetch tokens.
+func testEachMethod(t *testing.T, test func(t *testing.T, w *world)) {
+	for name, mode := range map[string]method{"stable": stable, "classic": classic, "work": work} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, newWorld(mode)) })
 		})
@@ -106,8 +106,8 @@ func eachMode(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func TestTenThousandColdReadersMakeOneFetch(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
-		w.wx.Fail(wechattest.Fault{Delay: 50 * time.Millisecond})
+	testEachMethod(t, func(t *testing.T, w *world) {
+		w.wx.AddFault(wechattest.Fault{Delay: 50 * time.Millisecond})
 		m := w.manager()
 		var wg sync.WaitGroup
 		var wrong atomic.Int64
@@ -121,16 +121,16 @@ func TestTenThousandColdReadersMakeOneFetch(t *testing.T) {
 		}
 		wg.Wait()
 		require.Zero(t, wrong.Load())
-		require.Equal(t, 1, w.wx.Calls(w.path()))
+		require.Equal(t, 1, w.wx.Calls(w.fetchPath()))
 	})
 }
 
 func TestFiftyRefusedTogetherCauseOneRenewal(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		m := w.manager()
 		first := get(t, m)
 		w.wx.Revoke(first.Value)
-		before := w.wx.Calls(w.path())
+		before := w.wx.Calls(w.fetchPath())
 		var wg sync.WaitGroup
 		got := make([]wechat.Credential, 50)
 		for i := range got {
@@ -140,9 +140,9 @@ func TestFiftyRefusedTogetherCauseOneRenewal(t *testing.T) {
 		for _, c := range got {
 			require.NotEqual(t, first.Value, c.Value)
 			require.Equal(t, got[0].Value, c.Value)
-			w.live(t, c)
+			w.requireValid(t, c)
 		}
-		require.Equal(t, 1, w.wx.Calls(w.path())-before)
+		require.Equal(t, 1, w.wx.Calls(w.fetchPath())-before)
 	})
 }
 
@@ -155,13 +155,13 @@ func TestARefusedTokenIsForcedOnlyWhenWeChatStillAnswersIt(t *testing.T) {
 		c, err := m.Renew(t.Context(), first.Value)
 		require.NoError(t, err)
 		require.NotEqual(t, first.Value, c.Value)
-		w.live(t, c)
+		w.requireValid(t, c)
 		require.Equal(t, 3, w.wx.Calls(stablePath), "the first fetch, an ordinary one and a forced one")
 	})
 }
 
 func TestARefusalOfAnotherTokenNeverReachesWeChat(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		m := w.manager()
 		first := get(t, m)
 		for range 100 {
@@ -169,7 +169,7 @@ func TestARefusalOfAnotherTokenNeverReachesWeChat(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, first, c)
 		}
-		require.Equal(t, 1, w.wx.Calls(w.path()))
+		require.Equal(t, 1, w.wx.Calls(w.fetchPath()))
 	})
 }
 
@@ -177,10 +177,10 @@ func TestClassicIsNotRepeatedByNetHTTP(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp(appID, secret)
 	srv := newServer(t, wx)
-	m := &token.Manager{AppID: appID, Secret: secret, Classic: true, Report: quiet,
+	m := &token.Manager{AppID: appID, Secret: secret, Classic: true, OnError: ignoreError,
 		Client: &wechat.Client{BaseURL: srv, HTTP: &http.Client{}}}
 	first := get(t, m)
-	wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
+	wx.AddFault(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
 	_, err := m.Renew(t.Context(), first.Value)
 	require.Error(t, err)
 	require.Equal(t, 2, wx.Calls(oldPath))

@@ -14,7 +14,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestWeChatDownForTwentyMinutesIsNotNoticedByReaders(t *testing.T) {
+func TestReadersAreServedWhileWeChatIsDownForTwentyMinutes(t *testing.T) {
 	for name, fault := range map[string]wechattest.Fault{
 		"busy":     {Code: -1},
 		"cut":      {Cut: true},
@@ -27,20 +27,20 @@ func TestWeChatDownForTwentyMinutesIsNotNoticedByReaders(t *testing.T) {
 				w := newWorld(stable)
 				m := w.manager()
 				first := get(t, m)
-				pass(100 * time.Minute)
-				w.wx.Fail(fault)
+				waitFor(100 * time.Minute)
+				w.wx.AddFault(fault)
 				before := w.wx.Calls(stablePath)
 				for range 19 * 60 * 10 {
-					w.live(t, get(t, m))
-					pass(100 * time.Millisecond)
+					w.requireValid(t, get(t, m))
+					waitFor(100 * time.Millisecond)
 				}
 				attempts := w.wx.Calls(stablePath) - before
 				require.Positive(t, attempts)
 				require.LessOrEqual(t, attempts, 5*6, "of 4 to 5 minutes in which the token was due")
-				w.wx.Heal()
+				w.wx.ClearFaults()
 				for range 40 {
-					w.live(t, get(t, m))
-					pass(time.Second)
+					w.requireValid(t, get(t, m))
+					waitFor(time.Second)
 				}
 				require.NotEqual(t, first.Value, get(t, m).Value)
 			})
@@ -48,10 +48,10 @@ func TestWeChatDownForTwentyMinutesIsNotNoticedByReaders(t *testing.T) {
 	}
 }
 
-func TestABusyWeChatIsAskedOnceForAllColdCallers(t *testing.T) {
+func TestABusyWeChatIsCalledOnceForAllColdReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(stable)
-		w.wx.Fail(wechattest.Fault{Code: -1, Delay: 50 * time.Millisecond})
+		w.wx.AddFault(wechattest.Fault{Code: -1, Delay: 50 * time.Millisecond})
 		m := w.manager()
 		start := time.Now()
 		crowds := func(n int, apart time.Duration) {
@@ -66,7 +66,7 @@ func TestABusyWeChatIsAskedOnceForAllColdCallers(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				pass(apart)
+				waitFor(apart)
 			}
 		}
 		crowds(10, 100*time.Millisecond)
@@ -74,13 +74,13 @@ func TestABusyWeChatIsAskedOnceForAllColdCallers(t *testing.T) {
 		require.Equal(t, 1, w.wx.Calls(stablePath))
 		crowds(60, time.Second)
 		require.LessOrEqual(t, w.wx.Calls(stablePath), 8, "after 2, 4, 8, 16, 20 and 20 s, or a quarter less")
-		w.wx.Heal()
-		pass(21 * time.Second)
-		w.live(t, get(t, m))
+		w.wx.ClearFaults()
+		waitFor(21 * time.Second)
+		w.requireValid(t, get(t, m))
 	})
 }
 
-func TestAWrongSecretIsRememberedAndMendedWithinAMinute(t *testing.T) {
+func TestAWrongSecretIsRememberedForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(stable)
 		w.wx.Add(wechattest.App{ID: appID, Secret: "another-one"})
@@ -88,30 +88,30 @@ func TestAWrongSecretIsRememberedAndMendedWithinAMinute(t *testing.T) {
 		for range 1000 {
 			_, err := m.Token(t.Context())
 			require.ErrorIs(t, err, wechat.ErrInvalidSecret)
-			pass(10 * time.Millisecond)
+			waitFor(10 * time.Millisecond)
 		}
 		require.Equal(t, 1, w.wx.Calls(stablePath))
 
-		// The cure by other settings is a new Manager, which remembers nothing.
+		// A fix in the configuration means a new Manager, which remembers nothing.
 		cured := w.manager()
 		cured.Secret = "another-one"
-		w.live(t, get(t, cured))
+		w.requireValid(t, get(t, cured))
 
-		// The cure at WeChat is seen when the minute is over.
+		// A fix in WeChat's console is noticed after a minute.
 		w.wx.Add(wechattest.App{ID: appID, Secret: secret})
 		start := time.Now()
 		for {
 			if c, err := m.Token(t.Context()); err == nil {
-				w.live(t, c)
+				w.requireValid(t, c)
 				break
 			}
-			pass(time.Second)
+			waitFor(time.Second)
 		}
 		require.LessOrEqual(t, time.Since(start), time.Minute)
 	})
 }
 
-func TestALastingRefusalIsTriedAgainEverMoreSeldom(t *testing.T) {
+func TestALastingRefusalIsRepeatedWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(stable)
 		w.wx.Add(wechattest.App{ID: appID, Secret: secret, IPs: []string{"203.0.113.9"}})
@@ -119,7 +119,7 @@ func TestALastingRefusalIsTriedAgainEverMoreSeldom(t *testing.T) {
 		for range 60 * 60 {
 			_, err := m.Token(t.Context())
 			require.ErrorIs(t, err, wechat.ErrInvalidIP)
-			pass(time.Second)
+			waitFor(time.Second)
 		}
 		require.LessOrEqual(t, w.wx.Calls(stablePath), 12)
 		require.GreaterOrEqual(t, w.wx.Calls(stablePath), 8)
@@ -127,39 +127,39 @@ func TestALastingRefusalIsTriedAgainEverMoreSeldom(t *testing.T) {
 }
 
 func TestNoWarmReaderWaitsDuringARenewal(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		if w.mode == work {
-			return // WeCom's next token is to be had only when the last has ended
+			return // WeCom issues the next token only after the last has ended
 		}
 		m := w.manager()
 		first := get(t, m)
-		pass(114 * time.Minute)
-		w.wx.Fail(wechattest.Fault{Delay: 5 * time.Second, AfterWork: true})
+		waitFor(114 * time.Minute)
+		w.wx.AddFault(wechattest.Fault{Delay: 5 * time.Second, AfterWork: true})
 		renewed := false
 		for range 4 * 60 * 100 {
 			asked := time.Now()
 			c := get(t, m)
 			require.Zero(t, time.Since(asked), "a reader waited")
-			w.live(t, c)
+			w.requireValid(t, c)
 			renewed = renewed || c.Value != first.Value
-			pass(10 * time.Millisecond)
+			waitFor(10 * time.Millisecond)
 		}
 		require.True(t, renewed)
-		require.Equal(t, 2, w.wx.Calls(w.path()))
+		require.Equal(t, 2, w.wx.Calls(w.fetchPath()))
 	})
 }
 
 func TestAWaiterLeavesWithItsOwnContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(stable)
-		w.wx.Fail(wechattest.Fault{Delay: 3 * time.Second, AfterWork: true})
+		w.wx.AddFault(wechattest.Fault{Delay: 3 * time.Second, AfterWork: true})
 		m := w.manager()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := m.Token(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		pass(3 * time.Second)
-		w.live(t, get(t, m))
+		waitFor(3 * time.Second)
+		w.requireValid(t, get(t, m))
 		require.Equal(t, 1, w.wx.Calls(stablePath), "the fetch went on without its first waiter")
 	})
 }

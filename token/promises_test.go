@@ -17,31 +17,31 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// slow is a store that does at once what it is asked, and is late to say so.
-type slow struct {
+// slowStore is a store that acts at once, and answers late.
+type slowStore struct {
 	store.Store
 	by time.Duration
 }
 
-func (s slow) Get(ctx context.Context, key string) ([]byte, bool, error) {
+func (s slowStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	value, ok, err := s.Store.Get(ctx, key)
-	pass(s.by)
+	waitFor(s.by)
 	return value, ok, err
 }
 
-func (s slow) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (s slowStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	swapped, err := s.Store.Swap(ctx, key, old, new, ttl)
-	pass(s.by)
+	waitFor(s.by)
 	return swapped, err
 }
 
-// counting notes how many calls are under way at once, at most.
-type counting struct {
+// callCounter records the greatest number of concurrent calls.
+type callCounter struct {
 	http.RoundTripper
 	now, most atomic.Int64
 }
 
-func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *callCounter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if n := c.now.Add(1); n > c.most.Load() {
 		c.most.Store(n)
 	}
@@ -49,19 +49,19 @@ func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.RoundTripper.RoundTrip(r)
 }
 
-func TestTwoProcessesNeverAskWeChatAtOnceHoweverSlowTheStore(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+func TestTwoProcessesNeverCallWeChatAtOnceWithASlowStore(t *testing.T) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		first := get(t, w.manager())
 		w.wx.Revoke(first.Value)
-		w.wx.Fail(wechattest.Fault{Hang: true})
-		calls := &counting{RoundTripper: w.wx.Client().Transport}
+		w.wx.AddFault(wechattest.Fault{Hang: true})
+		calls := &callCounter{RoundTripper: w.wx.Client().Transport}
 		var wg sync.WaitGroup
 		for i := range 8 {
 			m := w.manager()
-			m.Store = slow{w.store, time.Duration(i%2) * 1500 * time.Millisecond}
+			m.Store = slowStore{w.store, time.Duration(i%2) * 1500 * time.Millisecond}
 			m.Client = &wechat.Client{HTTP: &http.Client{Transport: calls}}
 			wg.Go(func() {
-				for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); pass(time.Second) {
+				for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); waitFor(time.Second) {
 					m.Renew(t.Context(), first.Value)
 				}
 			})
@@ -72,10 +72,10 @@ func TestTwoProcessesNeverAskWeChatAtOnceHoweverSlowTheStore(t *testing.T) {
 	})
 }
 
-// holding is a store whose leases cannot be given back.
-type holding struct{ store.Store }
+// keepLeases is a store whose leases cannot be released.
+type keepLeases struct{ store.Store }
 
-func (h holding) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (h keepLeases) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if new == nil {
 		return false, errInjected
 	}
@@ -83,17 +83,17 @@ func (h holding) Swap(ctx context.Context, key string, old, new []byte, ttl time
 }
 
 func TestWaitersLeaveAsSoonAsAnotherProcessHasTheToken(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
-		w.store = holding{w.store} // so that what they see is the token, and not the lease
-		w.wx.Fail(wechattest.Fault{Path: w.path(), Delay: 4 * time.Second})
+	testEachMethod(t, func(t *testing.T, w *world) {
+		w.store = keepLeases{w.store} // so that the others see the token, and not the lease
+		w.wx.AddFault(wechattest.Fault{Path: w.fetchPath(), Delay: 4 * time.Second})
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 8 {
-			wg.Go(func() { w.live(t, get(t, w.manager())) })
+			wg.Go(func() { w.requireValid(t, get(t, w.manager())) })
 		}
 		wg.Wait()
 		require.Less(t, time.Since(start), 4*time.Second+250*time.Millisecond)
-		require.Equal(t, 1, w.wx.Calls(w.path()))
+		require.Equal(t, 1, w.wx.Calls(w.fetchPath()))
 	})
 }
 
@@ -108,11 +108,11 @@ func TestATokenIsRenewedInTheLastFiveMinutesOrQuarterOfItsLife(t *testing.T) {
 				m := w.manager()
 				first := get(t, m)
 				for get(t, m).Value == first.Value {
-					w.live(t, first)
-					pass(window / 100)
+					w.requireValid(t, first)
+					waitFor(window / 100)
 				}
 				left := time.Until(first.Expires)
-				require.Greater(t, left, window*4/5-window/50-2500*time.Millisecond, "a copy is looked at every 2.5 s")
+				require.Greater(t, left, window*3/10-window/50-2500*time.Millisecond, "a copy is looked at every 2.5 s")
 				require.Less(t, left, window)
 				require.Equal(t, 2, w.wx.Calls(stablePath))
 			})
@@ -123,7 +123,7 @@ func TestATokenIsRenewedInTheLastFiveMinutesOrQuarterOfItsLife(t *testing.T) {
 func TestEightProcessesFetchOncePerExpiryOfWeCom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(work)
-		all, got := w.cluster(15*time.Millisecond, 0), &tally{seen: map[string]bool{}}
+		all, got := w.cluster(15*time.Millisecond, 0), &readStats{seen: map[string]bool{}}
 		w.wx.Add(wechattest.App{ID: appID, Secret: secret, Kind: wechattest.Work, Life: life})
 		get(t, all[0])
 		for range 50 {
@@ -142,56 +142,56 @@ func TestAClassicRenewalThatWeChatRefusedIsTriedAgainSoon(t *testing.T) {
 		w := newWorld(classic)
 		m := w.manager()
 		first := get(t, m)
-		pass(116 * time.Minute)
-		w.wx.Fail(wechattest.Fault{Path: oldPath, Code: -1, Times: 1})
+		waitFor(2*time.Hour - 90*time.Second)
+		w.wx.AddFault(wechattest.Fault{Path: oldPath, Code: -1, Times: 1})
 		for range 10 {
-			w.live(t, get(t, m))
-			pass(time.Second)
+			w.requireValid(t, get(t, m))
+			waitFor(time.Second)
 		}
 		require.NotEqual(t, first.Value, get(t, m).Value, "WeChat made nothing, so there was nothing to wait for")
 		require.Equal(t, 3, w.wx.Calls(oldPath))
 	})
 }
 
-// breaking has the store break as soon as WeChat is asked.
-type breaking struct {
+// breakOnCall makes the store fail as soon as WeChat is called.
+type breakOnCall struct {
 	http.RoundTripper
 	down *atomic.Bool
 }
 
-func (b breaking) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b breakOnCall) RoundTrip(r *http.Request) (*http.Response, error) {
 	b.down.Store(true)
 	return b.RoundTripper.RoundTrip(r)
 }
 
-func TestAClassicTokenThatOthersCannotSeeIsGivenUpBeforeTheyEndIt(t *testing.T) {
+func TestAClassicTokenThatCouldNotBeStoredIsServedBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, down := newWorld(classic), new(atomic.Bool)
 		cutOff := w.manager()
-		cutOff.Store = &machine{Store: w.store, down: down}
-		cutOff.Client = &wechat.Client{HTTP: &http.Client{Transport: breaking{w.wx.Client().Transport, down}}}
+		cutOff.Store = &machineStore{Store: w.store, down: down}
+		cutOff.Client = &wechat.Client{HTTP: &http.Client{Transport: breakOnCall{w.wx.Client().Transport, down}}}
 		unseen := get(t, cutOff)
 		other := get(t, w.manager())
 		require.NotEqual(t, unseen.Value, other.Value)
 		for range 20 * 60 {
-			w.live(t, get(t, cutOff))
-			w.live(t, other)
-			pass(time.Second)
+			w.requireValid(t, get(t, cutOff))
+			w.requireValid(t, other)
+			waitFor(time.Second)
 		}
-		require.Equal(t, 1, w.wx.Calls(oldPath), "the others are stable tokens, which end nobody else's")
+		require.Equal(t, 1, w.wx.Calls(oldPath), "the others are stable tokens, which end no other token")
 	})
 }
 
-func TestAClockThatIsFarAheadCostsWeComACallAndNobodyAToken(t *testing.T) {
+func TestAClockFarAheadCausesOneCallOfWeComAndNoDeadToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(work)
 		first := get(t, w.manager())
 		ahead := w.manager()
-		ahead.Store = &machine{Store: w.store, skew: -5 * time.Minute} // to which stored instants seem sooner
-		first.Expires = first.Expires.Add(-time.Minute)                // by the fastest clock that another process may have
+		ahead.Store = &machineStore{Store: w.store, skew: -5 * time.Minute} // for which stored instants seem sooner
+		first.Expires = first.Expires.Add(-time.Minute)                     // by the fastest clock of another process
 		require.Equal(t, first, withoutSkew(get(t, ahead), 5*time.Minute))
-		pass(2*time.Hour - 3*time.Minute)
-		w.live(t, get(t, ahead))
+		waitFor(2*time.Hour - 3*time.Minute)
+		w.requireValid(t, get(t, ahead))
 		require.Equal(t, 2, w.wx.Calls(workPath))
 	})
 }
@@ -201,8 +201,8 @@ func withoutSkew(c wechat.Credential, d time.Duration) wechat.Credential {
 	return c
 }
 
-func TestEachRefusalThatAPersonMendsIsRememberedForAMinute(t *testing.T) {
-	for mode, codes := range map[way][]int{
+func TestEachLastingRefusalIsRememberedForAMinute(t *testing.T) {
+	for mode, codes := range map[method][]int{
 		stable:  {40001, 40013, 40125, 40164, 40243, 45009, 61024, 89503},
 		classic: {40001, 40013, 40125, 40164, 40243, 45009, 61024, 89503},
 		work:    {40001, 40013, 40091, 45009, 50003, 60020},
@@ -210,17 +210,17 @@ func TestEachRefusalThatAPersonMendsIsRememberedForAMinute(t *testing.T) {
 		for _, code := range codes {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(mode)
-				w.wx.Fail(wechattest.Fault{Path: w.path(), Code: code})
+				w.wx.AddFault(wechattest.Fault{Path: w.fetchPath(), Code: code})
 				m := w.manager()
 				for range 440 {
 					_, err := m.Token(t.Context())
 					require.ErrorIs(t, err, wechat.Code(code))
-					pass(100 * time.Millisecond)
+					waitFor(100 * time.Millisecond)
 				}
-				require.Equal(t, 1, w.wx.Calls(w.path()), "%d: asked again within three quarters of a minute", code)
-				w.wx.Heal()
-				pass(16 * time.Second)
-				w.live(t, get(t, m))
+				require.Equal(t, 1, w.wx.Calls(w.fetchPath()), "%d: asked again within three quarters of a minute", code)
+				w.wx.ClearFaults()
+				waitFor(16 * time.Second)
+				w.requireValid(t, get(t, m))
 			})
 		}
 	}
@@ -234,7 +234,7 @@ func TestOneCallerDoesNotUseUpTheForcedRefreshesOfAll(t *testing.T) {
 			refused := get(t, m).Value
 			w.wx.Refuse(refused)
 			_, err := m.Renew(token.WithCaller(t.Context(), caller), refused)
-			pass(31 * time.Second)
+			waitFor(31 * time.Second)
 			return err
 		}
 		for range 10 {

@@ -18,9 +18,9 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// dead reads all managers once a second, and tells when they last handed out a dead token.
-func (w *world) dead(t *testing.T, span time.Duration, all ...*token.Manager) (last time.Duration) {
-	for begin := time.Now(); time.Since(begin) < span; pass(time.Second) {
+// lastDeadRead reads all managers once a second, and returns the time of the last dead token.
+func (w *world) lastDeadRead(t *testing.T, span time.Duration, all ...*token.Manager) (last time.Duration) {
+	for begin := time.Now(); time.Since(begin) < span; waitFor(time.Second) {
 		for _, m := range all {
 			if c, err := m.Token(t.Context()); err == nil && w.wx.Check(c.Value) != 0 {
 				last = time.Since(begin)
@@ -30,15 +30,15 @@ func (w *world) dead(t *testing.T, span time.Duration, all ...*token.Manager) (l
 	return last
 }
 
-// noticed is how long after another process's fetch a read may still be answered with what it ended.
+// maxNotice is how long after the fetch of another process a read may return the token that it ended.
 const noticed = 4 * time.Second
 
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// through has the replies to m pass after, which is told the number of the call.
-func (w *world) through(m *token.Manager, after func(n int, r *http.Request, resp *http.Response, err error) (*http.Response, error)) {
+// clientThrough passes the answers to m through after, which gets the number of the call.
+func (w *world) clientThrough(m *token.Manager, after func(n int, r *http.Request, resp *http.Response, err error) (*http.Response, error)) {
 	wire, n := w.wx.Client().Transport, 0
 	m.Client = &wechat.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		resp, err := wire.RoundTrip(r)
@@ -58,7 +58,7 @@ func TestAForcedRefreshWhoseReplyIsLostLeavesNoDeadToken(t *testing.T) {
 				a, b := w.manager(), w.manager()
 				first := get(t, a)
 				get(t, b)
-				w.through(b, func(n int, r *http.Request, resp *http.Response, err error) (*http.Response, error) {
+				w.clientThrough(b, func(n int, r *http.Request, resp *http.Response, err error) (*http.Response, error) {
 					if n == 2 { // the forced one
 						resp.Body.Close()
 						return nil, lose(r)
@@ -68,7 +68,7 @@ func TestAForcedRefreshWhoseReplyIsLostLeavesNoDeadToken(t *testing.T) {
 				_, err := b.Renew(t.Context(), first.Value)
 				require.Error(t, err)
 				require.Equal(t, 40001, w.wx.Check(first.Value), "WeChat has ended it")
-				require.LessOrEqual(t, w.dead(t, 2*time.Hour, a), noticed, "b is never seen again")
+				require.LessOrEqual(t, w.lastDeadRead(t, 2*time.Hour, a), noticed, "b is never seen again")
 			})
 		})
 	}
@@ -80,13 +80,13 @@ func TestAClassicTokenThatMayHaveEndedIsNotRestored(t *testing.T) {
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
-		pass(10 * time.Minute)
+		waitFor(10 * time.Minute)
 		get(t, a)
-		w.wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
+		w.wx.AddFault(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
 		_, err := b.Renew(t.Context(), first.Value)
 		require.Error(t, err)
-		pass(6 * time.Minute) // in which the store lets go of the record, and nobody reads
-		require.Zero(t, w.dead(t, 2*time.Hour, a, b))
+		waitFor(6 * time.Minute) // in which the record expires, and nobody reads
+		require.Zero(t, w.lastDeadRead(t, 2*time.Hour, a, b))
 	})
 }
 
@@ -96,32 +96,32 @@ func TestAnEmptiedStoreHidesNoClassicFetchWhoseReplyIsLost(t *testing.T) {
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
-		pass(10 * time.Minute)
+		waitFor(10 * time.Minute)
 		get(t, a)
 		get(t, b)
-		require.NoError(t, w.store.Delete(t.Context(), w.key()))
-		w.wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
+		require.NoError(t, w.store.Delete(t.Context(), w.storeKey()))
+		w.wx.AddFault(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
 		_, err := a.Renew(t.Context(), first.Value)
 		require.Error(t, err)
-		require.Zero(t, w.dead(t, 2*time.Hour, a, b))
+		require.Zero(t, w.lastDeadRead(t, 2*time.Hour, a, b))
 	})
 }
 
-// tardy loses its first write of a token before its effect, and is late with the others.
-type tardy struct {
-	*machine
+// lossyStore loses its first write of a token before its effect, and delays the others.
+type lossyStore struct {
+	*machineStore
 	n atomic.Int64
 }
 
-func (s *tardy) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (s *lossyStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if !strings.HasSuffix(key, "/lease") {
 		if s.n.Add(1) == 1 {
 			<-ctx.Done()
 			return false, ctx.Err()
 		}
-		pass(1900 * time.Millisecond)
+		waitFor(1900 * time.Millisecond)
 	}
-	return s.machine.Swap(ctx, key, old, new, ttl)
+	return s.machineStore.Swap(ctx, key, old, new, ttl)
 }
 
 func TestAnOlderClassicTokenOverwritesNoNewerOneByAnyClock(t *testing.T) {
@@ -129,15 +129,15 @@ func TestAnOlderClassicTokenOverwritesNoNewerOneByAnyClock(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(classic)
 			a, b := w.manager(), w.manager()
-			a.Store = &tardy{machine: &machine{Store: w.store, skew: -skew}}
-			b.Store = &machine{Store: w.store, skew: skew}
-			w.wx.Fail(wechattest.Fault{Path: oldPath, Delay: 7500 * time.Millisecond, Times: 1})
+			a.Store = &lossyStore{machineStore: &machineStore{Store: w.store, skew: -skew}}
+			b.Store = &machineStore{Store: w.store, skew: skew}
+			w.wx.AddFault(wechattest.Fault{Path: oldPath, Delay: 7500 * time.Millisecond, Times: 1})
 			var wg sync.WaitGroup
 			wg.Go(func() { get(t, a) })
-			pass(50 * time.Millisecond)
+			waitFor(50 * time.Millisecond)
 			wg.Go(func() { get(t, b) })
 			wg.Wait()
-			require.Zero(t, w.dead(t, 2*time.Hour, a, b), "clocks %s apart", 2*skew)
+			require.Zero(t, w.lastDeadRead(t, 2*time.Hour, a, b), "clocks %s apart", 2*skew)
 		})
 	}
 }
@@ -147,35 +147,35 @@ func TestAClassicTokenThatWasNotSeenOverwritesNoNewerOneByAnyClock(t *testing.T)
 		synctest.Test(t, func(t *testing.T) {
 			w, down := newWorld(classic), new(atomic.Bool)
 			a, b := w.manager(), w.manager()
-			a.Store = &machine{Store: w.store, skew: -skew, down: down}
-			b.Store = &machine{Store: w.store, skew: skew}
-			w.through(a, func(n int, _ *http.Request, resp *http.Response, err error) (*http.Response, error) {
+			a.Store = &machineStore{Store: w.store, skew: -skew, down: down}
+			b.Store = &machineStore{Store: w.store, skew: skew}
+			w.clientThrough(a, func(n int, _ *http.Request, resp *http.Response, err error) (*http.Response, error) {
 				down.Store(n == 2) // as soon as WeChat has answered
 				return resp, err
 			})
 			first := get(t, a)
 			get(t, b)
-			pass(10 * time.Minute)
+			waitFor(10 * time.Minute)
 			second, err := a.Renew(t.Context(), first.Value)
 			require.NoError(t, err)
-			pass(10 * time.Second) // until a's lease has lapsed
+			waitFor(10 * time.Second) // until a's lease has expired
 			third, err := b.Renew(t.Context(), first.Value)
 			require.NoError(t, err)
 			require.NotEqual(t, second.Value, third.Value)
 			down.Store(false)
-			require.LessOrEqual(t, w.dead(t, 2*time.Hour, a, b), noticed, "clocks %s apart", 2*skew)
+			require.LessOrEqual(t, w.lastDeadRead(t, 2*time.Hour, a, b), noticed, "clocks %s apart", 2*skew)
 		})
 	}
 }
 
-func TestACallerThatGoesOnRefusingLeavesOthersNoDeadClassicToken(t *testing.T) {
+func TestACallerThatKeepsRefusingLeavesOthersNoDeadClassicToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(classic)
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
-		pass(10 * time.Minute)
-		w.wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true})
+		waitFor(10 * time.Minute)
+		w.wx.AddFault(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true})
 		stop := make(chan struct{})
 		go func() {
 			for {
@@ -187,7 +187,7 @@ func TestACallerThatGoesOnRefusingLeavesOthersNoDeadClassicToken(t *testing.T) {
 				}
 			}
 		}()
-		require.LessOrEqual(t, w.dead(t, 20*time.Minute, a, b), 3*time.Second+noticed, "the second fetch, 3 s later, has ended it")
+		require.LessOrEqual(t, w.lastDeadRead(t, 20*time.Minute, a, b), 3*time.Second+noticed, "the second fetch, 3 s later, has ended it")
 		close(stop)
 	})
 }
@@ -197,58 +197,58 @@ func TestOneCallerDoesNotUseUpTheClassicTokensOfADay(t *testing.T) {
 		w := newWorld(classic)
 		m := w.manager()
 		var err error
-		for err == nil { // as with calls that answer 40001 to any token, such as another app's
+		for err == nil { // as with calls that answer 40001 to any token, such as those of another app
 			_, err = m.Renew(t.Context(), get(t, m).Value)
-			pass(20 * time.Millisecond)
+			waitFor(20 * time.Millisecond)
 		}
 		require.ErrorIs(t, err, token.ErrRationed)
 		require.Equal(t, 401, w.wx.Calls(oldPath))
 		for range 24 * 60 {
-			w.live(t, get(t, m))
-			pass(time.Minute)
+			w.requireValid(t, get(t, m))
+			waitFor(time.Minute)
 		}
 	})
 }
 
 func TestARefusedTokenIsNotAnsweredWithAnOlderOne(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		a, b := w.manager(), w.manager()
 		first := get(t, a)
 		get(t, b)
 		w.wx.Revoke(first.Value)
 		second, err := b.Renew(t.Context(), first.Value)
 		require.NoError(t, err)
-		pass(31 * time.Second) // for the ration of forced refreshes
+		waitFor(31 * time.Second) // for the ration of forced refreshes
 		get(t, a)
-		pass(time.Second)
+		waitFor(time.Second)
 		w.wx.Revoke(second.Value)
 		third, err := a.Renew(t.Context(), second.Value)
 		require.NoError(t, err)
-		w.live(t, third)
+		w.requireValid(t, third)
 	})
 }
 
-// dilatory is late to write a token.
-type dilatory struct {
-	*machine
+// slowWrites is a store whose writes of a token are late.
+type slowWrites struct {
+	*machineStore
 	by time.Duration
 }
 
-func (s dilatory) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (s slowWrites) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if !strings.HasSuffix(key, "/lease") {
-		pass(s.by)
+		waitFor(s.by)
 	}
-	return s.machine.Swap(ctx, key, old, new, ttl)
+	return s.machineStore.Swap(ctx, key, old, new, ttl)
 }
 
-func TestARecordThatLapsesUnderTheLeaseFailsNoReader(t *testing.T) {
+func TestARecordThatExpiresUnderTheLeaseFailsNoReader(t *testing.T) {
 	for _, by := range []time.Duration{100 * time.Millisecond, 1500 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(classic)
 			first, m := get(t, w.manager()), w.manager()
-			m.Store = dilatory{&machine{Store: w.store}, by}
-			pass(time.Until(first.Expires) - 4*time.Second - by/2)
-			w.live(t, get(t, m))
+			m.Store = slowWrites{&machineStore{Store: w.store}, by}
+			waitFor(time.Until(first.Expires) - 4*time.Second - by/2)
+			w.requireValid(t, get(t, m))
 		})
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The smallest programs that use this package, and that make a call of HTTP without it.
+// The smallest programs that use this package, and that make an HTTP call without it.
 var programs = map[string]string{
 	"net/http": `package main
 
@@ -38,8 +38,8 @@ func main() {
 `,
 }
 
-// BenchmarkProgram reports how large the smallest program is that uses this package, and how many modules and packages
-// it is made of, beside one that uses net/http alone.
+// BenchmarkProgram reports the size, modules and packages of the smallest program that uses this package, beside one
+// that uses net/http only.
 func BenchmarkProgram(b *testing.B) {
 	for name, source := range programs {
 		b.Run(name, func(b *testing.B) {
@@ -64,7 +64,7 @@ func BenchmarkProgram(b *testing.B) {
 	}
 }
 
-// modules are those that a program is made of, besides the standard library.
+// modules returns the modules of a program, besides the standard library.
 func modules(t testing.TB, file string) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}

@@ -16,13 +16,13 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestAStoreThatIsDownIsNotNoticedByReaders(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+func TestReadersAreServedWhileTheStoreIsDown(t *testing.T) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		down := new(atomic.Bool)
 		m := w.manager()
-		m.Store = &machine{Store: w.store, down: down}
+		m.Store = &machineStore{Store: w.store, down: down}
 		var reported atomic.Int64
-		m.Report = func(_ context.Context, err error) {
+		m.OnError = func(_ context.Context, err error) {
 			if errors.Is(err, errInjected) {
 				reported.Add(1)
 			}
@@ -33,16 +33,16 @@ func TestAStoreThatIsDownIsNotNoticedByReaders(t *testing.T) {
 			asked := time.Now()
 			require.Equal(t, first, get(t, m))
 			require.Zero(t, time.Since(asked), "a reader waited for the store")
-			pass(100 * time.Millisecond)
+			waitFor(100 * time.Millisecond)
 		}
-		require.Equal(t, 1, w.wx.Calls(w.path()))
+		require.Equal(t, 1, w.wx.Calls(w.fetchPath()))
 		require.Positive(t, reported.Load(), "the failure was swallowed")
-		require.LessOrEqual(t, reported.Load(), int64(2), "the failure was told over and over")
+		require.LessOrEqual(t, reported.Load(), int64(2), "a repeated failure is reported once a minute")
 	})
 }
 
 func TestWithoutItsStoreEachProcessFetchesOnceAndFromStable(t *testing.T) {
-	for name, mode := range map[string]way{"stable": stable, "classic": classic} {
+	for name, mode := range map[string]method{"stable": stable, "classic": classic} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, down := newWorld(mode), new(atomic.Bool)
@@ -50,13 +50,13 @@ func TestWithoutItsStoreEachProcessFetchesOnceAndFromStable(t *testing.T) {
 				all := make([]*token.Manager, 8)
 				for i := range all {
 					all[i] = w.manager()
-					all[i].Store = &machine{Store: w.store, down: down}
+					all[i].Store = &machineStore{Store: w.store, down: down}
 				}
 				for range 60 {
 					for _, m := range all {
-						w.live(t, get(t, m))
+						w.requireValid(t, get(t, m))
 					}
-					pass(time.Second)
+					waitFor(time.Second)
 				}
 				require.Equal(t, 8, w.wx.Calls(stablePath))
 				require.Zero(t, w.wx.Calls(oldPath), "a classic fetch would have ended the others' token")
@@ -64,9 +64,9 @@ func TestWithoutItsStoreEachProcessFetchesOnceAndFromStable(t *testing.T) {
 				down.Store(false)
 				for range 4 {
 					for _, m := range all {
-						w.live(t, get(t, m))
+						w.requireValid(t, get(t, m))
 					}
-					pass(time.Second)
+					waitFor(time.Second)
 				}
 				_, ok, err := w.store.Get(t.Context(), "token/"+appID+"/"+name)
 				require.NoError(t, err)
@@ -77,20 +77,20 @@ func TestWithoutItsStoreEachProcessFetchesOnceAndFromStable(t *testing.T) {
 	}
 }
 
-func TestAnEmptiedStoreIsGivenTheTokenBack(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+func TestAnEmptiedStoreGetsTheTokenBack(t *testing.T) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		all := []*token.Manager{w.manager(), w.manager(), w.manager()}
 		first := get(t, all[0])
 		for _, m := range all {
 			require.Equal(t, first.Value, get(t, m).Value)
 		}
-		require.NoError(t, w.store.Delete(t.Context(), w.key()))
-		pass(4 * time.Second)
+		require.NoError(t, w.store.Delete(t.Context(), w.storeKey()))
+		waitFor(4 * time.Second)
 		get(t, all[1])
-		pass(time.Second)
+		waitFor(time.Second)
 		newcomer := w.manager()
 		require.Equal(t, first.Value, get(t, newcomer).Value)
-		require.Equal(t, 1, w.wx.Calls(w.path()))
+		require.Equal(t, 1, w.wx.Calls(w.fetchPath()))
 	})
 }
 
@@ -106,7 +106,7 @@ func TestAnotherProcesssRenewalIsNoticedWithinThreeSeconds(t *testing.T) {
 		start := time.Now()
 		for get(t, b).Value != second.Value {
 			require.LessOrEqual(t, time.Since(start), 3*time.Second)
-			pass(50 * time.Millisecond)
+			waitFor(50 * time.Millisecond)
 		}
 	})
 }
@@ -128,35 +128,35 @@ func TestAnotherProcesssRenewalIsNoticedAtOnceByTheRefusedAndTheRested(t *testin
 		w.wx.Revoke(second.Value)
 		third, err := a.Renew(t.Context(), second.Value)
 		require.NoError(t, err)
-		pass(time.Minute)
+		waitFor(time.Minute)
 		require.Equal(t, third.Value, get(t, b).Value, "the first read after a rest looks before it serves")
 	})
 }
 
 func TestADeadHolderOfTheLeaseIsReplaced(t *testing.T) {
-	eachMode(t, func(t *testing.T, w *world) {
+	testEachMethod(t, func(t *testing.T, w *world) {
 		get(t, w.manager())
-		key := w.key()
+		key := w.storeKey()
 		require.NoError(t, w.store.Delete(t.Context(), key))
-		_, taken, err := store.Take(t.Context(), w.store, key+"/lease", 10*time.Second)
+		_, taken, err := store.TryLease(t.Context(), w.store, key+"/lease", 10*time.Second)
 		require.NoError(t, err)
 		require.True(t, taken)
 		start := time.Now()
-		w.live(t, get(t, w.manager()))
+		w.requireValid(t, get(t, w.manager()))
 		require.LessOrEqual(t, time.Since(start), 11*time.Second)
 	})
 }
 
-// late is a store whose first write of a token arrives after a long while.
-type late struct {
+// lateStore is a store whose first write of a token arrives late.
+type lateStore struct {
 	store.Store
 	by   time.Duration
 	used atomic.Bool
 }
 
-func (l *late) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (l *lateStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if key == "token/"+appID+"/stable" && l.used.CompareAndSwap(false, true) {
-		pass(l.by)
+		waitFor(l.by)
 	}
 	return l.Store.Swap(context.WithoutCancel(ctx), key, old, new, ttl)
 }
@@ -165,13 +165,13 @@ func TestALateOlderTokenDoesNotOverwriteANewerOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(stable)
 		slow := w.manager()
-		slow.Store = &late{Store: w.store, by: 20 * time.Second}
+		slow.Store = &lateStore{Store: w.store, by: 20 * time.Second}
 		done := make(chan wechat.Credential)
 		go func() {
 			c, _ := slow.Token(context.Background())
 			done <- c
 		}()
-		pass(15 * time.Second)
+		waitFor(15 * time.Second)
 		quick := w.manager()
 		first := get(t, quick)
 		w.wx.Revoke(first.Value)
@@ -187,11 +187,11 @@ func TestALostReplyLeavesNoDeadClassicTokenBehind(t *testing.T) {
 		w := newWorld(classic)
 		m := w.manager()
 		first := get(t, m)
-		pass(116 * time.Minute)
-		w.wx.Fail(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
+		waitFor(116 * time.Minute)
+		w.wx.AddFault(wechattest.Fault{Path: oldPath, Cut: true, AfterWork: true, Times: 1})
 		for range 10 * 60 {
-			w.live(t, get(t, m))
-			pass(time.Second)
+			w.requireValid(t, get(t, m))
+			waitFor(time.Second)
 		}
 		require.NotEqual(t, first.Value, get(t, m).Value)
 		require.Equal(t, 3, w.wx.Calls(oldPath))
@@ -212,7 +212,7 @@ func TestForcedRefreshesAreRationed(t *testing.T) {
 			}
 			current = c
 			forced++
-			pass(31 * time.Second)
+			waitFor(31 * time.Second)
 		}
 		require.Equal(t, 20, forced)
 
@@ -220,9 +220,9 @@ func TestForcedRefreshesAreRationed(t *testing.T) {
 		for range 1000 {
 			_, err := m.Renew(t.Context(), current.Value)
 			require.ErrorIs(t, err, token.ErrRationed)
-			pass(10 * time.Millisecond)
+			waitFor(10 * time.Millisecond)
 		}
-		require.LessOrEqual(t, w.wx.Calls(stablePath)-before, 6, "whoever claims refusals makes us hammer WeChat")
+		require.LessOrEqual(t, w.wx.Calls(stablePath)-before, 6, "claimed refusals cause calls of WeChat")
 	})
 }
 
@@ -237,28 +237,28 @@ func TestForcedRefreshesAreHalfAMinuteApart(t *testing.T) {
 		w.wx.Refuse(second.Value)
 		_, err = m.Renew(t.Context(), second.Value)
 		require.ErrorIs(t, err, token.ErrRationed)
-		pass(31 * time.Second)
+		waitFor(31 * time.Second)
 		third, err := m.Renew(t.Context(), second.Value)
 		require.NoError(t, err)
-		w.live(t, third)
+		w.requireValid(t, third)
 	})
 }
 
-func TestKeepRenewsWithoutBeingRead(t *testing.T) {
+func TestRunRenewsWithoutReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(stable)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		for range 3 {
-			go w.manager().Keep(ctx)
+			go w.manager().Run(ctx)
 		}
-		pass(24 * time.Hour)
+		waitFor(24 * time.Hour)
 		require.InDelta(t, 12, w.wx.Calls(stablePath), 1)
 		asked := w.wx.Calls(stablePath)
-		w.live(t, get(t, w.manager()))
+		w.requireValid(t, get(t, w.manager()))
 		require.Equal(t, asked, w.wx.Calls(stablePath), "the token was not ready")
 		stop := errors.New("stop")
 		cancel(stop)
-		require.ErrorIs(t, w.manager().Keep(ctx), stop)
+		require.ErrorIs(t, w.manager().Run(ctx), stop)
 	})
 }
 

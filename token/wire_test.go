@@ -11,12 +11,12 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestALifeIsReadInAnyFormAndBounded(t *testing.T) {
+func TestExpiresInIsDecodedInAnyFormAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, mode := range []way{stable, classic, work} {
+		for _, mode := range []method{stable, classic, work} {
 			for _, written := range []string{`7200`, `"7200"`, `7200.0`, `"7200.0"`, `7.2e3`} {
 				w := newWorld(mode)
-				w.wx.Fail(wechattest.Fault{Body: "\ufeff{\"access_token\":\"t\",\"expires_in\":" + written + ",\"note\":\"\x14\"}"})
+				w.wx.AddFault(wechattest.Fault{Body: "\ufeff{\"access_token\":\"t\",\"expires_in\":" + written + ",\"note\":\"\x14\"}"})
 				got, err := w.manager().Token(t.Context())
 				require.NoError(t, err, "%s %s", mode, written)
 				require.Equal(t, wechat.Credential{Value: "t", Expires: time.Now().Add(2 * time.Hour)}, got, "%s %s", mode, written)
@@ -27,7 +27,7 @@ func TestALifeIsReadInAnyFormAndBounded(t *testing.T) {
 				`1e300`: "expires_in", `"1e300"`: "expires_in", `"NaN"`: "expires_in", `"Infinity"`: "expires_in", `true`: "expires_in", `[7200]`: "expires_in",
 			} {
 				w := newWorld(mode)
-				w.wx.Fail(wechattest.Fault{Body: `{"access_token":"t","expires_in":` + written + `}`})
+				w.wx.AddFault(wechattest.Fault{Body: `{"access_token":"t","expires_in":` + written + `}`})
 				_, err := w.manager().Token(t.Context())
 				require.ErrorContains(t, err, says, "%s %s", mode, written)
 			}

@@ -12,39 +12,39 @@ import (
 )
 
 const (
-	maxJSON   = 8 << 20  // bytes of an answer that is to be JSON
-	maxBinary = 64 << 20 // bytes of an answer that may be a file
-	maxNotice = 4 << 10  // bytes within which a refusal stands, where a file was asked for
+	maxJSON    = 8 << 20  // bytes of an answer in JSON
+	maxBinary  = 64 << 20 // bytes of an answer that may be a file
+	maxRefusal = 4 << 10  // bytes of a refusal that is answered instead of a file
 )
 
-// answer is what came back for one request.
+// answer is the answer to one request.
 type answer struct {
 	op      string
 	status  int
 	header  http.Header
 	body    io.Reader
-	secrets func() []string // asked for when there is an error to tell
+	secrets func() []string // called when an error may contain them
 }
 
 func (a answer) read(out any) error {
 	switch o := out.(type) {
 	case *[]byte:
 		var b bytes.Buffer
-		if err := a.copy(&b); err != nil {
+		if err := a.copyFile(&b); err != nil {
 			return err
 		}
 		*o = b.Bytes()
 		return nil
 	case *Download:
-		return a.download(o)
+		return a.readDownload(o)
 	case io.Writer:
-		return a.copy(o)
+		return a.copyFile(o)
 	}
 	b, err := readAll(a.body, maxJSON)
 	if err != nil {
 		return fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
 	}
-	if err := a.check(b); err != nil {
+	if err := a.checkRefusal(b); err != nil {
 		return err
 	}
 	if out == nil {
@@ -61,23 +61,23 @@ func (a answer) read(out any) error {
 	return nil
 }
 
-// copy writes a file to w.
-func (a answer) copy(w io.Writer) error {
-	r, _, err := a.start()
+// copyFile writes a file to w.
+func (a answer) copyFile(w io.Writer) error {
+	r, _, err := a.peekFile()
 	if err != nil {
 		return err
 	}
 	return a.copyTo(w, r)
 }
 
-// start looks at the beginning of what may be a file: WeChat answers a refusal in place of the file.
-func (a answer) start() (r *bufio.Reader, start []byte, err error) {
-	r = bufio.NewReaderSize(io.LimitReader(a.body, maxBinary+1), maxNotice)
-	start, err = r.Peek(maxNotice)
+// peekFile returns the beginning of an answer that may be a file, or the refusal that was answered instead.
+func (a answer) peekFile() (r *bufio.Reader, peekFile []byte, err error) {
+	r = bufio.NewReaderSize(io.LimitReader(a.body, maxBinary+1), maxRefusal)
+	peekFile, err = r.Peek(maxRefusal)
 	if err != nil && err != io.EOF {
 		return nil, nil, fmt.Errorf("wechat: %s: read answer: %w", a.op, withoutSecrets(err, a.secrets()))
 	}
-	return r, start, a.check(start)
+	return r, peekFile, a.checkRefusal(peekFile)
 }
 
 func (a answer) copyTo(w io.Writer, r io.Reader) error {
@@ -91,10 +91,11 @@ func (a answer) copyTo(w io.Writer, r io.Reader) error {
 	return nil
 }
 
-// check finds the refusal in a whole answer, or in the beginning of a long one, which is none.
-func (a answer) check(b []byte) error {
-	if n := readNotice(b); n != nil {
-		return n.refusal(a.op, a.secrets())
+// checkRefusal returns the refusal in an answer, if b is one. b is a whole answer, or the beginning of a long one,
+// which is no refusal.
+func (a answer) checkRefusal(b []byte) error {
+	if n := parseRefusal(b); n != nil {
+		return n.newError(a.op, a.secrets())
 	}
 	if a.status < 200 || a.status > 299 {
 		return fmt.Errorf("wechat: %s: HTTP status %d", a.op, a.status)

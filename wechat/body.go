@@ -7,25 +7,25 @@ import (
 	"io"
 )
 
-const maxBody = 32 << 20
+const maxRequest = 32 << 20
 
-// encode reads body into memory, so that the request can be sent twice.
-func (r *request) encode(body any) (err error) {
+// encodeBody reads body into memory, so that the request can be repeated.
+func (r *request) encodeBody(body any) (err error) {
 	switch b := body.(type) {
 	case nil:
 	case File:
 		r.body, r.contentType, err = b.encode()
 	case *File:
-		return r.encode(*b)
+		return r.encodeBody(*b)
 	case []byte:
 		r.contentType = "application/octet-stream"
-		r.body, err = bounded(b, nil)
+		r.body, err = limitSize(b, nil)
 	case io.Reader:
 		r.contentType = "application/octet-stream"
-		r.body, err = readAll(b, maxBody)
+		r.body, err = readAll(b, maxRequest)
 	default:
 		r.contentType = "application/json; charset=utf-8"
-		r.body, err = bounded(marshal(b))
+		r.body, err = limitSize(encodeJSON(b))
 	}
 	if err != nil {
 		return fmt.Errorf("read body: %w", err)
@@ -33,15 +33,15 @@ func (r *request) encode(body any) (err error) {
 	return nil
 }
 
-func bounded(b []byte, err error) ([]byte, error) {
-	if err == nil && len(b) > maxBody {
-		err = fmt.Errorf("more than %d bytes", maxBody)
+func limitSize(b []byte, err error) ([]byte, error) {
+	if err == nil && len(b) > maxRequest {
+		err = fmt.Errorf("more than %d bytes", maxRequest)
 	}
 	return b, err
 }
 
-// marshal writes JSON as WeChat wants it: <, > and & stand for themselves, as escapes are shown to users.
-func marshal(v any) ([]byte, error) {
+// encodeJSON encodes JSON without escapes for <, > and &, which WeChat would show to users.
+func encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -51,7 +51,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// readAll reads to the end, and fails rather than read more than limit bytes.
+// readAll reads r to its end. Content of more than limit bytes is an error.
 func readAll(r io.Reader, limit int64) ([]byte, error) {
 	if r == nil {
 		return nil, fmt.Errorf("no content")

@@ -16,19 +16,24 @@ import (
 	"github.com/wetoken/wetoken/internal/redact"
 )
 
-// Client calls WeChat. Its zero value is ready to use, and it is safe for concurrent use.
+// Client calls WeChat's API. Its zero value is ready to use, and it is safe for concurrent use.
 //
-// Answers are read as WeChat sends them: HTTP 200 and any Content-Type, with a refusal told by errcode alone (a
-// missing one means success). A refusal is an *[Error]. Other errors mean that WeChat could not be reached or
-// understood, and wrap their cause. No error holds a token, a secret or a query string.
+// WeChat answers HTTP 200 with any Content-Type, and a refusal has an errcode other than 0. A refusal is returned as an
+// *[Error]. Other errors mean that WeChat could not be reached, or that its answer is invalid, and wrap their cause. No
+// error contains a token, a secret or a query string.
 type Client struct {
-	Tokens  TokenSource  // whose token each call carries, renewed and tried again once when WeChat refuses it; default none
-	BaseURL string       // default APIURL
-	HTTP    *http.Client // default one with a minute for each try; redirects and cookies are never followed or kept
+	// Tokens provides the token of each call. It is renewed, and the call repeated once, if WeChat refuses it. Default:
+	// no token.
+	Tokens TokenSource
+
+	BaseURL string // default APIURL
+
+	// HTTP sends the requests. Redirects are not followed, and cookies are not kept. Default: a client with a minute
+	// for each try.
+	HTTP *http.Client
 }
 
-// With returns a client with tokens, which may be nil, in place of those of c. It calls baseURL where c has no BaseURL. c
-// may be nil.
+// With returns a client with other tokens, which may be nil. It calls baseURL if c has no BaseURL. c may be nil.
 func (c *Client) With(tokens TokenSource, baseURL string) *Client {
 	derived := &Client{Tokens: tokens, BaseURL: baseURL}
 	if c != nil {
@@ -38,58 +43,57 @@ func (c *Client) With(tokens TokenSource, baseURL string) *Client {
 	return derived
 }
 
-// Get calls path with query, and reads the answer into out as Post does.
+// Get calls path with query, and decodes the answer into out like Post.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, out any) error {
 	return c.call(ctx, http.MethodGet, path, query, nil, out)
 }
 
-// Post sends body to path. A body is nil, a [File] (sent as multipart), an io.Reader or []byte (sent as it is), or
-// any other value (sent as JSON, with no character escaped that WeChat would show). It is held in memory for the
-// second try, and may have up to 32 MiB.
+// Post sends body to path. A body is nil, a [File] (sent as multipart), an io.Reader or []byte (sent as it is), or any
+// other value (sent as JSON, without escapes for HTML). It is held in memory for a second try, and has up to 32 MiB.
 //
-// An answer goes to out: nil to only learn of a refusal, *[]byte or an io.Writer for what may be binary (up to
-// 64 MiB), *[Download] for that with its name and type, or a pointer for JSON (up to 8 MiB), which encoding/json
-// decodes after Post has dropped the control characters that WeChat leaves in strings. A refusal leaves out untouched.
+// out receives the answer. It is nil if only a refusal matters; *[]byte or an io.Writer for an answer that may be
+// binary (up to 64 MiB); *[Download] for a file with its name and type; or a pointer for JSON (up to 8 MiB). Before
+// decoding, Post removes the control characters that WeChat leaves in strings. A refusal leaves out unchanged.
 func (c *Client) Post(ctx context.Context, path string, query url.Values, body, out any) error {
 	return c.call(ctx, http.MethodPost, path, query, body, out)
 }
 
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, out any) error {
-	r := request{op: method + " " + path, method: method, url: c.base() + path, query: query}
+	r := request{op: method + " " + path, method: method, url: c.baseURL() + path, query: query}
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
-		return fmt.Errorf("wechat: %s: path must begin with / and hold no query", method)
+		return fmt.Errorf("wechat: %s: invalid path: want one that begins with / and has no query", method)
 	}
 	if d, ok := out.(*Download); ok && (d == nil || d.W == nil) {
 		return fmt.Errorf("wechat: %s: Download.W is not set: want a writer for the file", r.op)
 	}
-	if err := r.encode(body); err != nil {
+	if err := r.encodeBody(body); err != nil {
 		return fmt.Errorf("wechat: %s: %w", r.op, err)
 	}
 	return c.send(ctx, &r, out)
 }
 
-// request is one call, ready to be sent more than once.
+// request is a call that can be sent more than once.
 type request struct {
 	op, method, url string
 	query           url.Values
 	body            []byte
 	contentType     string
-	token           string // sent last
+	token           string // the last one sent
 
 	redact.Struct
 }
 
 func (c *Client) send(ctx context.Context, r *request, out any) error {
-	hc := *c.http()
-	hc.Jar, hc.CheckRedirect = nil, stay
+	hc := *c.httpClient()
+	hc.Jar, hc.CheckRedirect = nil, stopRedirect
 	if hc.Transport == nil {
-		hc.Transport = http.DefaultTransport // or the library would make one, and connections, for each call
+		hc.Transport = http.DefaultTransport // otherwise the library would make one for each call
 	}
-	if c.Tokens != nil { // each try has the whole of HTTP's timeout
-		tries := &Transport{Tokens: c.Tokens, Hosts: []string{hostOf(r.url)}, Base: tryOnce{hc}, call: r}
-		hc = http.Client{Transport: tries, CheckRedirect: stay}
+	if c.Tokens != nil { // each try has the whole timeout of HTTP
+		tries := &Transport{Tokens: c.Tokens, Hosts: []string{hostOf(r.url)}, Base: clientTransport{hc}, request: r}
+		hc = http.Client{Transport: tries, CheckRedirect: stopRedirect}
 	}
-	req := resty.NewWithClient(&hc).SetLogger(silent{}).R().SetContext(ctx).
+	req := resty.NewWithClient(&hc).SetLogger(discardLog{}).R().SetContext(ctx).
 		SetQueryParamsFromValues(r.query).SetDoNotParseResponse(true)
 	if r.body != nil {
 		req.SetHeader("Content-Type", r.contentType).SetBody(r.body)
@@ -99,22 +103,22 @@ func (c *Client) send(ctx context.Context, r *request, out any) error {
 		return noToken.error
 	}
 	if err != nil {
-		return fmt.Errorf("wechat: %s: %w", r.op, withoutSecrets(err, r.secretsOf(r.token)))
+		return fmt.Errorf("wechat: %s: %w", r.op, withoutSecrets(err, r.secrets(r.token)))
 	}
 	defer resp.RawBody().Close()
 	a := answer{
 		op: r.op, status: resp.StatusCode(), header: resp.Header(), body: resp.RawBody(),
-		secrets: func() []string { return r.secretsOf(r.token) },
+		secrets: func() []string { return r.secrets(r.token) },
 	}
 	return a.read(out)
 }
 
-// tryOnce sends a request by an http.Client.
-type tryOnce struct{ http.Client }
+// clientTransport sends requests through an http.Client.
+type clientTransport struct{ http.Client }
 
-func (c tryOnce) RoundTrip(r *http.Request) (*http.Response, error) { return c.Do(r) }
+func (c clientTransport) RoundTrip(r *http.Request) (*http.Response, error) { return c.Do(r) }
 
-// hostOf returns the host of an address, or "" where it has none.
+// hostOf returns the host of an address, or "" if it has none.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -123,21 +127,21 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-func (c *Client) base() string {
+func (c *Client) baseURL() string {
 	if c.BaseURL == "" {
 		return APIURL
 	}
 	return strings.TrimSuffix(c.BaseURL, "/")
 }
 
-func (c *Client) http() *http.Client {
+func (c *Client) httpClient() *http.Client {
 	if c.HTTP == nil {
 		return defaultHTTP
 	}
 	return c.HTTP
 }
 
-// defaultHTTP is shared by all clients without one of their own, so that they share connections too.
+// defaultHTTP is shared by all clients without one of their own, along with its connections.
 var defaultHTTP = &http.Client{
 	Timeout: time.Minute,
 	Transport: &http.Transport{
@@ -153,12 +157,12 @@ var defaultHTTP = &http.Client{
 	},
 }
 
-// stay keeps a redirect from carrying a token to another host.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// stopRedirect stops redirects, which could carry a token to another host.
+func stopRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// silent is the log of the HTTP library, whose lines may hold URLs.
-type silent struct{}
+// discardLog discards the log of the HTTP library, whose lines may contain URLs.
+type discardLog struct{}
 
-func (silent) Errorf(string, ...any) {}
-func (silent) Warnf(string, ...any)  {}
-func (silent) Debugf(string, ...any) {}
+func (discardLog) Errorf(string, ...any) {}
+func (discardLog) Warnf(string, ...any)  {}
+func (discardLog) Debugf(string, ...any) {}

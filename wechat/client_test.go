@@ -23,7 +23,7 @@ const (
 	newToken = "new-token-of-this-test"
 )
 
-// tokens is a source that holds one token and renews it to another.
+// tokens is a source with one token, which it renews to another.
 type tokens struct{ renewed int }
 
 func (s *tokens) Token(context.Context) (wechat.Credential, error) {
@@ -38,8 +38,8 @@ func (s *tokens) Renew(ctx context.Context, refused string) (wechat.Credential, 
 	return s.Token(ctx)
 }
 
-// answering is a client of a server that answers each request with h.
-func answering(t *testing.T, h http.HandlerFunc) *wechat.Client {
+// newClient returns a client of a server that answers each request with h.
+func newClient(t *testing.T, h http.HandlerFunc) *wechat.Client {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
@@ -53,18 +53,18 @@ func says(contentType, body string) http.HandlerFunc {
 	}
 }
 
-func TestAnswersAreReadWhateverTheirContentType(t *testing.T) {
+func TestAnswersAreDecodedForAnyContentType(t *testing.T) {
 	for _, ct := range []string{"application/json", "text/plain", "application/json; encoding=utf-8", "text/html", ""} {
 		var out struct{ Ticket string }
-		require.NoError(t, answering(t, says(ct, `{"ticket":"t"}`)).Get(t.Context(), "/x", nil, &out), ct)
+		require.NoError(t, newClient(t, says(ct, `{"ticket":"t"}`)).Get(t.Context(), "/x", nil, &out), ct)
 		require.Equal(t, "t", out.Ticket)
 	}
 }
 
 func TestAMissingErrcodeIsSuccessAndAnotherIsARefusal(t *testing.T) {
-	require.NoError(t, answering(t, says("", `{}`)).Get(t.Context(), "/x", nil, nil))
-	require.NoError(t, answering(t, says("", `{"errcode":0,"errmsg":"ok"}`)).Get(t.Context(), "/x", nil, nil))
-	err := answering(t, says("", `{"errcode":45009,"errmsg":"reach max api daily quota limit rid: 68aeab12-21ea79ab-3a4424cd"}`)).
+	require.NoError(t, newClient(t, says("", `{}`)).Get(t.Context(), "/x", nil, nil))
+	require.NoError(t, newClient(t, says("", `{"errcode":0,"errmsg":"ok"}`)).Get(t.Context(), "/x", nil, nil))
+	err := newClient(t, says("", `{"errcode":45009,"errmsg":"reach max api daily quota limit rid: 68aeab12-21ea79ab-3a4424cd"}`)).
 		Get(t.Context(), "/cgi-bin/x", nil, nil)
 	require.ErrorIs(t, err, wechat.ErrQuota)
 	var refusal *wechat.Error
@@ -74,19 +74,19 @@ func TestAMissingErrcodeIsSuccessAndAnotherIsARefusal(t *testing.T) {
 	require.Equal(t, "GET /cgi-bin/x", refusal.Op)
 }
 
-func TestAQuotaOfWeComIsNotCuredByWhatOfficialAccountsHave(t *testing.T) {
+func TestAQuotaOfWeComHasItsOwnAdvice(t *testing.T) {
 	const msg = "reach max api daily quota limit, hint: [1795747414616314], from ip: 203.0.113.5, more info at https://open.work.weixin.qq.com/devtool/query?e=45009"
-	err := answering(t, says("", `{"errcode":45009,"errmsg":"`+msg+`"}`)).Get(t.Context(), "/cgi-bin/gettoken", nil, nil)
+	err := newClient(t, says("", `{"errcode":45009,"errmsg":"`+msg+`"}`)).Get(t.Context(), "/cgi-bin/gettoken", nil, nil)
 	require.ErrorIs(t, err, wechat.ErrQuota)
 	require.ErrorContains(t, err, "WeCom takes no more of these calls for a while")
 	require.NotContains(t, err.Error(), "clear_quota")
 }
 
-func TestARefusedTokenIsRenewedAndTheCallTriedOnceMore(t *testing.T) {
+func TestARefusedTokenIsRenewedAndTheCallRepeated(t *testing.T) {
 	for _, code := range []int{40001, 40014, 42001} {
 		var got []string
 		source := new(tokens)
-		c := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			got = append(got, r.URL.Query().Get("access_token")+" "+string(body))
 			if len(got) == 1 {
@@ -104,7 +104,7 @@ func TestARefusedTokenIsRenewedAndTheCallTriedOnceMore(t *testing.T) {
 
 func TestACallIsTriedNoMoreThanTwice(t *testing.T) {
 	calls, source := 0, new(tokens)
-	c := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+	c := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
 		calls++
 		io.WriteString(w, `{"errcode":40001,"errmsg":"invalid credential"}`)
 	})
@@ -116,7 +116,7 @@ func TestACallIsTriedNoMoreThanTwice(t *testing.T) {
 
 func TestJSONIsSentWithoutEscapes(t *testing.T) {
 	var got string
-	c := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got = string(body)
 		io.WriteString(w, `{}`)
@@ -126,7 +126,7 @@ func TestJSONIsSentWithoutEscapes(t *testing.T) {
 }
 
 func TestAFileIsSentAsMultipart(t *testing.T) {
-	c := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		f, h, err := r.FormFile("media")
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -146,23 +146,23 @@ func TestAFileIsSentAsMultipart(t *testing.T) {
 	require.Equal(t, "d", out.Description)
 }
 
-func TestAFileComesBackAndARefusalInItsPlaceIsSeen(t *testing.T) {
+func TestAFileIsReadAndARefusalInsteadIsAnError(t *testing.T) {
 	image := bytes.Repeat([]byte{0xff, '{', 0}, 100_000)
 	var asBytes []byte
-	require.NoError(t, answering(t, says("image/png", string(image))).Get(t.Context(), "/x", nil, &asBytes))
+	require.NoError(t, newClient(t, says("image/png", string(image))).Get(t.Context(), "/x", nil, &asBytes))
 	require.Equal(t, image, asBytes)
 
 	var w bytes.Buffer
-	require.NoError(t, answering(t, says("image/png", string(image))).Get(t.Context(), "/x", nil, &w))
+	require.NoError(t, newClient(t, says("image/png", string(image))).Get(t.Context(), "/x", nil, &w))
 	require.Equal(t, image, w.Bytes())
 
 	w.Reset()
-	err := answering(t, says("image/jpeg", `{"errcode":40007,"errmsg":"invalid media_id"}`)).Get(t.Context(), "/x", nil, &w)
+	err := newClient(t, says("image/jpeg", `{"errcode":40007,"errmsg":"invalid media_id"}`)).Get(t.Context(), "/x", nil, &w)
 	require.ErrorIs(t, err, wechat.Code(40007))
 	require.Zero(t, w.Len(), "a refusal is no part of the file")
 }
 
-func TestWhatIsNotAnAnswerIsAnError(t *testing.T) {
+func TestAnInvalidAnswerIsAnError(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"empty":     says("", ""),
 		"HTML":      says("text/html", "<html>"),
@@ -172,20 +172,22 @@ func TestWhatIsNotAnAnswerIsAnError(t *testing.T) {
 			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
 		},
 		"cut":       func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"too large": func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, io.LimitReader(blanks{}, 9<<20)) },
+		"too large": func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, io.LimitReader(endlessBody{}, 9<<20)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Error(t, answering(t, h).Get(t.Context(), "/x", nil, new(struct{})))
+			require.Error(t, newClient(t, h).Get(t.Context(), "/x", nil, new(struct{})))
 		})
 	}
 }
 
-// blanks is an endless body.
-type blanks struct{}
+// endlessBody is a body without end.
+type endlessBody struct{}
 
-func (blanks) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte(" "), len(p))), nil }
+func (endlessBody) Read(p []byte) (int, error) {
+	return copy(p, bytes.Repeat([]byte(" "), len(p))), nil
+}
 
-func TestErrorsHoldNoSecretAndNoToken(t *testing.T) {
+func TestErrorsHaveNoSecretAndNoToken(t *testing.T) {
 	const secret = "the-secret-of-this-test"
 	query := url.Values{"secret": {secret}, "js_code": {"the-code"}}
 	echo := func(w http.ResponseWriter, r *http.Request) {
@@ -194,12 +196,12 @@ func TestErrorsHoldNoSecretAndNoToken(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	for name, c := range map[string]*wechat.Client{
-		"echoed":      answering(t, echo),
+		"echoed":      newClient(t, echo),
 		"unreachable": {BaseURL: closed.URL},
 		"no host":     {BaseURL: "http://no such host"},
 		"no scheme":   {BaseURL: "api.weixin.qq.com"},
-		"cut":         answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
-		"redirected": answering(t, func(w http.ResponseWriter, r *http.Request) {
+		"cut":         newClient(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
+		"redirected": newClient(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/?"+r.URL.RawQuery, http.StatusFound)
 		}),
 	} {
@@ -216,13 +218,13 @@ func TestErrorsHoldNoSecretAndNoToken(t *testing.T) {
 }
 
 func TestA40164NamesTheAddressToAdd(t *testing.T) {
-	err := answering(t, says("", `{"errcode":40164,"errmsg":"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 1-2-3"}`)).
+	err := newClient(t, says("", `{"errcode":40164,"errmsg":"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 1-2-3"}`)).
 		Get(t.Context(), "/cgi-bin/token", nil, nil)
 	require.ErrorIs(t, err, wechat.ErrInvalidIP)
 	require.ErrorContains(t, err, "add 203.0.113.7 to the IP whitelist")
 }
 
-func TestAPathHoldsNoHostAndNoQuery(t *testing.T) {
+func TestAPathWithHostOrQueryIsRefused(t *testing.T) {
 	for _, path := range []string{"", "x", "@evil.example/", "/x?y=1", "/x#y"} {
 		require.Error(t, new(wechat.Client).Get(t.Context(), path, nil, nil), path)
 	}
@@ -230,7 +232,7 @@ func TestAPathHoldsNoHostAndNoQuery(t *testing.T) {
 
 func TestAContextEndsACall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	c := answering(t, func(_ http.ResponseWriter, r *http.Request) {
+	c := newClient(t, func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
 		<-r.Context().Done()
 	})
@@ -240,7 +242,7 @@ func TestAContextEndsACall(t *testing.T) {
 func TestABodyTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
 	big := make([]byte, 32<<20+1)
 	for name, body := range map[string]any{
-		"stream": io.LimitReader(blanks{}, 32<<20+1), "bytes": big, "JSON": string(big[:32<<20-1]),
+		"stream": io.LimitReader(endlessBody{}, 32<<20+1), "bytes": big, "JSON": string(big[:32<<20-1]),
 		"file": wechat.File{Name: "big.jpg", Content: bytes.NewReader(big)},
 	} {
 		require.ErrorContains(t, (&wechat.Client{BaseURL: "http://127.0.0.1:1"}).Post(t.Context(), "/x", nil, body, nil), "more than", name)

@@ -14,8 +14,8 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// sends answers a body with a Content-Disposition, or without one.
-func sends(disposition, contentType, body string) http.HandlerFunc {
+// sendFile answers with a body, with or without a Content-Disposition.
+func sendFile(disposition, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if disposition != "" {
 			w.Header().Set("Content-Disposition", disposition)
@@ -24,7 +24,7 @@ func sends(disposition, contentType, body string) http.HandlerFunc {
 	}
 }
 
-func TestADownloadTellsNameAndType(t *testing.T) {
+func TestADownloadHasNameAndType(t *testing.T) {
 	for disposition, want := range map[string]string{
 		`attachment; filename="MEDIA_ID.jpg"`:                            "MEDIA_ID.jpg",
 		`attachment; filename=MEDIA_ID.jpg`:                              "MEDIA_ID.jpg",
@@ -59,26 +59,26 @@ func TestADownloadTellsNameAndType(t *testing.T) {
 	} {
 		var w bytes.Buffer
 		d := wechat.Download{W: &w, Name: "old", JSON: []byte("{}")}
-		require.NoError(t, answering(t, sends(disposition, "image/jpeg", "\xff\xd8")).Get(t.Context(), "/x", nil, &d), disposition)
+		require.NoError(t, newClient(t, sendFile(disposition, "image/jpeg", "\xff\xd8")).Get(t.Context(), "/x", nil, &d), disposition)
 		require.Equal(t, wechat.Download{W: &w, Name: want, Type: "image/jpeg"}, d, disposition)
 		require.Equal(t, "\xff\xd8", w.String())
 	}
 }
 
-func TestJSONInPlaceOfAFileIsTold(t *testing.T) {
+func TestJSONInsteadOfAFileIsReturned(t *testing.T) {
 	for _, contentType := range []string{"application/json", "text/plain", "video/mp4", ""} {
 		var w bytes.Buffer
 		d := wechat.Download{W: &w}
-		c := answering(t, says(contentType, "\ufeff {\"video_url\":\"http://vod/1\",\"title\":\"a\x14\"}"))
+		c := newClient(t, says(contentType, "\ufeff {\"video_url\":\"http://vod/1\",\"title\":\"a\x14\"}"))
 		require.NoError(t, c.Get(t.Context(), "/x", nil, &d))
 		require.Equal(t, `{"video_url":"http://vod/1","title":"a"}`, string(d.JSON))
 		require.Zero(t, w.Len())
 		require.Empty(t, d.Name)
 	}
 
-	long := `{"news_item":["` + strings.Repeat("x", 1<<20) + `"]}` // longer than what is looked at for a refusal
+	long := `{"news_item":["` + strings.Repeat("x", 1<<20) + `"]}` // longer than the part in which a refusal is looked for
 	d := wechat.Download{W: new(bytes.Buffer)}
-	require.NoError(t, answering(t, says("", long)).Get(t.Context(), "/x", nil, &d))
+	require.NoError(t, newClient(t, says("", long)).Get(t.Context(), "/x", nil, &d))
 	require.Equal(t, long, string(d.JSON))
 }
 
@@ -93,7 +93,7 @@ func TestAFileThatLooksLikeJSONIsAFile(t *testing.T) {
 		{"", `["a"]`},
 		{"", ""},
 	} {
-		client := answering(t, sends(c.disposition, "application/octet-stream", c.body))
+		client := newClient(t, sendFile(c.disposition, "application/octet-stream", c.body))
 		client.Tokens = source
 		var w bytes.Buffer
 		d := wechat.Download{W: &w}
@@ -105,51 +105,51 @@ func TestAFileThatLooksLikeJSONIsAFile(t *testing.T) {
 	require.Zero(t, source.renewed, "a user's file cannot make us renew a token")
 }
 
-// full is a writer without room.
-type full struct{}
+// fullWriter is a writer without space.
+type fullWriter struct{}
 
-func (full) Write([]byte) (int, error) { return 0, errFull }
+func (fullWriter) Write([]byte) (int, error) { return 0, errFull }
 
 var errFull = errors.New("disk full")
 
-func TestARefusalIsNoJSONInPlaceOfAFileHoweverLong(t *testing.T) {
+func TestALongRefusalInsteadOfAFileIsAnError(t *testing.T) {
 	d := wechat.Download{W: io.Discard}
 	body := `{"errmsg":"` + strings.Repeat("x", 5000) + `","errcode":40007}`
-	require.ErrorIs(t, answering(t, sends("", "", body)).Get(t.Context(), "/x", nil, &d), wechat.Code(40007))
+	require.ErrorIs(t, newClient(t, sendFile("", "", body)).Get(t.Context(), "/x", nil, &d), wechat.Code(40007))
 	require.Nil(t, d.JSON)
 }
 
 func TestADownloadThatFails(t *testing.T) {
 	calls := 0
-	counted := answering(t, func(http.ResponseWriter, *http.Request) { calls++ })
+	counted := newClient(t, func(http.ResponseWriter, *http.Request) { calls++ })
 	for _, out := range []*wechat.Download{nil, {}} {
 		require.ErrorContains(t, counted.Get(t.Context(), "/x", nil, out), "wechat: GET /x: Download.W is not set")
 	}
 	require.Zero(t, calls)
 
 	for _, disposition := range []string{"", "attachment"} {
-		d := wechat.Download{W: full{}}
-		require.ErrorIs(t, answering(t, sends(disposition, "", "x")).Get(t.Context(), "/x", nil, &d), errFull)
+		d := wechat.Download{W: fullWriter{}}
+		require.ErrorIs(t, newClient(t, sendFile(disposition, "", "x")).Get(t.Context(), "/x", nil, &d), errFull)
 		d = wechat.Download{W: io.Discard}
-		failed := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		failed := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Disposition", disposition)
 			w.WriteHeader(http.StatusBadGateway)
 		})
 		require.ErrorContains(t, failed.Get(t.Context(), "/x", nil, &d), "HTTP status 502")
-		endless := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		endless := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Disposition", disposition)
-			io.Copy(w, io.LimitReader(blanks{}, 64<<20+1))
+			io.Copy(w, io.LimitReader(endlessBody{}, 64<<20+1))
 		})
 		require.ErrorContains(t, endless.Get(t.Context(), "/x", nil, &d), "more than")
 	}
-	cut := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+	cut := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100000")
 		io.WriteString(w, `{"video_url":"`+strings.Repeat("x", 5000))
 	})
 	require.ErrorIs(t, cut.Get(t.Context(), "/x", nil, &wechat.Download{W: io.Discard}), io.ErrUnexpectedEOF)
 }
 
-// FuzzDownload has the name of a file be one that stays where it is put.
+// FuzzDownload checks that the name of a file stays within its directory.
 func FuzzDownload(f *testing.F) {
 	for _, s := range []string{`attachment; filename="a.jpg"`, `attachment; filename*=UTF-8''..%2fa`, `a; filename=..\..`, `;filename="`, "attachment; filename=\x00/\xff"} {
 		f.Add(s)

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// Error is WeChat's refusal of one call. It holds no secret and no token.
+// Error is WeChat's refusal of a call. It contains no secret and no token.
 //
-// The code is for programs: errors.Is(err, wechat.ErrTokenExpired). The message is for people, and changes.
+// Programs compare the code: errors.Is(err, wechat.ErrTokenExpired). The message is for people, and changes.
 type Error struct {
 	Op   string // method and path, such as "POST /cgi-bin/menu/create"
 	Code Code   // errcode
 	Msg  string // errmsg, without the request id
-	RID  string // WeChat's request id, which its support and openapi/rid/get ask for
+	RID  string // WeChat's request id, for its support and openapi/rid/get
 }
 
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "wechat: %s: %d %s", e.Op, int(e.Code), e.Msg)
-	if cure := e.advice(); cure != "" {
+	if cure := e.cure(); cure != "" {
 		b.WriteString(": " + cure)
 	}
 	if e.RID != "" {
@@ -31,15 +31,15 @@ func (e *Error) Error() string {
 // Unwrap makes errors.Is(err, code) true for the refusal's code.
 func (e *Error) Unwrap() error { return e.Code }
 
-// advice says what a person can do about the refusal, naming the caller's IP address where WeChat does.
-func (e *Error) advice() string {
+// cure returns the action that resolves the refusal, with the caller's IP address if WeChat names it.
+func (e *Error) cure() string {
 	switch e.Code {
 	case ErrInvalidIP:
-		if ip := addressIn.FindStringSubmatch(e.Msg); ip != nil {
+		if ip := addressPattern.FindStringSubmatch(e.Msg); ip != nil {
 			return "add " + ip[1] + " to the IP whitelist of the app in WeChat's console"
 		}
-	case ErrWorkIP:
-		if ip := addressIn.FindStringSubmatch(e.Msg); ip != nil {
+	case errWorkIP:
+		if ip := addressPattern.FindStringSubmatch(e.Msg); ip != nil {
 			return "add " + ip[1] + " to the application's trusted addresses in WeCom's console"
 		}
 	case ErrQuota:
@@ -53,32 +53,32 @@ func (e *Error) advice() string {
 	return codes[e.Code].cure
 }
 
-// workHelp is the address in the errmsg of each refusal of WeCom.
+// workHelp is the address in the errmsg of WeCom's refusals.
 const workHelp = "open.work.weixin.qq.com/devtool/query"
 
 var (
-	addressIn = regexp.MustCompile(`ip:? ([0-9a-fA-F.:]*[.:][0-9a-fA-F.:]+)`)
-	ridIn     = regexp.MustCompile(`,? *rid: *([0-9a-zA-Z-]+) *$`)
+	addressPattern = regexp.MustCompile(`ip:? ([0-9a-fA-F.:]*[.:][0-9a-fA-F.:]+)`)
+	ridPattern     = regexp.MustCompile(`,? *rid: *([0-9a-zA-Z-]+) *$`)
 )
 
 const maxMsg = 300 // bytes of errmsg that an error keeps
 
-// refusal makes an Error of an answer, with each secret of the request blotted out of the text.
-func refusal(op string, code int, msg string, secrets []string) *Error {
+// newError returns the Error of an answer, without the secrets of the request.
+func newError(op string, code int, msg string, secrets []string) *Error {
 	e := &Error{Op: op, Code: Code(code)}
-	msg = blot(msg, secrets)
-	if m := ridIn.FindStringSubmatchIndex(msg); m != nil {
+	msg = redactText(msg, secrets)
+	if m := ridPattern.FindStringSubmatchIndex(msg); m != nil {
 		e.RID, msg = msg[m[2]:m[3]], msg[:m[0]]
 	}
 	if len(msg) > maxMsg {
 		msg = strings.ToValidUTF8(msg[:maxMsg], "") + "…"
 	}
-	e.Msg = strings.Map(printable, msg)
+	e.Msg = strings.Map(blankControl, msg)
 	return e
 }
 
-// printable keeps an errmsg on one line of a log.
-func printable(r rune) rune {
+// blankControl replaces control characters by blanks, so that an errmsg fits on one line of a log.
+func blankControl(r rune) rune {
 	if r < ' ' || r == 0x7f {
 		return ' '
 	}

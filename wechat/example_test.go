@@ -44,7 +44,7 @@ func ExampleTransport() {
 	// Output: {"errcode":0,"errmsg":"ok"}
 }
 
-// menuSDK stands for another project's SDK.
+// menuSDK is an example of a third-party SDK.
 type menuSDK struct {
 	HTTP        *http.Client
 	AccessToken string

@@ -15,15 +15,15 @@ import (
 	"strings"
 )
 
-// File is a body of [Client.Post] that is sent as multipart/form-data, as WeChat's uploads want it:
+// File is a body of [Client.Post] that is sent as multipart/form-data, for WeChat's uploads:
 //
 //	wechat.File{Name: "cat.jpg", Content: f}
 type File struct {
-	Name    string // file name, whose ending tells WeChat the type
+	Name    string // WeChat derives the type from its extension
 	Content io.Reader
 
 	Field       string            // form field, default "media"
-	ContentType string            // default by Name's ending, else by the first bytes
+	ContentType string            // default by the extension of Name, else by the first bytes
 	Fields      map[string]string // further form fields, such as description
 }
 
@@ -32,12 +32,12 @@ const multipartType = "multipart/form-data"
 // encode writes the form with the file as its last part.
 func (f *File) encode() (body []byte, contentType string, err error) {
 	if strings.TrimSpace(f.Name) == "" {
-		return nil, "", errors.New("File.Name is empty: want a name such as cat.jpg, without which WeChat takes no file")
+		return nil, "", errors.New("File.Name is empty: want a name such as cat.jpg, which WeChat requires")
 	}
 	if strings.ContainsFunc(f.ContentType, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return nil, "", fmt.Errorf("invalid File.ContentType %q: want a type such as image/jpeg", f.ContentType)
 	}
-	content, err := readAll(f.Content, maxBody)
+	content, err := readAll(f.Content, maxRequest)
 	if err != nil {
 		return nil, "", err
 	}
@@ -87,7 +87,7 @@ func writePart(form *multipart.Writer, disposition, contentType string, content 
 
 func formData(name string) string { return `form-data; name="` + escapeName(name) + `"` }
 
-// escapeName escapes what would end a quoted name, or the header it is in.
+// escapeName escapes characters that would end a quoted name or its header.
 func escapeName(name string) string {
 	var b strings.Builder
 	for i := range len(name) {

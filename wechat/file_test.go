@@ -19,7 +19,7 @@ import (
 
 const png = "\x89PNG\r\n\x1a\n\x00\x00"
 
-// form keeps the body and the head of the last upload.
+// form keeps the body and the header of the last upload.
 type form struct {
 	body   string
 	length int64
@@ -34,7 +34,7 @@ func (f *form) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestAnUploadedPartHasAContentType(t *testing.T) {
 	f := new(form)
-	c := answering(t, f.ServeHTTP)
+	c := newClient(t, f.ServeHTTP)
 	for _, file := range []struct {
 		wechat.File
 		want string
@@ -58,7 +58,7 @@ func TestAnUploadedPartHasAContentType(t *testing.T) {
 
 func TestNamesOfAnUploadAreEscaped(t *testing.T) {
 	f := new(form)
-	c := answering(t, f.ServeHTTP)
+	c := newClient(t, f.ServeHTTP)
 	const evil = "a\"; x=\"\\\r\nX-Evil: 1\r\n\r\n.jpg\x00"
 	for _, file := range []wechat.File{{Name: evil}, {Name: "a.jpg", Field: evil}, {Name: "a.jpg", Fields: map[string]string{evil: "1"}}} {
 		file.Content = strings.NewReader(png)
@@ -72,7 +72,7 @@ func TestNamesOfAnUploadAreEscaped(t *testing.T) {
 
 func TestAFileWithoutANameIsNotSent(t *testing.T) {
 	calls := 0
-	c := answering(t, func(http.ResponseWriter, *http.Request) { calls++ })
+	c := newClient(t, func(http.ResponseWriter, *http.Request) { calls++ })
 	for _, name := range []string{"", " \t"} {
 		err := c.Post(t.Context(), "/upload", nil, wechat.File{Name: name, Content: strings.NewReader("x")}, nil)
 		require.ErrorContains(t, err, "wechat: POST /upload: read body: File.Name is empty")
@@ -83,7 +83,7 @@ func TestAFileWithoutANameIsNotSent(t *testing.T) {
 
 func TestAnUploadIsSentWholeAgainAfterARefusedToken(t *testing.T) {
 	f, bodies := new(form), []string(nil)
-	c := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		if len(bodies) == 0 {
 			b, _ := io.ReadAll(r.Body)
 			bodies = append(bodies, string(b))
@@ -100,7 +100,7 @@ func TestAnUploadIsSentWholeAgainAfterARefusedToken(t *testing.T) {
 	require.Less(t, strings.Index(f.body, `name="b"`), strings.Index(f.body, `name="media"; filename="cat.png"`))
 }
 
-func TestAFileGoesToWeChatAndComesBackUnderItsName(t *testing.T) {
+func TestAnUploadedFileIsDownloadedUnderItsName(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx0123456789abcdef", "secret")
 	srv := httptest.NewServer(wx)

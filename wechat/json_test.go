@@ -16,7 +16,7 @@ func TestControlCharactersInStringsAreDropped(t *testing.T) {
 	for _, body := range []string{
 		"{\r\n\t\"nickname\":\"a\x14\x00\n\\\"b\",\"sex\":1}", "\ufeff{\"nickname\":\"\x1fa\\\"b\",\"sex\":1}\n", "\n\ufeff {\"nick\x01name\":\"a\\\x14\"b\",\"sex\":1}",
 	} {
-		c := answering(t, says("text/plain", body))
+		c := newClient(t, says("text/plain", body))
 		require.NoError(t, c.Get(t.Context(), "/x", nil, nil), "%q", body)
 		var user struct {
 			Nickname string
@@ -35,12 +35,12 @@ func TestControlCharactersInStringsAreDropped(t *testing.T) {
 	}
 }
 
-func TestARefusalIsSeenBehindWhateverWeChatLeavesInIt(t *testing.T) {
+func TestARefusalIsFoundDespiteControlCharacters(t *testing.T) {
 	for _, body := range []string{
 		"\ufeff{\"errcode\":45009,\"errmsg\":\"quota\"}", "\r\n\ufeff\n{\"errcode\":45009}", "{\"errcode\":45009,\"errmsg\":\"of \x14 ming\n\"}",
 		`{"errcode":"45009","errmsg":"quota"}`, `{"errcode":45009.0}`, `{"errcode":"45009.0"}`, `{"errcode":4.5009e4}`,
 	} {
-		c := answering(t, says("image/jpeg", body))
+		c := newClient(t, says("image/jpeg", body))
 		var b []byte
 		var w bytes.Buffer
 		d := wechat.Download{W: &w}
@@ -52,7 +52,7 @@ func TestARefusalIsSeenBehindWhateverWeChatLeavesInIt(t *testing.T) {
 		require.Equal(t, wechat.Download{W: &w}, d, "a refusal leaves out untouched")
 	}
 	for _, body := range []string{"\ufeff{\"errcode\":0}", `{"errcode":"0"}`, `{"errcode":0.0}`, `{"errcode":""}`, `{"errcode":null}`} {
-		require.NoError(t, answering(t, says("", body)).Get(t.Context(), "/x", nil, nil), body)
+		require.NoError(t, newClient(t, says("", body)).Get(t.Context(), "/x", nil, nil), body)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestAnAnswerThatIsNotJSONIsNamedByItsOffset(t *testing.T) {
 		`{"a":1}` + strings.Repeat(hidden, 1000) + "\x14": "offset 8 of 22008 bytes",
 	} {
 		for _, out := range []any{nil, new(any)} {
-			err := answering(t, says("", body)).Get(t.Context(), "/x", nil, out)
+			err := newClient(t, says("", body)).Get(t.Context(), "/x", nil, out)
 			require.ErrorContains(t, err, "wechat: GET /x: the answer is not JSON (HTTP status 200): ")
 			require.ErrorContains(t, err, offset)
 			require.NotContains(t, err.Error(), hidden[:4])
@@ -78,19 +78,19 @@ func TestACallersStructIsDecodedByEncodingJSON(t *testing.T) {
 		ExpiresIn int64 `json:"expires_in"`
 		Code      int8
 	}
-	err := answering(t, says("", `{"expires_in":"7200"}`)).Get(t.Context(), "/x", nil, &out)
+	err := newClient(t, says("", `{"expires_in":"7200"}`)).Get(t.Context(), "/x", nil, &out)
 	var mistyped *json.UnmarshalTypeError
 	require.ErrorAs(t, err, &mistyped)
 	require.Equal(t, "expires_in", mistyped.Field)
 	require.ErrorContains(t, err, "at offset 20")
 
-	err = answering(t, says("", `{"code":123456}`)).Get(t.Context(), "/x", nil, &out)
+	err = newClient(t, says("", `{"code":123456}`)).Get(t.Context(), "/x", nil, &out)
 	require.ErrorContains(t, err, "at offset 14")
 	require.NotContains(t, err.Error(), "123456", "a code may be a secret")
 }
 
 func TestARefusalRepeatsNoSecretOfABodyWithControlCharacters(t *testing.T) {
-	c := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+	c := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Write([]byte(`{"errcode":40125,"errmsg":"bad the-secret-of-this-test"}`))
 	})
 	err := c.Post(t.Context(), "/x", nil, strings.NewReader("\ufeff{\"secret\":\"the-secret-of-this-test\",\"name\":\"\x14\"}"), nil)

@@ -1,13 +1,13 @@
 package wechat
 
-// Kind is what an app is to WeChat. It decides which endpoints, tickets and logins the app has. Fields of this type
-// default to Official.
+// Kind is the kind of an app. It decides which endpoints, tickets and logins the app has. Fields of this type default
+// to Official.
 type Kind string
 
-// The kinds of apps. A package that serves only some of them refuses the others, in an error that names the field.
+// The kinds of apps. A package that serves some of them only returns an error for the others that names the field.
 const (
 	Official Kind = "official" // official account (公众号)
 	Mini     Kind = "mini"     // mini program (小程序)
-	Website  Kind = "website"  // website application of the open platform (网站应用): has logins, and no token
+	Website  Kind = "website"  // website application of the open platform (网站应用): has logins, but no token
 	Work     Kind = "work"     // WeCom (企业微信)
 )

@@ -6,30 +6,30 @@ import (
 	"net/http"
 )
 
-const maxHeld = 1 << 20 // bytes of a request's body that are held for the second try
+const maxRepeated = 1 << 20 // bytes of a request body held for a second try
 
-// heldBody is a request's body, to be sent more than once.
+// heldBody is a request body that can be sent more than once.
 type heldBody struct {
 	first  io.ReadCloser
-	again  func() (io.ReadCloser, error) // nil: it is sent once
+	again  func() (io.ReadCloser, error) // nil if the body is sent once
 	length int64
 }
 
-// holdBody reads a body that cannot be read again into memory. It closes the body on an error.
+// holdBody returns the body of r, read into memory if it cannot be read again. It closes the body on an error.
 func holdBody(r *http.Request) (heldBody, error) {
 	switch {
 	case r.Body == nil || r.Body == http.NoBody:
 		return heldBody{r.Body, func() (io.ReadCloser, error) { return r.Body, nil }, r.ContentLength}, nil
 	case r.GetBody != nil:
 		return heldBody{r.Body, r.GetBody, r.ContentLength}, nil
-	case r.ContentLength > maxHeld:
+	case r.ContentLength > maxRepeated:
 		return heldBody{r.Body, nil, r.ContentLength}, nil
 	}
 	held, err := readStart(r)
 	if err != nil {
 		return heldBody{}, err
 	}
-	if len(held) > maxHeld {
+	if len(held) > maxRepeated {
 		rest := struct {
 			io.Reader
 			io.Closer
@@ -46,8 +46,8 @@ func holdBody(r *http.Request) (heldBody, error) {
 	return heldBody{first, again, length}, err
 }
 
-// readStart reads a body to its end, or one byte more than may be held. It returns when the request's context ends, since
-// a body may come from elsewhere and stall.
+// readStart reads a body to its end, or one byte more than may be held. It returns early when the context of r ends,
+// since the source of the body may stall.
 func readStart(r *http.Request) ([]byte, error) {
 	type start struct {
 		held []byte
@@ -55,7 +55,7 @@ func readStart(r *http.Request) ([]byte, error) {
 	}
 	done := make(chan start, 1)
 	go func() {
-		held, err := io.ReadAll(io.LimitReader(r.Body, maxHeld+1))
+		held, err := io.ReadAll(io.LimitReader(r.Body, maxRepeated+1))
 		done <- start{held, err}
 	}()
 	select {
@@ -65,7 +65,7 @@ func readStart(r *http.Request) ([]byte, error) {
 		}
 		return s.held, s.err
 	case <-r.Context().Done():
-		go r.Body.Close() // which may wait for the read
+		go r.Body.Close() // may wait for the read
 		return nil, r.Context().Err()
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
-// secretsOf lists what no error may repeat: the token, and what the query and a JSON body hold under such a name.
-// Values are listed as they are and as they stand in a URL.
-func (r *request) secretsOf(token string) []string {
+// secrets returns the values that no error may contain: the token, and the values of query parameters and JSON fields
+// whose names are those of secrets. Each value is listed in plain and in URL form.
+func (r *request) secrets(token string) []string {
 	secrets := []string{token}
 	for key, values := range r.query {
-		if secretive(key) {
+		if namesSecret(key) {
 			secrets = append(secrets, values...)
 		}
 	}
@@ -24,7 +24,7 @@ func (r *request) secretsOf(token string) []string {
 	if !strings.HasPrefix(r.contentType, multipartType) && wirejson.Unmarshal(r.body, &body) == nil {
 		for key, raw := range body {
 			var value string
-			if secretive(key) && json.Unmarshal(raw, &value) == nil {
+			if namesSecret(key) && json.Unmarshal(raw, &value) == nil {
 				secrets = append(secrets, value)
 			}
 		}
@@ -34,18 +34,18 @@ func (r *request) secretsOf(token string) []string {
 			secrets = append(secrets, escaped)
 		}
 	}
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // or the end of a longer one would stay
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // longest first, since one may contain another
 	return secrets
 }
 
-func secretive(key string) bool {
+func namesSecret(key string) bool {
 	key = strings.ToLower(key)
 	return strings.Contains(key, "secret") || strings.Contains(key, "token") ||
 		strings.Contains(key, "ticket") || strings.Contains(key, "code")
 }
 
-// blot puts stars in place of each secret in text.
-func blot(text string, secrets []string) string {
+// redactText replaces each secret in text by stars.
+func redactText(text string, secrets []string) string {
 	for _, s := range secrets {
 		if s != "" {
 			text = strings.ReplaceAll(text, s, "***")
@@ -54,34 +54,34 @@ func blot(text string, secrets []string) string {
 	return text
 }
 
-// withoutSecrets takes off the request's URL, which holds the token, from an error of net/http, and blots out the
-// secrets where the error quotes a server that sends them back.
+// withoutSecrets removes the request's URL, which has the token, from an error of net/http, and redacts secrets that
+// the server's answer repeats.
 func withoutSecrets(err error, secrets []string) error {
 	for u := (*url.Error)(nil); errors.As(err, &u); {
 		err = u.Err
 	}
 	text := err.Error()
-	if clean := blot(text, secrets); clean != text {
-		return &blotted{clean, err}
+	if clean := redactText(text, secrets); clean != text {
+		return &redactedError{clean, err}
 	}
 	return err
 }
 
-// blotted stands in for an error whose text holds a secret. It tells what kind of error that is, and does not unwrap
-// to it, as logs print each error of a chain.
-type blotted struct {
+// redactedError replaces an error whose text contains a secret. It matches the same errors, but does not unwrap to it,
+// since logs print each error of a chain.
+type redactedError struct {
 	text  string
 	cause error
 }
 
-func (b *blotted) Error() string { return b.text }
+func (b *redactedError) Error() string { return b.text }
 
-func (b *blotted) Is(target error) bool { return errors.Is(b.cause, target) }
+func (b *redactedError) Is(target error) bool { return errors.Is(b.cause, target) }
 
-// Timeout and Temporary make a net.Error of it.
-func (b *blotted) Timeout() bool {
+// Timeout and Temporary implement net.Error.
+func (b *redactedError) Timeout() bool {
 	e := net.Error(nil)
 	return errors.As(b.cause, &e) && e.Timeout()
 }
 
-func (b *blotted) Temporary() bool { return b.Timeout() }
+func (b *redactedError) Temporary() bool { return b.Timeout() }

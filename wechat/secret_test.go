@@ -15,9 +15,9 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// raw answers with the bytes that answer makes of a request, whether they are HTTP or not.
-func raw(t *testing.T, answer func(r *http.Request) string) *wechat.Client {
-	return answering(t, func(w http.ResponseWriter, r *http.Request) {
+// answerRaw answers with the bytes that answer returns for a request, valid HTTP or not.
+func answerRaw(t *testing.T, answer func(r *http.Request) string) *wechat.Client {
+	return newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -28,7 +28,7 @@ func raw(t *testing.T, answer func(r *http.Request) string) *wechat.Client {
 	})
 }
 
-func TestErrorsQuoteAServerWithoutTheSecretsItSendsBack(t *testing.T) {
+func TestErrorsQuoteTheServerWithoutSecrets(t *testing.T) {
 	const secret, odd = "the-secret-of-this-test", "a code/of this=test"
 	query := url.Values{"secret": {secret}, "code": {odd}, "old_token": {secret + "-and-more"}}
 	for name, answer := range map[string]func(r *http.Request) string{
@@ -42,7 +42,7 @@ func TestErrorsQuoteAServerWithoutTheSecretsItSendsBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := raw(t, answer)
+			c := answerRaw(t, answer)
 			c.Tokens = new(tokens)
 			for _, out := range []any{nil, new([]byte)} {
 				err := c.Get(t.Context(), "/x", query, out)
@@ -64,16 +64,16 @@ func unwrapped(err error) error {
 	return nil
 }
 
-// quoting fails each request with an error that quotes its URL.
-type quoting struct{ kind error }
+// quotingTransport fails each request with an error that contains its URL.
+type quotingTransport struct{ kind error }
 
-func (q quoting) RoundTrip(r *http.Request) (*http.Response, error) {
+func (q quotingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("proxy: %s: %w", r.URL, q.kind)
 }
 
-func TestAnErrorWithoutItsSecretsIsOfTheSameKind(t *testing.T) {
+func TestARedactedErrorMatchesTheSameErrors(t *testing.T) {
 	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF} {
-		c := &wechat.Client{HTTP: &http.Client{Transport: quoting{kind}}}
+		c := &wechat.Client{HTTP: &http.Client{Transport: quotingTransport{kind}}}
 		err := c.Get(t.Context(), "/x", url.Values{"secret": {"the-secret-of-this-test"}}, nil)
 		require.ErrorIs(t, err, kind)
 		require.ErrorContains(t, err, "proxy: ")
@@ -93,7 +93,7 @@ func TestARefusalRepeatsNoSecretOfTheBody(t *testing.T) {
 		"as the rid": "invalid secret, rid: " + secret,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := answering(t, says("", `{"errcode":40125,"errmsg":"`+errmsg+`"}`))
+			c := newClient(t, says("", `{"errcode":40125,"errmsg":"`+errmsg+`"}`))
 			for _, body := range []any{body, strings.NewReader(`{"component_appsecret":"` + secret + `"}`)} {
 				err := c.Post(t.Context(), "/x", nil, body, nil)
 				require.ErrorIs(t, err, wechat.ErrInvalidSecret)

@@ -11,52 +11,56 @@ import (
 	"strings"
 )
 
-// Transport is an http.RoundTripper that attaches an app's access token to calls of WeChat's API, so that any program or
-// SDK that takes an http.Client needs no secret:
+// Transport is an http.RoundTripper that adds an app's access token to calls to WeChat. Any program or SDK that
+// takes an http.Client can use it, and needs no secret:
 //
 //	hc := &http.Client{Transport: &wechat.Transport{Tokens: tokens}}
 //
-// The token replaces an access_token in the query. A call whose token WeChat refuses (40001, 40014, 42001) is sent once
-// more with a renewed one: its body comes from GetBody, or else from memory, which holds up to 1 MiB of it. A longer body
-// is sent once, and the caller gets the refusal; the next call then has the renewed token. Answers are streamed.
+// The token replaces an access_token in the query. If WeChat refuses the token (40001, 40014, 42001), the call is
+// repeated once with a renewed one. The body is then read from GetBody, or from memory, which holds up to 1 MiB. A call
+// with a longer body is not repeated: the caller gets the refusal, and the next call has the renewed token. Answers are
+// streamed.
 //
-// Requests to other hosts pass untouched, and so do those whose paths take no token of an app: /sns/ and the calls that
-// issue tokens. A redirect never carries the token away: it is removed from the Location that the caller is given. It is
-// not attached where a redirect leads from another host to one of Hosts, since that is no call of the program's own, nor
-// from https to http.
+// Requests to other hosts are not changed, and neither are those to paths that take no app's token: /sns/ and the calls
+// that issue tokens. A redirect never carries the token away: it is removed from the Location. It is not added after a
+// redirect from another host to one of Hosts, since the program did not choose that call, or from https to http.
 //
-// The header Accept-Encoding of the caller is removed, because a refusal is read from the answer; net/http compresses
-// by itself. A failure to get or renew the token is returned as an error. No error holds the token.
+// The caller's Accept-Encoding is removed, because refusals are read from the answer; net/http compresses by itself. If
+// the token cannot be fetched or renewed, RoundTrip returns the error. No error contains the token.
 //
-// Its methods are safe for concurrent use, and its fields are not to be changed after the first.
+// Its methods are safe for concurrent use. Do not change its fields after the first call.
 type Transport struct {
-	Tokens TokenSource // whose token each call carries
+	Tokens TokenSource // provides the token of each call
 
-	Hosts []string          // hosts that are given the token, such as api.weixin.qq.com or 127.0.0.1:8080; default those of APIURL and WorkURL
-	Base  http.RoundTripper // the way to all hosts; default one with sane limits, shared with Client
+	// Hosts are the hosts that get the token, such as api.weixin.qq.com or 127.0.0.1:8080. Default: those of APIURL and
+	// WorkURL.
+	Hosts []string
 
-	call *request // of a Client, whose errors name its path and hide its secrets
+	// Base sends the requests to all hosts. Default: a transport with timeouts, shared with Client.
+	Base http.RoundTripper
+
+	request *request // set by Client: names the call in errors, which hide its secrets
 }
 
-// tokenError is the failure to get or renew a token.
+// tokenError is a failed fetch or renewal of the token.
 type tokenError struct{ error }
 
 func (e *tokenError) Unwrap() error { return e.error }
 
-// RoundTrip sends r, and sends it once more where WeChat refuses the token.
+// RoundTrip sends r, and repeats it once if WeChat refuses the token.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !t.attaches(r) {
-		return t.pass(r)
+	if !t.takesToken(r) {
+		return t.sendUntouched(r)
 	}
 	op := r.Method + " " + r.URL.Path
-	if t.call != nil {
-		op = t.call.op
+	if t.request != nil {
+		op = t.request.op
 	}
 	body, err := holdBody(r)
 	if err != nil {
 		return nil, fmt.Errorf("wechat: %s: read request body: %w", op, err)
 	}
-	token, err := t.token(r.Context())
+	token, err := t.readToken(r.Context())
 	if err != nil {
 		closeBody(body.first)
 		return nil, &tokenError{fmt.Errorf("wechat: %s: %w", op, err)}
@@ -72,7 +76,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	fresh, err := t.Tokens.Renew(r.Context(), token)
 	if err != nil {
 		resp.Body.Close()
-		return nil, &tokenError{fmt.Errorf("%w; renewing the token: %w", refused.refusal(op, t.secrets(r, token)), err)}
+		return nil, &tokenError{fmt.Errorf("%w; renew token: %w", refused.newError(op, t.secretsOf(r, token)), err)}
 	}
 	if body.again == nil {
 		return resp, nil
@@ -85,18 +89,18 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.send(r, second, body.length, fresh.Value)
 }
 
-func (t *Transport) token(ctx context.Context) (string, error) {
+func (t *Transport) readToken(ctx context.Context) (string, error) {
 	if t.Tokens == nil {
-		return "", errors.New("Transport.Tokens is not set: want a source of tokens such as a token.Manager")
+		return "", errors.New("Transport.Tokens is not set: want a TokenSource such as a token.Manager")
 	}
 	c, err := t.Tokens.Token(ctx)
 	return c.Value, err
 }
 
-// send sends a copy of r with body and token. The answer is one to r, so that nobody finds the token in it.
+// send sends a copy of r with body and token. The Request of the answer is r, which has no token.
 func (t *Transport) send(r *http.Request, body io.ReadCloser, length int64, token string) (*http.Response, error) {
-	if t.call != nil {
-		t.call.token = token
+	if t.request != nil {
+		t.request.token = token
 	}
 	out := r.Clone(r.Context())
 	out.Body, out.ContentLength = body, length
@@ -104,15 +108,16 @@ func (t *Transport) send(r *http.Request, body io.ReadCloser, length int64, toke
 	out.Header.Del("Accept-Encoding")
 	resp, err := t.base().RoundTrip(out)
 	if err != nil {
-		return nil, withoutSecrets(err, t.secrets(r, token))
+		return nil, withoutSecrets(err, t.secretsOf(r, token))
 	}
 	resp.Request = r
 	hideToken(resp.Header, token)
 	return resp, nil
 }
 
-// pass sends a request that takes no token. Where it comes of a redirect, its Referer may hold the token of the caller.
-func (t *Transport) pass(r *http.Request) (*http.Response, error) {
+// sendUntouched sends a request without a token. After a redirect, its Referer may contain the caller's token, and is
+// removed.
+func (t *Transport) sendUntouched(r *http.Request) (*http.Response, error) {
 	out := r
 	if r.Response != nil && strings.Contains(r.Header.Get("Referer"), accessToken) {
 		out = r.Clone(r.Context())
@@ -120,7 +125,7 @@ func (t *Transport) pass(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.base().RoundTrip(out)
 	if resp != nil {
-		resp.Request = r // which attaches looks for
+		resp.Request = r // for takesToken
 	}
 	return resp, err
 }
@@ -132,27 +137,27 @@ func (t *Transport) base() http.RoundTripper {
 	return t.Base
 }
 
-func (t *Transport) secrets(r *http.Request, token string) []string {
-	call := t.call
+func (t *Transport) secretsOf(r *http.Request, token string) []string {
+	call := t.request
 	if call == nil {
 		call = &request{query: r.URL.Query()}
 	}
-	return call.secretsOf(token)
+	return call.secrets(token)
 }
 
 var defaultHosts = []string{strings.TrimPrefix(APIURL, "https://"), strings.TrimPrefix(WorkURL, "https://")}
 
-// tokenless are paths that issue tokens for a secret. An answer of theirs says nothing about our token.
-var tokenless = []string{"/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/gettoken"}
+// tokenlessPaths are the paths that issue tokens. Their answers say nothing about our token.
+var tokenlessPaths = []string{"/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/gettoken"}
 
-// attaches reports whether r is given the token.
-func (t *Transport) attaches(r *http.Request) bool {
-	if !t.serves(r.URL) || strings.HasPrefix(r.URL.Path, "/sns/") || slices.Contains(tokenless, r.URL.Path) {
+// takesToken reports whether r gets the token.
+func (t *Transport) takesToken(r *http.Request) bool {
+	if !t.isAPIHost(r.URL) || strings.HasPrefix(r.URL.Path, "/sns/") || slices.Contains(tokenlessPaths, r.URL.Path) {
 		return false
 	}
 	for to := r; to.Response != nil; { // the redirects that led to r
 		from := to.Response.Request
-		if from == nil || !t.serves(from.URL) || from.URL.Scheme == "https" && to.URL.Scheme != "https" {
+		if from == nil || !t.isAPIHost(from.URL) || from.URL.Scheme == "https" && to.URL.Scheme != "https" {
 			return false
 		}
 		to = from
@@ -160,18 +165,18 @@ func (t *Transport) attaches(r *http.Request) bool {
 	return true
 }
 
-// serves reports whether u is on one of Hosts.
-func (t *Transport) serves(u *url.URL) bool {
+// isAPIHost reports whether u is on one of Hosts.
+func (t *Transport) isAPIHost(u *url.URL) bool {
 	hosts := t.Hosts
 	if len(hosts) == 0 {
 		hosts = defaultHosts
 	}
-	host := usualHost(u.Scheme, u.Host)
-	return host != "" && slices.ContainsFunc(hosts, func(h string) bool { return usualHost(u.Scheme, h) == host })
+	host := normalizeHost(u.Scheme, u.Host)
+	return host != "" && slices.ContainsFunc(hosts, func(h string) bool { return normalizeHost(u.Scheme, h) == host })
 }
 
-// usualHost returns a host in lower case, without the port that the scheme has anyway.
-func usualHost(scheme, host string) string {
+// normalizeHost returns a host in lower case, without the default port of the scheme.
+func normalizeHost(scheme, host string) string {
 	port := ":80"
 	if scheme == "https" {
 		port = ":443"
@@ -181,8 +186,8 @@ func usualHost(scheme, host string) string {
 
 const accessToken = "access_token"
 
-// setToken replaces the access_token in a query by token, or removes it where token is empty. The rest of the query stays
-// as it is.
+// setToken replaces the access_token in a query by token, or removes it if token is empty. The rest of the query stays
+// the same.
 func setToken(query, token string) string {
 	var kept []string
 	for part := range strings.SplitSeq(query, "&") {
@@ -197,11 +202,11 @@ func setToken(query, token string) string {
 	return strings.Join(kept, "&")
 }
 
-// hideToken removes the token from the address of a redirect. An address that holds it elsewhere than as access_token is
-// dropped, so that nobody follows it.
+// hideToken removes the token from the Location of a redirect. If the address contains the token elsewhere than in
+// access_token, the header is removed.
 func hideToken(h http.Header, token string) {
 	location := h.Get("Location")
-	if token == "" || !holds(location, token) {
+	if token == "" || !containsToken(location, token) {
 		return
 	}
 	u, err := url.Parse(location)
@@ -209,16 +214,16 @@ func hideToken(h http.Header, token string) {
 		u.RawQuery = setToken(u.RawQuery, "")
 		location = u.String()
 	}
-	if err != nil || holds(location, token) {
+	if err != nil || containsToken(location, token) {
 		h.Del("Location")
 		return
 	}
 	h.Set("Location", location)
 }
 
-// holds reports whether an address holds the token, escaped or not.
-func holds(address, token string) bool {
-	for range 4 { // an address inside of an address is escaped twice
+// containsToken reports whether an address contains the token, escaped or not.
+func containsToken(address, token string) bool {
+	for range 4 { // an address within an address is escaped twice
 		if strings.Contains(address, token) || strings.Contains(address, url.QueryEscape(token)) {
 			return true
 		}

@@ -1,13 +1,13 @@
-// Package wechat is the wire to WeChat: a [Client] that reaches any of its endpoints, the [Credential] that opens
-// them, and the [Error] they answer with.
+// Package wechat calls WeChat's API: a [Client] calls any endpoint, a [Credential] is a token or a ticket, and an
+// [Error] is WeChat's refusal.
 //
 //	api := &wechat.Client{Tokens: tokens}
 //	err := api.Post(ctx, "/cgi-bin/menu/create", nil, menu, nil)
 //	if errors.Is(err, wechat.ErrInvalidIP) { … }
 //
-// The client knows no app. It takes the token of one from a [TokenSource], such as token.Manager, which keeps an app's
-// token in this process, or token.Remote, which asks another process for it. A [Transport] does the same below any
-// http.Client, such as that of another SDK.
+// The client gets the app's token from a [TokenSource], such as token.Manager, which keeps the token in this process,
+// or token.Remote, which gets it from another process. A [Transport] does the same for any http.Client, such as that of
+// another SDK.
 package wechat
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// WeChat's own base URLs, for [Client.BaseURL].
+// WeChat's base URLs, for [Client.BaseURL].
 const (
 	APIURL  = "https://api.weixin.qq.com"        // official accounts, mini programs, open platform
 	WorkURL = "https://qyapi.weixin.qq.com"      // WeCom (企业微信)
@@ -26,23 +26,24 @@ const (
 	SSOURL  = "https://login.work.weixin.qq.com" // WeCom's QR login page
 )
 
-// Credential is a token or a ticket and the instant at which WeChat stops taking it. It prints without its value.
+// Credential is a token or a ticket, and the time at which it expires. It prints without its value.
 type Credential struct {
 	Value   string
 	Expires time.Time
 }
 
-// TokenSource hands out access tokens (接口调用凭证). Its methods are safe for concurrent use.
+// TokenSource returns access tokens (接口调用凭证). Its methods are safe for concurrent use.
 type TokenSource interface {
-	// Token returns a token that WeChat takes now.
+	// Token returns a valid token.
 	Token(ctx context.Context) (Credential, error)
 
-	// Renew returns a token other than refused, the one that WeChat has just answered 40001, 40014 or 42001 to.
-	// Callers refused together cause one renewal, and a refused token that is no longer the current one causes none.
+	// Renew returns a token other than refused, to which WeChat has just answered 40001, 40014 or 42001. Concurrent
+	// calls cause one renewal. If refused is no longer the current token, Renew returns the current one without a
+	// renewal.
 	Renew(ctx context.Context, refused string) (Credential, error)
 }
 
-// String says when the credential ends, not what it is.
+// String returns the expiry of the credential, without its value.
 func (c Credential) String() string {
 	if c.Value == "" {
 		return "none"
@@ -56,5 +57,5 @@ func (c Credential) Format(s fmt.State, _ rune) { fmt.Fprint(s, c.String()) }
 // LogValue keeps the value out of structured logs.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalText keeps the value out of JSON. A program that sends or stores a token encodes Value and Expires itself.
+// MarshalText keeps the value out of JSON. A program that sends or stores a token must encode Value and Expires itself.
 func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

@@ -17,8 +17,8 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// connections serves h, and counts the connections that are made to it.
-func connections(t *testing.T, h http.HandlerFunc) (c *wechat.Client, made *atomic.Int32) {
+// countConnections serves h, and counts its connections.
+func countConnections(t *testing.T, h http.HandlerFunc) (c *wechat.Client, made *atomic.Int32) {
 	t.Helper()
 	made = new(atomic.Int32)
 	srv := httptest.NewUnstartedServer(h)
@@ -33,7 +33,7 @@ func connections(t *testing.T, h http.HandlerFunc) (c *wechat.Client, made *atom
 }
 
 func TestCallsOfEveryKindShareAConnection(t *testing.T) {
-	c, made := connections(t, func(w http.ResponseWriter, r *http.Request) {
+	c, made := countConnections(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		switch r.URL.Path {
 		case "/refused":
@@ -61,7 +61,7 @@ func TestCallsOfEveryKindShareAConnection(t *testing.T) {
 
 func TestCallsAtOnceKeepTheirConnections(t *testing.T) {
 	const callers, calls = 16, 20
-	c, made := connections(t, says("", `{}`))
+	c, made := countConnections(t, says("", `{}`))
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
@@ -77,7 +77,7 @@ func TestCallsAtOnceKeepTheirConnections(t *testing.T) {
 }
 
 func TestAClientsTimeoutEndsACall(t *testing.T) {
-	c := answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	c := newClient(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	c.HTTP = &http.Client{Timeout: 50 * time.Millisecond}
 	err := c.Get(t.Context(), "/x", nil, nil)
 	var timeout net.Error
@@ -85,8 +85,8 @@ func TestAClientsTimeoutEndsACall(t *testing.T) {
 	require.True(t, timeout.Timeout())
 }
 
-func TestARefusalWhoseErrmsgIsNoTextIsARefusal(t *testing.T) {
+func TestARefusalMayHaveAnErrmsgThatIsNotText(t *testing.T) {
 	for _, body := range []string{`{"errcode":40001,"errmsg":{"a":1}}`, `{"errcode":40001,"errmsg":null}`, `{"errcode":"40001"}`} {
-		require.ErrorIs(t, answering(t, says("", body)).Get(t.Context(), "/x", nil, nil), wechat.ErrInvalidCredential, body)
+		require.ErrorIs(t, newClient(t, says("", body)).Get(t.Context(), "/x", nil, nil), wechat.ErrInvalidCredential, body)
 	}
 }

@@ -1,4 +1,4 @@
-// Package answer writes what our handlers say over HTTP: JSON that no cache keeps, and errors with a truthful status.
+// Package answer writes the HTTP answers of our handlers: JSON that is not cached, and errors with a fitting status.
 package answer
 
 import (
@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Error answers {"errcode":…,"errmsg":…}. The code is WeChat's where it is WeChat that refused, else the status.
+// Error answers {"errcode":…,"errmsg":…}. The code is WeChat's if WeChat refused, else the status.
 func Error(w http.ResponseWriter, status, code int, msg string) {
 	body, err := json.Marshal(struct {
 		Code int    `json:"errcode"`
@@ -19,10 +19,10 @@ func Error(w http.ResponseWriter, status, code int, msg string) {
 	JSON(w, status, body)
 }
 
-// Refuse answers with a status of ours and words.
+// Refuse answers with a status and a message.
 func Refuse(w http.ResponseWriter, status int, msg string) { Error(w, status, status, msg) }
 
-// JSON answers with a body that is JSON already.
+// JSON answers with a body of JSON.
 func JSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h["Content-Type"], h["Cache-Control"] = jsonType, noStore
@@ -36,7 +36,7 @@ var (
 	noStore  = []string{"no-store"}
 )
 
-// Guarded is h behind guard. Without a guard nobody gets in: a secret is never served by oversight.
+// Guarded returns h behind guard. Without a guard it refuses all requests, so that no secret is served by mistake.
 func Guarded(guard func(http.Handler) http.Handler, h http.Handler) http.Handler {
 	if guard != nil {
 		return guard(h)

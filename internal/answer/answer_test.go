@@ -16,10 +16,10 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// errRefused is an error with one of WeChat's at its root.
+// errRefused is an error that wraps a refusal of WeChat.
 var errRefused = fmt.Errorf("oauth: exchange code: %w", &wechat.Error{Op: "GET /sns/oauth2/access_token", Code: wechat.ErrInvalidIP, Msg: "invalid ip 10.1.2.3"})
 
-func TestAFailureHasATruthfulStatus(t *testing.T) {
+func TestAFailureHasAFittingStatus(t *testing.T) {
 	w := httptest.NewRecorder()
 	answer.Failure(w, errRefused)
 	require.Equal(t, 502, w.Code)
@@ -34,7 +34,7 @@ func TestAFailureHasATruthfulStatus(t *testing.T) {
 	require.JSONEq(t, `{"errcode":503,"errmsg":"store: \"down\""}`, w.Body.String())
 }
 
-func TestStrangersAreToldTheCodeAndTheLogTheRest(t *testing.T) {
+func TestStrangersGetTheCodeAndTheLogTheDetails(t *testing.T) {
 	log, standard := new(strings.Builder), slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
 	t.Cleanup(func() { slog.SetDefault(standard) })
@@ -49,7 +49,7 @@ func TestStrangersAreToldTheCodeAndTheLogTheRest(t *testing.T) {
 	}
 }
 
-func TestABodyIsBoundedAndWhole(t *testing.T) {
+func TestABodyIsBoundedAndComplete(t *testing.T) {
 	for body, status := range map[string]int{
 		`{"a":"b"}`: 200, ` {"a":"b","c":1} `: 200, "": 400, "x": 400, "[]": 400, `{"a":1}`: 400, `{"a":"b"}{}`: 400,
 		`{"a":"` + strings.Repeat("b", 100) + `"}`: 413,
@@ -67,7 +67,7 @@ func TestABodyIsBoundedAndWhole(t *testing.T) {
 	}
 }
 
-func TestWithoutAGuardNobodyGetsIn(t *testing.T) {
+func TestAHandlerWithoutAGuardRefusesAll(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
 	for status, guard := range map[int]func(http.Handler) http.Handler{403: nil, 204: func(next http.Handler) http.Handler { return next }} {
 		w := httptest.NewRecorder()
@@ -76,7 +76,7 @@ func TestWithoutAGuardNobodyGetsIn(t *testing.T) {
 	}
 }
 
-// refusal is an error with an errcode of WeChat at its root.
+// refusal returns an error that wraps a refusal with an errcode.
 func refusal(op string, code wechat.Code, msg string) error {
 	return fmt.Errorf("token: wx1: %w", &wechat.Error{Op: op, Code: code, Msg: msg})
 }
@@ -87,8 +87,8 @@ func TestEachUpstreamFailureHasOneAnswer(t *testing.T) {
 		err          error
 		status, code int
 		after        string
-		private      string // in the words for our own services
-		public       string // in those for strangers
+		private      string // in the text for our own services
+		public       string // in the text for strangers
 	}{
 		"busy":             {refusal(call, -1, "system error"), 503, -1, "2", "try again in a few seconds", "try again in a few seconds"},
 		"minute quota":     {refusal(call, 45011, "api minute-quota reach limit"), 429, 45011, "60", "wait a minute", "try again in a minute"},

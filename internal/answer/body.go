@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// bodyTime is how long a body may take to arrive.
-const bodyTime = 10 * time.Second
+// bodyTimeout is the time for a body to arrive.
+const bodyTimeout = 10 * time.Second
 
-// Body reads a request's JSON, of up to limit bytes, into out, or answers what is wrong with it: 413 where it is too
-// long, else 400 with want, which says what the body must be.
+// Body decodes a request's JSON, of up to limit bytes, into out. For an invalid body it answers 413 if it is too long,
+// else 400 with want, a description of a valid body.
 func Body(w http.ResponseWriter, r *http.Request, limit int64, want string, out any) (ok bool) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // where there is a connection to set it on
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // fails without a connection, as in tests
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
 		Refuse(w, http.StatusRequestEntityTooLarge, "the body is too long: it must be "+want)

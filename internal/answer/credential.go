@@ -11,22 +11,21 @@ import (
 )
 
 // Credential answers with a token or a ticket: {"access_token":"…","expires_in":…,"expires_at":"…"}. Its zero value is
-// ready. The same answer serves all who ask within a second, as a token is asked for far more often than it changes.
-// One that its source still takes for live has a second left at least, whatever the clock here says: programs refuse a
-// token without a life.
+// ready to use. One answer serves all requests within a second. The answer has a life of at least a second, even if the
+// clock here says that the credential has expired: programs refuse a token without a life.
 type Credential struct {
 	last atomic.Pointer[rendered]
 }
 
-// rendered is an answer as it was written last.
+// rendered is the last answer.
 type rendered struct {
 	value  string
-	left   int64 // seconds, by the clock here
+	left   int64 // seconds left, by the clock here
 	body   []byte
 	length []string
 }
 
-// Write answers with c, its value under field.
+// Write answers with c, whose value is under field.
 func (a *Credential) Write(w http.ResponseWriter, field string, c wechat.Credential) {
 	left := int64(time.Until(c.Expires) / time.Second)
 	r := a.last.Load()

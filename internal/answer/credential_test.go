@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-func TestALiveCredentialHasASecondLeftAtLeast(t *testing.T) {
+func TestACredentialIsAnsweredWithALifeOfASecondAtLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := new(answer.Credential)
 		c := wechat.Credential{Value: "t", Expires: time.Now().Add(3 * time.Second)}

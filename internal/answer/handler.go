@@ -8,13 +8,14 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Handler serves a credential: GET answers it, and POST {"refused":"…"} another one than the refused.
+// Handler serves a credential: GET returns it, and POST {"refused":"…"} returns another one than the refused.
 type Handler struct {
-	Field string // of the value in the answer: access_token or ticket
+	Field string // name of the value in the answer: access_token or ticket
 	Get   func(r *http.Request) (wechat.Credential, error)
 	Renew func(r *http.Request, refused string) (wechat.Credential, error)
 
-	Unknown error // an error that wraps it says that there is no such credential, which is 404; default none
+	// Unknown is wrapped by errors that mean that there is no such credential, which is 404. Default: none.
+	Unknown error
 
 	answer Credential
 }
@@ -22,17 +23,17 @@ type Handler struct {
 // Routes returns the routes of path, each behind guard.
 func (h *Handler) Routes(path string, guard func(http.Handler) http.Handler) map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET " + path:  Guarded(guard, http.HandlerFunc(h.get)),
-		"POST " + path: Guarded(guard, http.HandlerFunc(h.renew)),
+		"GET " + path:  Guarded(guard, http.HandlerFunc(h.serveGet)),
+		"POST " + path: Guarded(guard, http.HandlerFunc(h.serveRenew)),
 	}
 }
 
-func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request) {
 	c, err := h.Get(r)
 	h.reply(w, c, err)
 }
 
-func (h *Handler) renew(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) serveRenew(w http.ResponseWriter, r *http.Request) {
 	if refused, ok := readRefused(w, r); ok {
 		c, err := h.Renew(r, refused)
 		h.reply(w, c, err)
@@ -50,10 +51,10 @@ func (h *Handler) reply(w http.ResponseWriter, c wechat.Credential, err error) {
 	}
 }
 
-// maxRefused is how many bytes a request to renew may have; a token has up to 512.
+// maxRefused is the greatest length of a request to renew. A token has up to 512 bytes.
 const maxRefused = 4 << 10
 
-// readRefused reads the body {"refused":"…"} of a request to renew, or answers what is wrong with it.
+// readRefused decodes the body {"refused":"…"} of a request to renew, or answers 400.
 func readRefused(w http.ResponseWriter, r *http.Request) (refused string, ok bool) {
 	var body struct {
 		Refused string `json:"refused"`

@@ -1,5 +1,5 @@
-// Package bench measures one piece of code against another, its floor, in a way that a noisy machine does not spoil:
-// in many short turns, one after the other, of which the medians count.
+// Package bench compares the time of some code with that of a floor, and tolerates a noisy machine: it measures in many
+// short alternating turns, and reports medians.
 package bench
 
 import (
@@ -10,23 +10,23 @@ import (
 )
 
 const (
-	pairs = 101
-	turn  = 4 * time.Millisecond
+	pairs    = 101
+	turnTime = 4 * time.Millisecond
 )
 
-// Ratio runs floor and subject, each of which does its work n times, in turns, and reports how many times the floor's
-// time the subject takes: the median of the pairs, and their quartiles. With more than one CPU each turn is run by as
-// many goroutines.
+// Ratio runs floor and subject, each of which repeats its work n times, in alternating turns. It reports the ratio of
+// their times: the median of the pairs, the quartiles, and the ratio of the shortest turns. With more than one CPU, as many
+// goroutines run each turn.
 func Ratio(b *testing.B, cpus int, floor, subject func(n int)) {
 	n := 1
-	for timed(cpus, n, floor) < turn && n < 1<<30 {
+	for measure(cpus, n, floor) < turnTime && n < 1<<30 {
 		n *= 2
 	}
 	ratios, floors, subjects := make([]float64, pairs), make([]float64, pairs), make([]float64, pairs)
 	b.ResetTimer()
 	for range b.N {
 		for i := range pairs {
-			f, s := timed(cpus, n, floor), timed(cpus, n, subject)
+			f, s := measure(cpus, n, floor), measure(cpus, n, subject)
 			ratios[i], floors[i], subjects[i] = float64(s)/float64(f), float64(f)/float64(n), float64(s)/float64(n)
 		}
 	}
@@ -36,9 +36,10 @@ func Ratio(b *testing.B, cpus int, floor, subject func(n int)) {
 	b.ReportMetric(quantile(ratios, 25), "x-q1")
 	b.ReportMetric(quantile(ratios, 50), "x-median")
 	b.ReportMetric(quantile(ratios, 75), "x-q3")
+	b.ReportMetric(slices.Min(subjects)/slices.Min(floors), "x-minima")
 }
 
-func timed(cpus, n int, work func(n int)) time.Duration {
+func measure(cpus, n int, work func(n int)) time.Duration {
 	if cpus == 1 {
 		start := time.Now()
 		work(n)

@@ -11,7 +11,7 @@ import (
 	"github.com/wetoken/wetoken/internal/document"
 )
 
-// element is the form in which this test keeps a document. Package message has another one.
+// element is a Node of this test. Package message has another one.
 type element struct {
 	Name, Text string
 	Children   []*element
@@ -26,7 +26,7 @@ func (e *element) AddChild() *element {
 	return c
 }
 
-// readWithEncodingXML returns the tree that encoding/xml finds, without blanks beside elements.
+// readWithEncodingXML returns the tree that encoding/xml reads, without blanks beside elements.
 func readWithEncodingXML(t testing.TB, doc string) *element {
 	top := new(element)
 	open := []*element{top}
@@ -54,7 +54,7 @@ func readWithEncodingXML(t testing.TB, doc string) *element {
 	}
 }
 
-// payment is an answer of WeChat Pay.
+// payment is a response of WeChat Pay.
 const payment = `<xml>
    <return_code><![CDATA[SUCCESS]]></return_code>
    <attach/>
@@ -64,7 +64,7 @@ const payment = `<xml>
 </xml>
 `
 
-func TestAnyFormOfElementIsFilled(t *testing.T) {
+func TestParseXMLFillsAnyNode(t *testing.T) {
 	for _, doc := range []string{payment, "<xml/>", "<a>x</a>", `<?xml version="1.0" encoding="utf-8"?>` + "\n<xml><a> \r\n</a></xml>"} {
 		var root element
 		require.NoError(t, document.ParseXML(doc, &root), "%q", doc)
@@ -72,13 +72,13 @@ func TestAnyFormOfElementIsFilled(t *testing.T) {
 	}
 }
 
-func TestDocumentsThatWeChatNeverWritesAreRefused(t *testing.T) {
+func TestUnusualDocumentsAreRefused(t *testing.T) {
 	for doc, want := range map[string]string{
 		"":                             "XML is not well-formed",
 		"<xml>":                        "document ends too early",
 		"<xml></xm>":                   "XML is not well-formed",
-		"<xml/><xml/>":                 "something follows the document",
-		"<xml>text<a/></xml>":          "text stands beside elements",
+		"<xml/><xml/>":                 "text follows the root element",
+		"<xml>text<a/></xml>":          "an element has both text and elements",
 		"<xml>&e;</xml>":               "unknown entity",
 		"<xml><!-- c --></xml>":        "comments, document types and instructions are not accepted",
 		`<!DOCTYPE x SYSTEM "x"><x/>`:  "comments, document types and instructions are not accepted",
@@ -91,7 +91,7 @@ func TestDocumentsThatWeChatNeverWritesAreRefused(t *testing.T) {
 	require.ErrorIs(t, document.ParseXML(strings.Repeat("<a>", document.MaxDepth+1), new(element)), document.ErrBounds)
 }
 
-func TestCharactersThatXMLForbidsAreReplaced(t *testing.T) {
+func TestCleanReplacesCharactersThatXMLForbids(t *testing.T) {
 	for s, want := range map[string]string{
 		"你好\t\r\n": "你好\t\r\n", "a\x02b": "a\ufffdb", "cut \xe6": "cut \ufffd", "\uffff\ufffe": "\ufffd\ufffd", "\xed\xa0\x80": "\ufffd\ufffd\ufffd",
 	} {

@@ -6,32 +6,32 @@ import (
 	"unicode/utf8"
 )
 
-// segments collects the text of an element. A single piece, the usual case, is not copied.
+// segments collects the pieces of text of an element. A single piece, the usual case, is not copied.
 type segments struct {
-	first string
-	more  strings.Builder
+	first  string
+	joined strings.Builder
 }
 
 func (t *segments) String() string {
-	if t.more.Len() > 0 {
-		return t.more.String()
+	if t.joined.Len() > 0 {
+		return t.joined.String()
 	}
 	return t.first
 }
 
 func (t *segments) add(s string) {
 	switch {
-	case t.more.Len() > 0:
-		t.more.WriteString(s)
+	case t.joined.Len() > 0:
+		t.joined.WriteString(s)
 	case t.first == "":
 		t.first = s
 	case s != "":
-		t.more.WriteString(t.first)
-		t.more.WriteString(s)
+		t.joined.WriteString(t.first)
+		t.joined.WriteString(s)
 	}
 }
 
-// addCDATA adds s with line ends as XML wants them: a carriage return, or one with a line feed, is a line feed.
+// addCDATA adds s with the line ends of XML: a carriage return, alone or before a line feed, becomes a line feed.
 func (t *segments) addCDATA(s string) {
 	if strings.IndexByte(s, '\r') >= 0 {
 		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
@@ -39,6 +39,7 @@ func (t *segments) addCDATA(s string) {
 	t.add(s)
 }
 
+// addText adds s with its entities decoded.
 func (t *segments) addText(s string) error {
 	if strings.Contains(s, "]]>") {
 		return errXML
@@ -54,7 +55,7 @@ func (t *segments) addText(s string) error {
 		if end < 0 || end > 10 {
 			return errEntity
 		}
-		value, err := entity(s[n+1 : n+end])
+		value, err := decodeEntity(s[n+1 : n+end])
 		if err != nil {
 			return err
 		}
@@ -63,7 +64,7 @@ func (t *segments) addText(s string) error {
 	}
 }
 
-func entity(name string) (string, error) {
+func decodeEntity(name string) (string, error) {
 	switch name {
 	case "lt":
 		return "<", nil
@@ -85,16 +86,16 @@ func entity(name string) (string, error) {
 		digits, base = hex, 16
 	}
 	n, err := strconv.ParseUint(digits, base, 32)
-	if err != nil || n > utf8.MaxRune || !utf8.ValidRune(rune(n)) || !legal(string(rune(n))) {
+	if err != nil || n > utf8.MaxRune || !utf8.ValidRune(rune(n)) || !isLegal(string(rune(n))) {
 		return "", errEntity
 	}
 	return string(rune(n)), nil
 }
 
-// Clean replaces by U+FFFD the characters that XML does not allow and that WeChat passes on all the same: control
-// characters that users type or paste, and broken UTF-8.
+// Clean replaces characters that XML does not allow by U+FFFD. WeChat passes on control characters that users type or
+// paste, and invalid UTF-8.
 func Clean(s string) string {
-	if legal(s) {
+	if isLegal(s) {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
@@ -105,12 +106,12 @@ func Clean(s string) string {
 	}, s)
 }
 
-// legal reports whether s is UTF-8 and has no character that XML forbids.
-func legal(s string) bool {
+// isLegal reports whether s is UTF-8 and all its characters are allowed in XML.
+func isLegal(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c >= utf8.RuneSelf {
-			return legalRunes(s[i:])
+			return areLegalRunes(s[i:])
 		}
 		if c < ' ' && c != '\n' && c != '\t' && c != '\r' {
 			return false
@@ -119,7 +120,7 @@ func legal(s string) bool {
 	return true
 }
 
-func legalRunes(s string) bool {
+func areLegalRunes(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
@@ -128,7 +129,7 @@ func legalRunes(s string) bool {
 				return false
 			}
 		case 0xe1 <= c && c <= 0xec && i+2 < len(s) && s[i+1]>>6 == 2 && s[i+2]>>6 == 2:
-			i += 2 // from U+1000 to U+CFFF, Chinese among them: any two further bytes will do
+			i += 2 // U+1000 to U+CFFF, with Chinese: any two continuation bytes are valid
 		default:
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && n == 1 || r == '\ufffe' || r == '\uffff' {

@@ -1,4 +1,4 @@
-// Package document reads the XML that WeChat writes, from callbacks and payments alike, within fixed bounds.
+// Package document parses the XML in WeChat callbacks and payments within fixed bounds.
 package document
 
 import (
@@ -8,115 +8,115 @@ import (
 
 // Bounds of a document.
 const (
-	MaxDepth    = 32   // elements within elements; the deepest known message of WeChat has 6
+	MaxDepth    = 32   // levels of elements; the deepest known message of WeChat has 6
 	MaxElements = 4096 // in one document
 )
 
-// Errors of a document that is not accepted. Callers test for those that are exported.
+// Errors of a document that is not accepted.
 var (
 	ErrBounds = errors.New("too many or too deep elements")
 	ErrEnd    = errors.New("document ends too early")
 
 	errXML      = errors.New("XML is not well-formed")
-	errTrailing = errors.New("something follows the document")
-	errMixed    = errors.New("text stands beside elements")
+	errTrailing = errors.New("text follows the root element")
+	errMixed    = errors.New("an element has both text and elements")
 	errMarkup   = errors.New("comments, document types and instructions are not accepted")
 	errEntity   = errors.New("unknown entity")
 )
 
-// Node is an element of a document, in the form in which a caller keeps it.
+// Node is the representation of an element that a caller chooses.
 type Node[N any] interface {
 	*N
 	SetName(string)
-	SetText(string) // of an element without children; not called for one with children
-	AddChild() *N   // returns a new last child, which is used until the next one is added
+	SetText(string) // called for elements without children
+	AddChild() *N   // returns a new last child, used until the next call
 }
 
 type parser struct {
-	s    string
-	i    int
-	left int // elements that may still come
+	doc          string
+	pos          int
+	elementsLeft int // until MaxElements
 }
 
-// ParseXML reads a document into root in one pass. The strings share the memory of s.
+// ParseXML parses a document into root in one pass. The strings share the memory of s.
 //
 // The XML of WeChat is a small part of XML: elements, text, CDATA. A document that ParseXML accepts is accepted by
 // encoding/xml too, with the same text in it. ParseXML refuses more: comments, document types, processing instructions
 // other than a UTF-8 <?xml?> at the start, names beyond ASCII letters, digits, '_', '-' and '.', entities other than the
-// five and numbers, '&' in attributes (which are otherwise skipped), text beside elements, anything after the root, and
-// documents beyond MaxDepth and MaxElements. It does not look for characters that XML does not allow: see Clean.
+// five of XML and numbers, '&' in attributes (which are otherwise skipped), text beside elements, text after the root,
+// and documents beyond MaxDepth and MaxElements. It accepts characters that XML does not allow: see Clean.
 func ParseXML[N any, P Node[N]](s string, root P) error {
-	p := &parser{s: s, left: MaxElements}
+	p := &parser{doc: s, elementsLeft: MaxElements}
 	if strings.HasPrefix(s, "\ufeff") {
-		p.i = len("\ufeff")
+		p.pos = len("\ufeff")
 	}
-	if strings.HasPrefix(s[p.i:], "<?xml") {
-		if err := p.prolog(); err != nil {
+	if strings.HasPrefix(s[p.pos:], "<?xml") {
+		if err := p.readProlog(); err != nil {
 			return err
 		}
 	}
-	p.space()
-	if p.next() != '<' {
+	p.skipSpace()
+	if p.peek() != '<' {
 		return errXML
 	}
-	p.i++
+	p.pos++
 	if err := readElement[N](p, root, 1); err != nil {
 		return err
 	}
-	if p.space(); p.i < len(s) {
+	if p.skipSpace(); p.pos < len(s) {
 		return errTrailing
 	}
 	return nil
 }
 
-// readElement reads one element whose '<' has been read.
+// readElement reads an element after its '<'.
 func readElement[N any, P Node[N]](p *parser, e P, depth int) error {
-	if p.left--; p.left < 0 || depth > MaxDepth {
+	if p.elementsLeft--; p.elementsLeft < 0 || depth > MaxDepth {
 		return ErrBounds
 	}
-	name := p.name()
+	name := p.readName()
 	if name == "" {
-		if c := p.next(); c == '!' || c == '?' {
+		if c := p.peek(); c == '!' || c == '?' {
 			return errMarkup
 		}
 		return errXML
 	}
 	e.SetName(name)
-	if empty, err := p.startTag(); empty || err != nil {
+	if empty, err := p.readStartTag(); empty || err != nil {
 		return err
 	}
 	var text segments
 	children := false
 	for {
-		n := strings.IndexByte(p.s[p.i:], '<')
+		n := strings.IndexByte(p.doc[p.pos:], '<')
 		if n < 0 {
 			return ErrEnd
 		}
 		if n > 0 {
-			if err := text.addText(p.s[p.i : p.i+n]); err != nil {
+			if err := text.addText(p.doc[p.pos : p.pos+n]); err != nil {
 				return err
 			}
 		}
-		p.i += n + 1
-		switch p.next() {
+		p.pos += n + 1
+		switch p.peek() {
 		case '/':
-			p.i++
-			if p.name() != name {
+			p.pos++
+			if p.readName() != name {
 				return errXML
 			}
-			if p.space(); p.next() != '>' {
+			if p.skipSpace(); p.peek() != '>' {
 				return errXML
 			}
-			p.i++
+			p.pos++
 			s := text.String()
 			if !children {
 				e.SetText(s)
-			} else if !blank(s) {
+			} else if !isBlank(s) {
 				return errMixed
 			}
 			return nil
 		case '!':
-			rest, ok := strings.CutPrefix(p.s[p.i:], "![CDATA[")
+			rest, ok := strings.CutPrefix(p.doc[p.pos:], "![CDATA[")
 			if !ok {
 				return errMarkup
 			}
@@ -125,9 +125,9 @@ func readElement[N any, P Node[N]](p *parser, e P, depth int) error {
 				return ErrEnd
 			}
 			text.addCDATA(rest[:n])
-			p.i += len("![CDATA[") + n + len("]]>")
+			p.pos += len("![CDATA[") + n + len("]]>")
 		default:
-			if !blank(text.String()) {
+			if !isBlank(text.String()) {
 				return errMixed
 			}
 			text, children = segments{}, true
@@ -138,61 +138,61 @@ func readElement[N any, P Node[N]](p *parser, e P, depth int) error {
 	}
 }
 
-// startTag reads the rest of a start tag, skipping attributes, and reports whether the tag closes itself.
-func (p *parser) startTag() (empty bool, err error) {
+// readStartTag reads a start tag after its name, skips the attributes, and reports whether the element is empty.
+func (p *parser) readStartTag() (empty bool, err error) {
 	for {
-		spaces := p.space()
-		switch p.next() {
+		spaces := p.skipSpace()
+		switch p.peek() {
 		case 0:
 			return false, ErrEnd
 		case '>':
-			p.i++
+			p.pos++
 			return false, nil
 		case '/':
-			if p.i++; p.next() != '>' {
+			if p.pos++; p.peek() != '>' {
 				return false, errXML
 			}
-			p.i++
+			p.pos++
 			return true, nil
 		}
-		if _, _, err := p.attribute(); spaces == 0 || err != nil {
+		if _, _, err := p.readAttribute(); spaces == 0 || err != nil {
 			return false, errXML
 		}
 	}
 }
 
-func (p *parser) attribute() (name, value string, err error) {
-	name = p.name()
-	p.space()
-	if name == "" || p.next() != '=' {
+func (p *parser) readAttribute() (name, value string, err error) {
+	name = p.readName()
+	p.skipSpace()
+	if name == "" || p.peek() != '=' {
 		return "", "", errXML
 	}
-	p.i++
-	p.space()
-	quote := p.next()
+	p.pos++
+	p.skipSpace()
+	quote := p.peek()
 	if quote != '"' && quote != '\'' {
 		return "", "", errXML
 	}
-	p.i++
-	n := strings.IndexByte(p.s[p.i:], quote)
-	if n < 0 || strings.ContainsAny(p.s[p.i:p.i+n], "<&") {
+	p.pos++
+	n := strings.IndexByte(p.doc[p.pos:], quote)
+	if n < 0 || strings.ContainsAny(p.doc[p.pos:p.pos+n], "<&") {
 		return "", "", errXML
 	}
-	value = p.s[p.i : p.i+n]
-	p.i += n + 1
+	value = p.doc[p.pos : p.pos+n]
+	p.pos += n + 1
 	return name, value, nil
 }
 
-// prolog reads <?xml version="1.0" encoding="UTF-8"?>.
-func (p *parser) prolog() error {
-	p.i += len("<?xml")
+// readProlog reads <?xml version="1.0" encoding="UTF-8"?>.
+func (p *parser) readProlog() error {
+	p.pos += len("<?xml")
 	for {
-		spaces := p.space()
-		if strings.HasPrefix(p.s[p.i:], "?>") {
-			p.i += len("?>")
+		spaces := p.skipSpace()
+		if strings.HasPrefix(p.doc[p.pos:], "?>") {
+			p.pos += len("?>")
 			return nil
 		}
-		name, value, err := p.attribute()
+		name, value, err := p.readAttribute()
 		ok := name == "version" && value == "1.0" ||
 			name == "encoding" && strings.EqualFold(value, "utf-8") ||
 			name == "standalone" && (value == "yes" || value == "no")
@@ -202,36 +202,36 @@ func (p *parser) prolog() error {
 	}
 }
 
-func (p *parser) name() string {
-	start := p.i
-	for p.i < len(p.s) {
-		c := p.s[p.i]
+func (p *parser) readName() string {
+	start := p.pos
+	for p.pos < len(p.doc) {
+		c := p.doc[p.pos]
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
-		if !letter && (p.i == start || !('0' <= c && c <= '9' || c == '-' || c == '.')) {
+		if !letter && (p.pos == start || !('0' <= c && c <= '9' || c == '-' || c == '.')) {
 			break
 		}
-		p.i++
+		p.pos++
 	}
-	return p.s[start:p.i]
+	return p.doc[start:p.pos]
 }
 
-func (p *parser) space() (n int) {
-	for p.i < len(p.s) {
-		if c := p.s[p.i]; c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+func (p *parser) skipSpace() (n int) {
+	for p.pos < len(p.doc) {
+		if c := p.doc[p.pos]; c != ' ' && c != '\n' && c != '\t' && c != '\r' {
 			break
 		}
-		p.i++
+		p.pos++
 		n++
 	}
 	return n
 }
 
-// next returns the byte we stand at, 0 at the end.
-func (p *parser) next() byte {
-	if p.i < len(p.s) {
-		return p.s[p.i]
+// peek returns the next byte, 0 at the end.
+func (p *parser) peek() byte {
+	if p.pos < len(p.doc) {
+		return p.doc[p.pos]
 	}
 	return 0
 }
 
-func blank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }
+func isBlank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }

@@ -1,4 +1,4 @@
-// Package field checks values that people set.
+// Package field checks configured values.
 package field
 
 import (
@@ -9,19 +9,19 @@ import (
 	"unicode"
 )
 
-// ErrBlank says that a value begins or ends with a blank, a line end or an invisible character, as values do that were
-// copied from a page or read from a file whole.
+// ErrBlank is the error of a value that begins or ends with a blank, a line end or an invisible character, as copied
+// values often do.
 var ErrBlank = errors.New("begins or ends with a blank or a line end: remove it")
 
-// CheckBlanks returns ErrBlank, or nil.
+// CheckBlanks returns ErrBlank if value begins or ends with a blank.
 func CheckBlanks(value string) error {
-	if strings.TrimFunc(value, blank) != value {
+	if strings.TrimFunc(value, isBlank) != value {
 		return ErrBlank
 	}
 	return nil
 }
 
-// CheckOneOf returns an error that names the values of want if value is none of them.
+// CheckOneOf returns an error that names the values of want if value is not one of them.
 func CheckOneOf[T ~string](value T, want ...T) error {
 	if slices.Contains(want, value) {
 		return nil
@@ -34,7 +34,7 @@ func CheckOneOf[T ~string](value T, want ...T) error {
 	return fmt.Errorf("is %.20q: want %s or %s", string(value), strings.Join(names[:last], ", "), names[last])
 }
 
-// blank reports whether a reader sees nothing where r stands.
-func blank(r rune) bool {
+// isBlank reports whether r is invisible.
+func isBlank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }

@@ -18,7 +18,7 @@ func TestABlankAroundAValueIsFound(t *testing.T) {
 	}
 }
 
-func TestAValueThatIsNotOneOfThoseWantedIsNamed(t *testing.T) {
+func TestAnUnexpectedValueIsNamed(t *testing.T) {
 	require.NoError(t, field.CheckOneOf("a", "a", "b"))
 	require.EqualError(t, field.CheckOneOf("x", "a", "b", "c"), `is "x": want a, b or c`)
 	require.EqualError(t, field.CheckOneOf("", "a", "b"), `is "": want a or b`)

@@ -1,5 +1,5 @@
-// Package hosts decides which pages an app deals with: those it may send people back to, and those it may sign for.
-// Everything that could make a browser read an address otherwise than this package does is refused.
+// Package hosts checks the addresses of pages that an app may redirect to or sign for. It refuses every address that a
+// browser might read differently than this package.
 package hosts
 
 import (
@@ -13,42 +13,42 @@ import (
 	"unicode/utf8"
 )
 
-// MaxLen is how many bytes an address may have.
+// MaxLen is the greatest length of an address in bytes.
 const MaxLen = 4096
 
-// Why an address is refused.
+// The reasons why an address is refused.
 var (
 	ErrAddress = errors.New("it is not a whole http or https address")
 	ErrUser    = errors.New("it names a user before its host")
 	ErrHost    = errors.New("its host is not among the app's hosts")
 )
 
-// Check finds the host of a page's address in allowed. An entry there is a host, such as shop.example.com, which stands
-// for the usual ports, or host:port. Nothing stands for subdomains, and a trailing dot makes another host. Letter case
-// does not matter.
+// Check returns an error unless the host of a page's address is in allowed. An entry of allowed is a host, such as
+// shop.example.com, for the default ports, or host:port. An entry does not cover subdomains, and a trailing dot makes a
+// different host. Letter case does not matter.
 func Check(page string, allowed []string) error {
 	if len(page) > MaxLen {
 		return fmt.Errorf("%w: it is longer than %d bytes", ErrAddress, MaxLen)
 	}
-	scheme, authority, err := split(page)
+	scheme, authority, err := splitAddress(page)
 	if err != nil {
 		return err
 	}
-	host := usual(scheme, authority)
+	host := dropDefaultPort(scheme, authority)
 	for _, entry := range allowed {
-		if entry != "" && usual(scheme, strings.ToLower(entry)) == host {
+		if entry != "" && dropDefaultPort(scheme, strings.ToLower(entry)) == host {
 			return nil
 		}
 	}
 	return fmt.Errorf("%w: %s", ErrHost, host)
 }
 
-// Parse is Check, and then url.Parse, which must see the same host.
+// Parse is Check followed by url.Parse, which must find the same host.
 func Parse(page string, allowed []string) (*url.URL, error) {
 	if err := Check(page, allowed); err != nil {
 		return nil, err
 	}
-	_, authority, err := split(page)
+	_, authority, err := splitAddress(page)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func Parse(page string, allowed []string) (*url.URL, error) {
 	return u, nil
 }
 
-// ErrEntry says that an entry of a list of hosts could allow no page.
+// ErrEntry is the error of an entry of a list of hosts that matches no page.
 var ErrEntry = errors.New("want a host such as shop.example.com or shop.example.com:8443, without scheme, path and *")
 
 // CheckEntry returns ErrEntry unless entry is a name or an IP address, with or without a port.
@@ -81,7 +81,7 @@ func CheckEntry(entry string) error {
 	name = strings.TrimSuffix(name, ".")
 	labels := strings.Split(name, ".")
 	for _, label := range labels {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, notOfLabel) {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, outsideLabel) {
 			return ErrEntry
 		}
 	}
@@ -91,17 +91,17 @@ func CheckEntry(entry string) error {
 	return nil
 }
 
-func notOfLabel(r rune) bool { return strings.ContainsRune(".:[]", r) || notOfHost(r) }
+func outsideLabel(r rune) bool { return strings.ContainsRune(".:[]", r) || outsideHost(r) }
 
 func isIPv4(name string) bool {
 	addr, err := netip.ParseAddr(name)
 	return err == nil && addr.Is4()
 }
 
-// split takes scheme and host off an address, in lower case. Browsers drop tabs and line ends, trim blanks and, up to
-// the query, read \ as /; none of these gets by.
-func split(page string) (scheme, authority string, err error) {
-	if at := strings.IndexByte(page, '\\'); strange(page) || at >= 0 && at < end(page, "?#") {
+// splitAddress returns the scheme and host of an address, in lower case. Browsers drop tabs and line ends, trim blanks,
+// and read \ as / before the query. Addresses with these are refused.
+func splitAddress(page string) (scheme, authority string, err error) {
+	if at := strings.IndexByte(page, '\\'); hasInvisible(page) || at >= 0 && at < indexAny(page, "?#") {
 		return "", "", fmt.Errorf("%w: it holds a blank, a backslash or a control character", ErrAddress)
 	}
 	scheme, rest, ok := strings.Cut(page, "://")
@@ -109,18 +109,18 @@ func split(page string) (scheme, authority string, err error) {
 	if !ok || (scheme != "http" && scheme != "https") {
 		return "", "", ErrAddress
 	}
-	authority = rest[:end(rest, "/?#")]
+	authority = rest[:indexAny(rest, "/?#")]
 	if strings.Contains(authority, "@") {
 		return "", "", ErrUser
 	}
-	if authority == "" || strings.ContainsFunc(authority, notOfHost) {
+	if authority == "" || strings.ContainsFunc(authority, outsideHost) {
 		return "", "", fmt.Errorf("%w: its host is not plain", ErrAddress)
 	}
 	return scheme, strings.ToLower(authority), nil
 }
 
-// end is where the first of chars stands in s, or else the end of s. It is quick where that is soon.
-func end(s, chars string) int {
+// indexAny returns the index of the first of chars in s, or the length of s. It is fast if that is near the beginning.
+func indexAny(s, chars string) int {
 	for i := range len(s) {
 		if strings.IndexByte(chars, s[i]) >= 0 {
 			return i
@@ -129,9 +129,9 @@ func end(s, chars string) int {
 	return len(s)
 }
 
-// notOfHost tells whether r is none of what a host and port are made of: names, with those of other scripts in their
-// xn-- form, IPv4 and IPv6.
-func notOfHost(r rune) bool {
+// outsideHost reports whether r is not allowed in a host and port: names (with those of other scripts in xn-- form),
+// IPv4 and IPv6.
+func outsideHost(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
 		return false
@@ -139,8 +139,8 @@ func notOfHost(r rune) bool {
 	return !strings.ContainsRune(".-_:[]", r)
 }
 
-// strange tells whether an address holds blanks, control characters, or bytes that are no text.
-func strange(page string) bool {
+// hasInvisible reports whether an address contains blanks, control characters or invalid UTF-8.
+func hasInvisible(page string) bool {
 	for _, r := range page {
 		if r <= ' ' || (r >= 0x7f && r <= 0xa0) || r == 0xfeff || r == utf8.RuneError {
 			return true
@@ -149,22 +149,22 @@ func strange(page string) bool {
 	return false
 }
 
-// usual drops the port that the scheme has anyway.
-func usual(scheme, authority string) string {
+// dropDefaultPort removes the default port of the scheme.
+func dropDefaultPort(scheme, authority string) string {
 	if scheme == "https" {
 		return strings.TrimSuffix(authority, ":443")
 	}
 	return strings.TrimSuffix(authority, ":80")
 }
 
-// Origin is the site that an address of Parse's is on, as browsers write it: scheme://host, in lower case, with the port
-// where it is not the usual one.
+// Origin returns the origin of an address that Parse returned, as browsers write it: scheme://host, in lower case, with
+// the port if it is not the default one.
 func Origin(u *url.URL) string {
 	scheme := strings.ToLower(u.Scheme)
-	return scheme + "://" + usual(scheme, strings.ToLower(u.Host))
+	return scheme + "://" + dropDefaultPort(scheme, strings.ToLower(u.Host))
 }
 
-// Loopback tells whether a host, with or without a port, is this machine.
+// Loopback reports whether a host, with or without a port, is this machine.
 func Loopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -13,7 +13,7 @@ import (
 
 var allowed = []string{"shop.example.com", "Pay.Example.com:8443", "127.0.0.1:8080", "[::1]:8080", "[2001:db8::1]", "plain.example.com:80", ""}
 
-func TestPagesOfTheAppAreTaken(t *testing.T) {
+func TestPagesOfTheAppAreAccepted(t *testing.T) {
 	for _, page := range []string{
 		"https://shop.example.com",
 		"https://shop.example.com/",
@@ -129,8 +129,8 @@ func TestLoopbackIsThisMachine(t *testing.T) {
 	}
 }
 
-// FuzzCheck holds an accepted address against what a browser makes of it: its rules for http addresses, written down
-// again from the URL standard, must find a host that is on the list.
+// FuzzCheck compares an accepted address with the reading of a browser: a second implementation of the URL standard for
+// http addresses must find a host that is on the list.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
 		"https://shop.example.com/a?b#c", "//evil", `\\evil`, "https://site@evil", "https://shop.example.com:443@evil/",
@@ -157,7 +157,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// browserHost is the host that a browser opens for an address typed or redirected to, without the scheme's own port.
+// browserHost returns the host that a browser opens for an address, without the default port of the scheme.
 func browserHost(page string) (string, bool) {
 	page = strings.TrimFunc(page, func(r rune) bool { return r <= ' ' })
 	page = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(page)

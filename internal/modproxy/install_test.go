@@ -21,7 +21,7 @@ import (
 	"github.com/wetoken/wetoken/internal/testform"
 )
 
-// repository is the folder of the root module. The test needs what a checkout has and a module's zip has not.
+// repository returns the folder of the root module. The test needs files that a checkout has and a module's zip lacks.
 func repository(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -32,7 +32,7 @@ func repository(t *testing.T) string {
 	return root
 }
 
-// skip skips a test that lacks something, or fails it where everything is said to be there.
+// skip skips a test that lacks something, or fails it if everything must be present.
 func skip(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("WETOKEN_TEST_REQUIRE") == "1" {
@@ -41,7 +41,7 @@ func skip(t *testing.T, why string) {
 	t.Skip("SKIPPED: " + why)
 }
 
-// required is the version of the root module that the nested ones require.
+// required returns the version of the root module that the nested ones require.
 func required(t *testing.T, root string) string {
 	t.Helper()
 	mod, err := os.ReadFile(filepath.Join(root, "cmd/server/go.mod"))
@@ -62,14 +62,14 @@ func fileURL(dir string) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
 }
 
-// offline matches what go says when it cannot reach a module proxy.
+// offline matches the errors of go when it cannot reach a module proxy.
 var offline = regexp.MustCompile(`dial tcp|no such host|i/o timeout|TLS handshake timeout|module lookup disabled`)
 
-// download gets the modules of others that the server needs into this machine's module cache, where they are not there
-// already. These are not quite the ones that the workspace needs, which has newer ones for other modules' sake.
+// download downloads the third-party modules of the server into this machine's module cache. They differ from those of
+// the workspace, where other modules require newer versions.
 func download(t *testing.T, root string) {
 	t.Helper()
-	mod := filepath.Join(t.TempDir(), "go.mod") // a copy, since it gets what the committed one must not have
+	mod := filepath.Join(t.TempDir(), "go.mod") // a copy, since it is changed
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, err := os.ReadFile(filepath.Join(root, "cmd/server", name))
 		require.NoError(t, err)
@@ -94,8 +94,8 @@ func download(t *testing.T, root string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// install gets the server as `go install` does for somebody who has none of our code, with our modules from a proxy
-// made here, and those of others from this machine's module cache. With the flag -n it does all but compile.
+// install installs the server as `go install` does for somebody without our code, with our modules from a proxy made
+// here, and other modules from this machine's module cache. With the flag -n it does not compile.
 func install(t *testing.T, flags ...string) (server string) {
 	t.Helper()
 	root := repository(t)
@@ -112,14 +112,14 @@ func install(t *testing.T, flags ...string) (server string) {
 		"GOMODCACHE="+t.TempDir(),
 		"GOPROXY="+fileURL(proxy)+","+fileURL(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download")),
 		"GOPRIVATE=", "GONOPROXY=", "GOSUMDB=off", "GOWORK=off", "GOTOOLCHAIN=local",
-		"GOFLAGS=-modcacherw -trimpath", // the cache can be removed, and what was compiled here can be found again
+		"GOFLAGS=-modcacherw -trimpath", // the cache can be removed, and compiled packages are found again
 	)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return filepath.Join(bin, "server"+goEnv(t, "GOEXE"))
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress returns an address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -153,7 +153,7 @@ func demo(t *testing.T, server string) (commands []string) {
 	return commands
 }
 
-// run runs a command line that the demo printed. Where there is no curl, the request is made here.
+// run runs a command line that the demo printed. Without curl, the test makes the request itself.
 func run(t *testing.T, command string) string {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err == nil {

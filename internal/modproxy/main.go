@@ -1,10 +1,10 @@
-// Modproxy writes the modules of this repository as a module proxy in a folder, as they would be had by version from
-// the network. Releases and tests use it to try a version before anybody can see it.
+// Modproxy writes the modules of this repository to a folder in the layout of a module proxy. Releases and tests use it
+// to try a version before it is published.
 //
 //	go run ./internal/modproxy -version v0.1.0 -out /tmp/proxy
 //	GOPROXY=file:///tmp/proxy,https://proxy.golang.org GONOSUMDB=github.com/wetoken/wetoken go get …
 //
-// The zips have the checksums that git would give them, as long as the folder holds what is committed and no more.
+// The zips have the same checksums as git's, if the folder has no uncommitted files.
 // https://go.dev/ref/mod#goproxy-protocol, https://go.dev/ref/mod#zip-files
 package main
 

@@ -13,17 +13,17 @@ import (
 	"strings"
 )
 
-// versions are those that may be released: nothing above v1, since the module's path names no major version.
-var versions = regexp.MustCompile(`^v[01]\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
+// versionPattern matches the versions that may be released: below v2, since the module path has no major version.
+var versionPattern = regexp.MustCompile(`^v[01]\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
 
-// Write writes the module in the folder root, and those nested in it, as a module proxy to the folder out, which must
-// not be below root.
+// Write writes the module in the folder root, and the modules nested in it, as a module proxy to the folder out, which
+// must not be below root.
 func Write(out, root, version string) error {
-	if !versions.MatchString(version) {
-		return fmt.Errorf("modproxy: version %q is not such as v0.1.0", version)
+	if !versionPattern.MatchString(version) {
+		return fmt.Errorf("modproxy: invalid version %q: want one such as v0.1.0", version)
 	}
-	if below(out, root) {
-		return fmt.Errorf("modproxy: %s is below %s, and would pack itself", out, root)
+	if isBelow(out, root) {
+		return fmt.Errorf("modproxy: invalid folder %s: want one that is not below %s", out, root)
 	}
 	rootPath, err := modulePath(root)
 	if err != nil {
@@ -49,20 +49,20 @@ func Write(out, root, version string) error {
 			return err
 		}
 		if name != path.Join(rootPath, filepath.ToSlash(rel)) {
-			return nil // a module that is nobody's by version, such as one in a testdata folder
+			return nil // a module that has no versions, such as one in a testdata folder
 		}
 		return writeModule(out, root, dir, name, version)
 	})
 }
 
-func below(dir, root string) bool {
+func isBelow(dir, root string) bool {
 	dir, err := filepath.Abs(dir)
 	root, err2 := filepath.Abs(root)
 	rel, err3 := filepath.Rel(root, dir)
 	return errors.Join(err, err2, err3) != nil || filepath.IsLocal(rel)
 }
 
-// modulePath reads the path of the module in a folder. Paths with capitals are refused: a proxy spells them otherwise.
+// modulePath returns the path of the module in a folder. Paths with capitals are an error, since a proxy encodes them.
 func modulePath(dir string) (string, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {
@@ -72,15 +72,15 @@ func modulePath(dir string) (string, error) {
 		if name, ok := strings.CutPrefix(line, "module "); ok {
 			name = strings.Trim(strings.TrimSpace(name), `"`)
 			if name != strings.ToLower(name) {
-				return "", fmt.Errorf("modproxy: module path %q has capitals", name)
+				return "", fmt.Errorf("modproxy: invalid module path %q: want no capitals", name)
 			}
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("modproxy: %s/go.mod names no module", dir)
+	return "", fmt.Errorf("modproxy: %s/go.mod has no module line", dir)
 }
 
-// writeModule writes the four files by which a proxy answers for one version of one module.
+// writeModule writes the four files of one version of one module.
 func writeModule(out, root, dir, name, version string) error {
 	answers := filepath.Join(out, filepath.FromSlash(name), "@v")
 	if err := os.MkdirAll(answers, 0o755); err != nil {
@@ -103,17 +103,16 @@ func writeModule(out, root, dir, name, version string) error {
 	if err != nil {
 		return fmt.Errorf("modproxy: %w", err)
 	}
-	err = pack(f, root, dir, name+"@"+version)
+	err = writeZip(f, root, dir, name+"@"+version)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("modproxy: pack %s: %w", name, err)
 	}
 	return nil
 }
 
-// pack writes the zip of the module in dir. Its files all stand below prefix. As in the zips that Go makes, what belongs
-// to a nested module is left out, and so are vendor folders and links; a nested module without a licence gets the
-// root's.
-func pack(w io.Writer, root, dir, prefix string) error {
+// writeZip writes the zip of the module in dir. All its files are below prefix. As in the zips of the go command,
+// nested modules, vendor folders and links are left out, and a nested module without a licence gets that of the root.
+func writeZip(w io.Writer, root, dir, prefix string) error {
 	z := zip.NewWriter(w)
 	licensed := false
 	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
@@ -125,7 +124,7 @@ func pack(w io.Writer, root, dir, prefix string) error {
 				return filepath.SkipDir
 			}
 			return nil
-		case !d.Type().IsRegular() || d.Name() == ".git": // the latter in a git worktree
+		case !d.Type().IsRegular() || d.Name() == ".git": // a file in a git worktree
 			return nil
 		}
 		rel, err := filepath.Rel(dir, file)
@@ -133,13 +132,13 @@ func pack(w io.Writer, root, dir, prefix string) error {
 			return err
 		}
 		licensed = licensed || rel == "LICENSE"
-		return add(z, path.Join(prefix, filepath.ToSlash(rel)), file)
+		return addFile(z, path.Join(prefix, filepath.ToSlash(rel)), file)
 	})
 	if err != nil {
 		return err
 	}
 	if !licensed {
-		if err := add(z, path.Join(prefix, "LICENSE"), filepath.Join(root, "LICENSE")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := addFile(z, path.Join(prefix, "LICENSE"), filepath.Join(root, "LICENSE")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -151,7 +150,7 @@ func holdsModule(dir string) bool {
 	return err == nil
 }
 
-func add(z *zip.Writer, name, file string) error {
+func addFile(z *zip.Writer, name, file string) error {
 	in, err := os.Open(file)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func packed(t *testing.T, file string) []string {
 	return names
 }
 
-func TestModulesArePackedAsGoPacksThem(t *testing.T) {
+func TestZipsAreThoseOfTheGoCommand(t *testing.T) {
 	root := tree(t, map[string]string{
 		".git/config":              "",
 		".ci/run":                  "",
@@ -94,7 +94,7 @@ func TestVersionsThatCannotBeReleasedAreRefused(t *testing.T) {
 	}
 }
 
-func TestTheProxyDoesNotPackItself(t *testing.T) {
+func TestAProxyBelowItsRootIsRefused(t *testing.T) {
 	root := tree(t, map[string]string{"go.mod": "module example.com/m\n"})
 	require.ErrorContains(t, modproxy.Write(root, root, "v0.1.0"), "below")
 	require.ErrorContains(t, modproxy.Write(filepath.Join(root, "a", "b"), root, "v0.1.0"), "below")
@@ -102,6 +102,6 @@ func TestTheProxyDoesNotPackItself(t *testing.T) {
 
 func TestAFolderWithoutAModuleIsAnError(t *testing.T) {
 	require.ErrorContains(t, modproxy.Write(t.TempDir(), t.TempDir(), "v0.1.0"), "go.mod")
-	require.ErrorContains(t, modproxy.Write(t.TempDir(), tree(t, map[string]string{"go.mod": "go 1.25\n"}), "v0.1.0"), "names no module")
+	require.ErrorContains(t, modproxy.Write(t.TempDir(), tree(t, map[string]string{"go.mod": "go 1.25\n"}), "v0.1.0"), "no module line")
 	require.ErrorContains(t, modproxy.Write(t.TempDir(), tree(t, map[string]string{"go.mod": "module example.com/M\n"}), "v0.1.0"), "capitals")
 }

@@ -1,4 +1,4 @@
-// Package needed finds the programs and services that tests run against.
+// Package needed finds the programs and services that tests need.
 package needed
 
 import (
@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Address returns the address of something a test cannot do without: the environment variable env, or def where that is
-// unset. When reach reports that it is not there, the test is skipped, naming env; with WETOKEN_TEST_REQUIRE=1 in the
-// environment it fails instead, so that a machine meant to have everything cannot pass by skipping.
+// Address returns the address of a service that a test needs: the environment variable env, or def if env is unset. If
+// reach returns an error, the test is skipped, and the message names env. With WETOKEN_TEST_REQUIRE=1 in the
+// environment the test fails instead, so that a machine with all services cannot pass by skipping.
 func Address(t testing.TB, env, def string, reach func(address string) error) string {
 	t.Helper()
 	address := os.Getenv(env)

@@ -9,7 +9,7 @@ import (
 	"github.com/wetoken/wetoken/internal/needed"
 )
 
-// noted is a test that notes how it would have ended.
+// noted is a test that records how it would have ended.
 type noted struct {
 	testing.TB
 	end string
@@ -19,7 +19,7 @@ func (n *noted) Helper()               {}
 func (n *noted) Skipf(string, ...any)  { n.end = "skipped" }
 func (n *noted) Fatalf(string, ...any) { n.end = "failed" }
 
-func TestAddressSkipsUnlessToldThatAllIsThere(t *testing.T) {
+func TestAddressSkipsUnlessEachServiceIsRequired(t *testing.T) {
 	const env = "NEEDED_TEST"
 	reach := func(address string) error {
 		if address == "there" {

@@ -1,4 +1,4 @@
-// Package once has one of the processes that share a store do a piece of work, while the others wait for its outcome.
+// Package once makes one of the processes that share a store do a piece of work, and records its outcome for the others.
 package once
 
 import (
@@ -10,42 +10,42 @@ import (
 )
 
 const (
-	claimLife = 3 * time.Second // the work of a process that died is claimed by another one after that
-	claimBeat = time.Second
-	storeMax  = time.Second // for one call of the store
+	claimTTL      = 3 * time.Second // another process may claim the work of one that died after that
+	claimInterval = time.Second     // between extensions of a claim
+	storeTimeout  = time.Second     // of one call of the store
 )
 
-// Work is a piece of work, as one request for it sees it. Its record in the store says how far the work is.
+// Work is one request for a piece of work. The record under Key is the state of the work.
 type Work struct {
 	Store store.Store
-	Key   string        // of the record
-	Life  time.Duration // of a record without a claim: the work may be done again after that
+	Key   string
+	TTL   time.Duration // of a recorded outcome; the work may be done again after that
 
-	claim Record // ours
+	claim Record // of this request
 }
 
-// Claim records that this process does the work, and reports false if there is a record already. On an error the claim
-// may be recorded or not. The caller decides whether the work is done all the same: KeepClaim and Save record it as soon
-// as the store answers.
+// Claim records that this process does the work, and returns false if there is a record already. After an error the
+// claim may be recorded or not. The caller decides whether to do the work without a claim: KeepClaim and Save record it
+// as soon as the store works.
 func (w *Work) Claim(ctx context.Context) (claimed bool, err error) {
 	w.claim = Record{State: Running, Text: rand.Text()}
-	return w.swap(ctx, Record{}, w.claim, claimLife)
+	return w.swap(ctx, Record{}, w.claim, claimTTL)
 }
 
-// KeepClaim keeps the claim from lapsing until stop is called, and puts it back into a store that was down or emptied.
+// KeepClaim extends the claim until stop is called, and records it again if the store has lost it.
 func (w *Work) KeepClaim(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		beat := time.NewTicker(claimBeat)
-		defer beat.Stop()
+		ticker := time.NewTicker(claimInterval)
+		defer ticker.Stop()
 		for {
 			select {
-			case <-beat.C:
-				kept, err := w.swap(ctx, w.claim, w.claim, claimLife)
+			case <-ticker.C:
+				kept, err := w.swap(ctx, w.claim, w.claim, claimTTL)
 				if err == nil && !kept {
-					_, _ = w.swap(ctx, Record{}, w.claim, claimLife) // the next beat tries again
+					_, _ = w.swap(ctx, Record{}, w.claim, claimTTL) // the next tick tries again
 				}
 			case <-ctx.Done():
 				return
@@ -59,18 +59,18 @@ func (w *Work) KeepClaim(ctx context.Context) (stop func()) {
 }
 
 // Save replaces the claim by the outcome: Waiting or Done, or Absent so that the work can be claimed again. It does
-// nothing if another process has claimed the work meanwhile.
+// nothing if another process has claimed the work since.
 func (w *Work) Save(ctx context.Context, outcome Record) error {
-	saved, err := w.swap(ctx, w.claim, outcome, w.Life)
-	if err == nil && !saved && outcome.State != Absent { // the store has lost the claim, or never had it
-		_, err = w.swap(ctx, Record{}, outcome, w.Life)
+	saved, err := w.swap(ctx, w.claim, outcome, w.TTL)
+	if err == nil && !saved && outcome.State != Absent { // the store does not have the claim
+		_, err = w.swap(ctx, Record{}, outcome, w.TTL)
 	}
 	return err
 }
 
 // Read returns the record.
 func (w *Work) Read(ctx context.Context) (Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	value, ok, err := w.Store.Get(ctx, w.Key)
 	if err != nil || !ok {
@@ -79,13 +79,13 @@ func (w *Work) Read(ctx context.Context) (Record, error) {
 	return parseRecord(value), nil
 }
 
-// Replace replaces an outcome, and reports false if the record is another one by now.
+// Replace replaces an outcome, and returns false if the record has changed.
 func (w *Work) Replace(ctx context.Context, old, new Record) (replaced bool, err error) {
-	return w.swap(ctx, old, new, w.Life)
+	return w.swap(ctx, old, new, w.TTL)
 }
 
 func (w *Work) swap(ctx context.Context, old, new Record, ttl time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return w.Store.Swap(ctx, w.Key, old.value(), new.value(), ttl)
 }

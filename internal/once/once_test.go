@@ -16,7 +16,7 @@ import (
 
 const key = "message/wx1/once/1"
 
-func work(s store.Store) *once.Work { return &once.Work{Store: s, Key: key, Life: 25 * time.Minute} }
+func work(s store.Store) *once.Work { return &once.Work{Store: s, Key: key, TTL: 25 * time.Minute} }
 
 // read returns the record that another process finds.
 func read(t *testing.T, s store.Store) once.Record {
@@ -31,29 +31,29 @@ func value(t *testing.T, s store.Store) string {
 	return string(b)
 }
 
-// mortal is a store that a process may be cut off from.
-type mortal struct {
+// failingStore is a store that fails once dead is set.
+type failingStore struct {
 	store.Store
 	dead atomic.Bool
 }
 
-var errDead = errors.New("dead")
+var errStore = errors.New("store failed")
 
-func (m *mortal) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	if m.dead.Load() {
-		return nil, false, errDead
+func (f *failingStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if f.dead.Load() {
+		return nil, false, errStore
 	}
-	return m.Store.Get(ctx, key)
+	return f.Store.Get(ctx, key)
 }
 
-func (m *mortal) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	if m.dead.Load() {
-		return false, errDead
+func (f *failingStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	if f.dead.Load() {
+		return false, errStore
 	}
-	return m.Store.Swap(ctx, key, old, new, ttl)
+	return f.Store.Swap(ctx, key, old, new, ttl)
 }
 
-func TestOneProcessClaimsAndTheOthersReadItsOutcome(t *testing.T) {
+func TestOneProcessClaimsAndOthersReadTheOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(store.Memory)
 		require.Equal(t, once.Record{}, read(t, s))
@@ -81,7 +81,7 @@ func TestOneProcessClaimsAndTheOthersReadItsOutcome(t *testing.T) {
 	})
 }
 
-func TestAClaimLastsWhileItIsKeptAndLapsesThreeSecondsLater(t *testing.T) {
+func TestClaimExpiresThreeSecondsAfterItIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(store.Memory)
 		w := work(s)
@@ -104,16 +104,16 @@ func TestAClaimLastsWhileItIsKeptAndLapsesThreeSecondsLater(t *testing.T) {
 	})
 }
 
-func TestAClaimReturnsToAStoreThatWasDown(t *testing.T) {
+func TestClaimIsRecordedAgainAfterTheStoreFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &mortal{Store: new(store.Memory)}
+		s := &failingStore{Store: new(store.Memory)}
 		s.dead.Store(true)
 		w := work(s)
 		claimed, err := w.Claim(t.Context())
-		require.ErrorIs(t, err, errDead)
+		require.ErrorIs(t, err, errStore)
 		require.False(t, claimed)
 		_, err = w.Read(t.Context())
-		require.ErrorIs(t, err, errDead)
+		require.ErrorIs(t, err, errStore)
 		defer w.KeepClaim(t.Context())()
 		<-time.After(time.Minute)
 		s.dead.Store(false)
@@ -121,11 +121,11 @@ func TestAClaimReturnsToAStoreThatWasDown(t *testing.T) {
 		require.Equal(t, once.Running, read(t, s).State)
 		require.NoError(t, s.Delete(t.Context(), key))
 		require.NoError(t, w.Save(t.Context(), once.Record{State: once.Waiting, Text: "hi"}))
-		require.Equal(t, once.Record{State: once.Waiting, Text: "hi"}, read(t, s), "an emptied store is told too")
+		require.Equal(t, once.Record{State: once.Waiting, Text: "hi"}, read(t, s), "an emptied store has the outcome too")
 	})
 }
 
-func TestWorkThatFailedCanBeClaimedAgain(t *testing.T) {
+func TestFailedWorkCanBeClaimedAgain(t *testing.T) {
 	s := new(store.Memory)
 	w := work(s)
 	_, err := w.Claim(t.Context())
@@ -136,7 +136,7 @@ func TestWorkThatFailedCanBeClaimedAgain(t *testing.T) {
 	require.True(t, claimed)
 }
 
-func TestAnOutcomeThatWaitsIsTakenOnce(t *testing.T) {
+func TestWaitingOutcomeIsTakenOnce(t *testing.T) {
 	s := new(store.Memory)
 	waiting, done := once.Record{State: once.Waiting, Text: "hi"}, once.Record{State: once.Done, Text: "hi"}
 	require.NoError(t, work(s).Save(t.Context(), waiting))
@@ -148,8 +148,8 @@ func TestAnOutcomeThatWaitsIsTakenOnce(t *testing.T) {
 	require.Equal(t, done, read(t, s))
 }
 
-// The values are pinned, as processes of several releases share a store. Whole files are in message/testdata/records.
-func TestRecordsKeepTheirForm(t *testing.T) {
+// Processes of several releases share a store, so the values must not change. See message/testdata/records too.
+func TestRecordFormatIsStable(t *testing.T) {
 	for want, record := range map[string]once.Record{
 		"late:a\nb": {State: once.Waiting, Text: "a\nb"}, "late:": {State: once.Waiting},
 		"done:late:": {State: once.Done, Text: "late:"}, "done:": {State: once.Done},
@@ -166,7 +166,7 @@ func TestRecordsKeepTheirForm(t *testing.T) {
 	require.Equal(t, once.Record{State: once.Running, Text: value(t, s)[4:]}, read(t, s))
 }
 
-func TestARecordOfALaterReleaseIsLeftAlone(t *testing.T) {
+func TestRecordOfALaterReleaseIsKept(t *testing.T) {
 	for _, later := range []string{"done2:x", "failed:x", "run", "", "\x00"} {
 		s := new(store.Memory)
 		require.NoError(t, s.Set(t.Context(), key, []byte(later), time.Hour))
@@ -180,22 +180,22 @@ func TestARecordOfALaterReleaseIsLeftAlone(t *testing.T) {
 	}
 }
 
-// hanging is a store that never answers.
-type hanging struct{ store.Store }
+// hangingStore is a store whose calls never return.
+type hangingStore struct{ store.Store }
 
-func (hanging) Get(ctx context.Context, _ string) ([]byte, bool, error) {
+func (hangingStore) Get(ctx context.Context, _ string) ([]byte, bool, error) {
 	<-ctx.Done()
 	return nil, false, ctx.Err()
 }
 
-func (hanging) Swap(ctx context.Context, _ string, _, _ []byte, _ time.Duration) (bool, error) {
+func (hangingStore) Swap(ctx context.Context, _ string, _, _ []byte, _ time.Duration) (bool, error) {
 	<-ctx.Done()
 	return false, ctx.Err()
 }
 
-func TestAStoreThatHangsIsGivenUpAfterASecond(t *testing.T) {
+func TestStoreCallsTimeOutAfterASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, begun := work(hanging{}), time.Now()
+		w, begun := work(hangingStore{}), time.Now()
 		_, err := w.Claim(t.Context())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		_, err = w.Read(t.Context())

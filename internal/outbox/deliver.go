@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,113 +12,104 @@ import (
 )
 
 const (
-	leaseLife = 6 * time.Second // for so long the items of a process that died wait
-	leaseBeat = 2 * time.Second
-	storeMax  = 5 * time.Second
+	leaseTTL      = 6 * time.Second // the items of a process that died are delivered by another one after that
+	leaseInterval = 2 * time.Second // between extensions of a lease
+	storeTimeout  = 5 * time.Second // of one call of the store
 )
 
-// outcome is what became of a key.
+// outcome is the outcome of the delivery of one key.
 type outcome int
 
 const (
-	delivered outcome = iota
-	gone              // not there any more, given up or refused
-	busy              // another process has it
-	failed            // its target did not take it
-	lost              // the store did not answer
-	later             // its record is of a later release
+	delivered   outcome = iota
+	removed             // it was not in the store, gave up or was dropped
+	leased              // another process delivers it
+	failed              // Send failed
+	storeFailed         // the store failed
+	newer               // the record is of a later release
+	held                // it must not be sent, and is kept
 )
 
-// result is what a worker tells the desk.
+// result is what a delivery reports to the dispatcher.
 type result struct {
 	key     string
 	started time.Time
 	outcome outcome
-	target  string // what may be told of it
-	probe   bool   // its target was failing
+	target  string // the host, for reports
+	probe   bool   // the target was failing before
 	err     error
 }
 
-// deliver tries the item under key once, or gives it up. last is how its target failed this process before; nil if it did
-// not: then an item is tried however old it is, as it may have been us who were away.
-func (o *Outbox) deliver(ctx context.Context, key string, last error) result {
+// deliver tries to deliver the item under key once, or gives it up. lastError is the last failure of its target in this
+// process. When it is nil the item is tried however old it is, as this process may not have run for a long time.
+func (o *Outbox) deliver(ctx context.Context, key string, lastError error) result {
 	r := result{key: key, started: time.Now()}
-	lease, ok, err := o.take(ctx, key)
+	lease, ok, err := o.takeLease(ctx, key)
 	switch {
 	case err != nil:
-		return r.as(lost, err)
+		return r.withOutcome(storeFailed, err)
 	case !ok:
-		return r.as(busy, nil)
+		return r.withOutcome(leased, nil)
 	}
-	defer o.release(ctx, lease)
-	item, ok, err := o.read(ctx, key)
+	defer o.releaseLease(ctx, lease)
+	item, ok, err := o.readItem(ctx, key)
 	switch {
 	case errors.Is(err, ErrRefused):
-		return o.refuse(ctx, r, item, err)
-	case errors.Is(err, errLater):
-		return r.as(later, err)
+		return o.dropItem(ctx, r, item, err)
+	case errors.Is(err, errNewer):
+		return r.withOutcome(newer, err)
 	case err != nil:
-		return r.as(lost, err)
+		return r.withOutcome(storeFailed, err)
 	case !ok:
-		return r.as(gone, nil)
+		return r.withOutcome(removed, nil)
 	}
 	r.target = host(item.Target)
-	err = o.check(key, &item)
-	old := last != nil && time.Since(item.Added) > o.age()
-	if err == nil && !old {
-		err = o.send(ctx, lease, item)
+	err = o.checkItem(key, &item)
+	expired := !o.Forever && lastError != nil && time.Since(item.Added) > o.age()
+	if err == nil && !expired {
+		err = o.sendUnderLease(ctx, lease, item)
 	}
 	switch {
 	case errors.Is(err, ErrRefused):
-		return o.refuse(ctx, r, item, err)
-	case err != nil && !old:
-		return r.as(failed, err)
+		return o.dropItem(ctx, r, item, err)
+	case err != nil && !expired:
+		return r.withOutcome(failed, err)
 	}
-	if err := o.remove(ctx, key); err != nil {
-		return r.as(lost, err)
+	if item.Mark {
+		if err := o.writeMark(ctx, key); err != nil {
+			return r.withOutcome(storeFailed, err)
+		}
 	}
-	if old {
-		o.report(ctx, fmt.Errorf("outbox: an item for %s was given up after %s: %w", r.target, time.Since(item.Added).Round(time.Second), last))
-		return r.as(gone, nil)
+	if err := o.removeItem(ctx, key); err != nil {
+		return r.withOutcome(storeFailed, err)
 	}
-	return r.as(delivered, nil)
+	if expired {
+		o.report(ctx, fmt.Errorf("outbox: gave up an item for %s after %s: %w", r.target, time.Since(item.Added).Round(time.Second), lastError))
+		return r.withOutcome(removed, nil)
+	}
+	return r.withOutcome(delivered, nil)
 }
 
-// refuse removes an item that must not be sent. It is the one place that decides about those.
-func (o *Outbox) refuse(ctx context.Context, r result, item Item, why error) result {
-	if err := o.remove(ctx, r.key); err != nil {
-		return r.as(lost, err)
+// dropItem removes and reports an item that must not be sent, or has it held.
+func (o *Outbox) dropItem(ctx context.Context, r result, item Item, reason error) result {
+	if o.Forever {
+		return r.withOutcome(held, fmt.Errorf("outbox: an item of app %.64q for %q is held: %w", item.App, host(item.Target), reason))
 	}
-	o.report(ctx, fmt.Errorf("outbox: dropped an item of app %.64q for %q: %w", item.App, host(item.Target), why))
-	return r.as(gone, nil)
+	if err := o.removeItem(ctx, r.key); err != nil {
+		return r.withOutcome(storeFailed, err)
+	}
+	o.report(ctx, fmt.Errorf("outbox: dropped an item of app %.64q for %q: %w", item.App, host(item.Target), reason))
+	return r.withOutcome(removed, nil)
 }
 
-// send runs Send while holding on to the lease, and no longer than that.
-func (o *Outbox) send(ctx context.Context, lease *store.Lease, item Item) (err error) {
+// sendUnderLease calls Send, extends the lease meanwhile, and cancels Send when the lease is lost.
+func (o *Outbox) sendUnderLease(ctx context.Context, lease *store.Lease, item Item) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		beat := time.NewTicker(leaseBeat)
-		defer beat.Stop()
-		held := time.Now()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-beat.C:
-			}
-			at := time.Now()
-			once, stop := context.WithTimeout(ctx, leaseBeat)
-			still, err := lease.Extend(once, leaseLife)
-			stop()
-			if err == nil && still {
-				held = at
-			} else if err == nil || time.Since(held) > leaseLife-leaseBeat {
-				cancel() // somebody else may deliver it now
-				return
-			}
-		}
+		defer cancel() // another process may deliver it now
+		extendLease(ctx, lease)
 	}()
 	defer func() {
 		cancel()
@@ -131,60 +121,49 @@ func (o *Outbox) send(ctx context.Context, lease *store.Lease, item Item) (err e
 	return o.Send(ctx, item)
 }
 
-func (o *Outbox) read(ctx context.Context, key string) (item Item, ok bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
-	defer cancel()
-	record, ok, err := o.Store.Get(ctx, key)
-	if err != nil {
-		return item, false, fmt.Errorf("outbox: read item: %w", err)
+// extendLease extends the lease until ctx ends or the lease is lost.
+func extendLease(ctx context.Context, lease *store.Lease) {
+	ticker := time.NewTicker(leaseInterval)
+	defer ticker.Stop()
+	extended := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		short, cancel := context.WithTimeout(ctx, leaseInterval)
+		held, err := lease.Extend(short, leaseTTL)
+		cancel()
+		switch {
+		case err == nil && held:
+			extended = now
+		case err == nil || time.Since(extended) > leaseTTL-leaseInterval:
+			return
+		}
 	}
-	if !ok {
-		return item, false, nil
-	}
-	if len(record) > maxRecord {
-		return item, false, fmt.Errorf("%w: its record has %d bytes", ErrRefused, len(record))
-	}
-	if err := parseItem(record, &item); err != nil {
-		return Item{}, false, fmt.Errorf("%w under %q", err, key)
-	}
-	return item, true, nil
 }
 
-var (
-	errLater   = errors.New("a record of a later release") // which this process cannot read
-	errForeign = fmt.Errorf("%w: it is no record of an outbox", ErrRefused)
-)
-
-// parseItem reads a record. Its error is errForeign or errLater.
-func parseItem(record []byte, item *Item) error {
-	wrong := json.Unmarshal(record, item)
-	var head struct {
-		Version int `json:"v"`
-	}
-	if wrong != nil && json.Unmarshal(record, &head) != nil {
-		return errForeign
-	}
-	switch version := max(item.Version, head.Version); {
-	case version > recordVersion:
-		return errLater
-	case wrong != nil || version < 0:
-		return errForeign
-	}
-	return nil
-}
-
-func (o *Outbox) take(ctx context.Context, key string) (*store.Lease, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
+func (o *Outbox) takeLease(ctx context.Context, key string) (*store.Lease, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	lease, ok, err := store.Take(ctx, o.Store, o.leaseKey(key), leaseLife)
+	lease, ok, err := store.TryLease(ctx, o.Store, o.leaseKey(key), leaseTTL)
 	if err != nil {
 		return nil, false, fmt.Errorf("outbox: %w", err)
 	}
 	return lease, ok, nil
 }
 
-func (o *Outbox) remove(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMax)
+// releaseLease releases the lease. If that fails the item waits until the lease expires.
+func (o *Outbox) releaseLease(ctx context.Context, lease *store.Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	_ = lease.Release(ctx)
+}
+
+func (o *Outbox) removeItem(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	if err := o.Store.Delete(ctx, key); err != nil {
 		return fmt.Errorf("outbox: remove item: %w", err)
@@ -192,22 +171,15 @@ func (o *Outbox) remove(ctx context.Context, key string) error {
 	return nil
 }
 
-// release gives the lease back; one that cannot be lapses by itself.
-func (o *Outbox) release(ctx context.Context, lease *store.Lease) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeMax)
-	defer cancel()
-	_ = lease.Release(ctx) // a lease that stays costs a wait and loses nothing
-}
-
-func (r result) as(o outcome, err error) result {
+func (r result) withOutcome(o outcome, err error) result {
 	r.outcome, r.err = o, err
 	return r
 }
 
-// maxHost is how long the name of a host can be, with a port.
+// maxHost is the length of the longest host name with a port.
 const maxHost = 253 + len(":65535")
 
-// host returns the part of a target that may be told: the rest of an address may hold secrets.
+// host returns the host of a target, for reports: the rest of an address may hold secrets.
 func host(target string) string {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || len(u.Host) > maxHost {

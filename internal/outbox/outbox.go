@@ -1,12 +1,12 @@
-// Package outbox delivers what must arrive: copies of messages, logins, payments. What was added is kept in a store
-// until its target has taken it, through restarts, crashes and days without the target.
+// Package outbox delivers items that must not be lost: copies of messages, logins, payments. An item stays in a store
+// until its target has accepted it, through restarts, crashes and hours without the target.
 //
-// The store is not trusted: an item carries an HMAC under the keys of its app, and one that no key of the app
+// The store is not trusted: an item has an HMAC under each key of its app, and an item that no key of the app
 // authenticates is not sent.
 //
-// Delivery is at least once. An item is never delivered by two processes at a time, as long as none of them stalls for
-// longer than a lease lasts; it is delivered once more when a process ends between a delivery and its mark. Items
-// arrive in any order.
+// Delivery is at least once and in any order. Two processes never deliver an item at the same time, as long as no
+// process stalls for longer than a lease lasts. An item is delivered again when a process ends between the delivery and
+// the removal of the item.
 package outbox
 
 import (
@@ -25,55 +25,61 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// Outbox is a queue in a store. Processes that share it use the same Store and Prefix. Add may be called at any time and
-// from anywhere; Keep delivers, and one of it runs in each process.
+// Outbox is a queue in a store. Processes that share it use the same Store and Prefix. Add is safe for concurrent use.
+// Run delivers, and runs once in each process.
 type Outbox struct {
-	Store  store.Store                       // one that lasts
-	Prefix string                            // of its keys, such as outbox/wx0123456789abcdef/message/; 400 bytes at most
-	Send   func(context.Context, Item) error // delivers; without an error the item is gone
+	// Store is persistent, and Prefix begins the keys in it, such as outbox/wx0123456789abcdef/message/. It has at most 400
+	// bytes.
+	Store  store.Store
+	Prefix string
 
-	// Keys returns the keys that authenticate the items of an app: those of now first, then those before, and none where
-	// the app has none, whose items Send must judge. An error says that this process does not know the app: its items wait
-	// for a process that does, until they are given up. Default none for all apps.
+	// Send delivers an item, which is removed when the error is nil.
+	Send func(context.Context, Item) error
+
+	// Keys returns the keys that authenticate the items of an app, the current key first. Without keys, Send has to decide
+	// whether an item may be sent. An error means that this process does not know the app: its items wait for another
+	// process until they expire. Default no keys.
 	Keys func(app string) ([]string, error)
 
-	Age     time.Duration                // after which an item is given up; default 24 h
-	Timeout time.Duration                // of one delivery; default 30 s
-	Limit   int                          // deliveries at a time in this process; default 32, of which at most 4 to one target
-	Report  func(context.Context, error) // told of targets that begin to fail and of items given up; default slog.Default
+	// Forever keeps each item until it was delivered, or Drop is called. An item that must not be sent is held: it is not sent
+	// before Retry authenticates it again.
+	Forever bool
 
-	once  sync.Once
-	fresh chan string // keys added in this process
+	Age     time.Duration // an item whose target fails is given up after that; default 24 h
+	Timeout time.Duration // of one delivery; default 30 s
+	Limit   int           // deliveries at a time in this process, at most 4 to one target; default 32
+
+	// OnError is called when a target begins to fail and when an item is given up. Default a warning to slog.Default.
+	OnError func(context.Context, error)
+
+	makeAdded sync.Once
+	added     chan string // keys that this process added
 }
 
-// Item is something to be delivered. ID and Target are required.
+// Item is a body to be delivered to a target. ID and Target are required.
 type Item struct {
-	App         string    `json:"app,omitempty"` // whose keys authenticate it
-	ID          string    `json:"id"`            // adding an item that already waits for the same target does nothing
-	Target      string    `json:"target"`        // the address; items of one target wait together while it fails
-	Query       string    `json:"query"`         // goes with the address, and makes no other target of it
-	ContentType string    `json:"type"`
-	Body        []byte    `json:"body"`
-	Added       time.Time `json:"added"`          // set by Add
-	MACs        [][]byte  `json:"macs,omitempty"` // set by Add
-	Version     int       `json:"v,omitempty"`    // of the record, set by Add: see recordVersion
+	App         string            `json:"app,omitempty"` // its keys authenticate the item
+	ID          string            `json:"id"`            // adding an item that already waits for the same target does nothing
+	Target      string            `json:"target"`        // the URL; items of one target wait together while it fails
+	Query       string            `json:"query"`         // appended to Target; not a part of the target's identity
+	ContentType string            `json:"type"`
+	Body        []byte            `json:"body"`
+	Headers     map[string]string `json:"headers,omitempty"` // more headers of the request
+	Mark        bool              `json:"mark,omitempty"`    // leaves a mark for TakeMark when it has ended; not authenticated
+	Added       time.Time         `json:"added"`             // set by Add
+	MACs        [][]byte          `json:"macs,omitempty"`    // set by Add
+	Version     int               `json:"v,omitempty"`       // of the record, set by Add: see recordVersion
 }
 
-// recordVersion is the version of the records that Add writes. The records of the first release have none, which is 0. A
-// release that changes their form counts on, and reads all before. A record of a later release waits for a process of
-// that release.
-const recordVersion = 0
-
-// Bounds of an item.
+// Bounds of an item, in bytes.
 const (
-	MaxBody   = 4 << 20
-	maxTexts  = 64 << 10                        // of the other fields together
-	maxRecord = MaxBody*4/3 + 6*maxTexts + 1024 // in base64, and with each character escaped
+	MaxBody  = 4 << 20
+	maxTexts = 64 << 10 // of the other fields together
 )
 
-// Add stores an item, and returns when it is stored. After an error it may be stored or not: add it again.
+// Add stores an item, and returns when it is stored. After an error the item may be stored or not: add it again.
 func (o *Outbox) Add(ctx context.Context, item Item) error {
-	if err := item.bounded(); err != nil {
+	if err := item.checkBounds(); err != nil {
 		return fmt.Errorf("outbox: add: %w", err)
 	}
 	item.Added, item.Version = time.Now(), recordVersion
@@ -85,59 +91,61 @@ func (o *Outbox) Add(ctx context.Context, item Item) error {
 		return fmt.Errorf("outbox: add: %w", err)
 	}
 	key := o.itemKey(item)
-	// Given up at Age by whoever looks, with a report; at twice that by the store, should nobody ever look.
-	if _, err := o.Store.Swap(ctx, key, nil, record, 2*o.age()); err != nil {
+	if _, err := o.Store.Swap(ctx, key, nil, record, o.life()); err != nil {
 		return fmt.Errorf("outbox: add: %w", err)
 	}
 	select {
-	case o.added() <- key:
+	case o.addedKeys() <- key:
 	default: // the next scan finds it
 	}
 	return nil
 }
 
-// bounded returns an error if i is not an item, or exceeds the bounds of one.
-func (i *Item) bounded() error {
+// checkBounds returns an error if i lacks a required field or exceeds the bounds.
+func (i *Item) checkBounds() error {
 	texts := i.App + i.ID + i.Target + i.Query + i.ContentType
+	for name, value := range i.Headers {
+		texts += name + value
+	}
 	switch {
 	case i.ID == "" || i.Target == "":
-		return errors.New("ID and Target must be set")
+		return errors.New("empty ID or Target")
 	case len(i.Body) > MaxBody:
-		return fmt.Errorf("the body has more than %d bytes", MaxBody)
+		return fmt.Errorf("body has %d bytes: want at most %d", len(i.Body), MaxBody)
 	case len(texts) > maxTexts:
-		return fmt.Errorf("the address and the names have more than %d bytes", maxTexts)
+		return fmt.Errorf("address and names have %d bytes: want at most %d", len(texts), maxTexts)
 	case !utf8.ValidString(texts):
-		return errors.New("the address and the names must be UTF-8")
+		return errors.New("address or a name is not UTF-8")
 	}
 	return nil
 }
 
-// Waiting reports whether there is anything to deliver. While the store does not answer it is taken for granted.
+// Waiting reports whether the store has items. It returns true if the store fails.
 func (o *Outbox) Waiting(ctx context.Context) bool {
-	for range o.Store.Keys(ctx, o.items()) {
+	for range o.Store.Keys(ctx, o.itemPrefix()) {
 		return true
 	}
 	return false
 }
 
-// added is the way from Add to Keep.
-func (o *Outbox) added() chan string {
-	o.once.Do(func() { o.fresh = make(chan string, 256) })
-	return o.fresh
+// addedKeys returns the channel from Add to Run.
+func (o *Outbox) addedKeys() chan string {
+	o.makeAdded.Do(func() { o.added = make(chan string, 256) })
+	return o.added
 }
 
-// An item stands under Prefix/item/lane/id, where the lane is one for each app and target, so that a scan tells targets
-// apart without reading a single item, and the items of one app never wait for those of another.
+// itemKey returns the key of an item, Prefix/item/queue/id. There is one queue for each app and target, so that a scan
+// distinguishes targets without reading items, and the items of one app never wait for those of another.
 func (o *Outbox) itemKey(item Item) string {
-	return o.items() + digest(item.App+"\n"+item.Target) + "/" + digest(item.ID)
+	return o.itemPrefix() + digest(item.App+"\n"+item.Target) + "/" + digest(item.ID)
 }
 
-func (o *Outbox) items() string { return o.Prefix + "item/" }
+func (o *Outbox) itemPrefix() string { return o.Prefix + "item/" }
 
-// laneOf is the lane of an item's key.
-func (o *Outbox) laneOf(key string) string { return key[:len(key)-len("/")-digestLen] }
+// queueID returns the part of an item's key up to its queue.
+func (o *Outbox) queueID(key string) string { return key[:len(key)-len("/")-digestLen] }
 
-func (o *Outbox) leaseKey(key string) string { return o.Prefix + "lease/" + key[len(o.items()):] }
+func (o *Outbox) leaseKey(key string) string { return o.Prefix + "lease/" + key[len(o.itemPrefix()):] }
 
 const digestLen = 24
 
@@ -146,13 +154,22 @@ func digest(s string) string {
 	return hex.EncodeToString(sum[:digestLen/2])
 }
 
+// life is how long the store keeps an item. Run gives it up after Age and reports it; the store removes it after twice that
+// time, if Run never runs.
+func (o *Outbox) life() time.Duration {
+	if o.Forever {
+		return 0
+	}
+	return 2 * o.age()
+}
+
 func (o *Outbox) age() time.Duration     { return cmp.Or(o.Age, 24*time.Hour) }
 func (o *Outbox) timeout() time.Duration { return cmp.Or(o.Timeout, 30*time.Second) }
 func (o *Outbox) limit() int             { return max(cmp.Or(o.Limit, 32), 2) }
 
 func (o *Outbox) report(ctx context.Context, err error) {
-	if o.Report != nil {
-		o.Report(ctx, err)
+	if o.OnError != nil {
+		o.OnError(ctx, err)
 		return
 	}
 	slog.Default().WarnContext(ctx, err.Error())

@@ -16,7 +16,7 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-func TestAnItemIsDeliveredAtOnceAndIsThenGone(t *testing.T) {
+func TestItemIsDeliveredAtOnceAndRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := make(chan outbox.Item, 1)
 		s := new(store.Memory)
@@ -24,51 +24,51 @@ func TestAnItemIsDeliveredAtOnceAndIsThenGone(t *testing.T) {
 			got <- item
 			return nil
 		}}
-		defer keep(t, o)()
+		defer runOutbox(t, o)()
 		synctest.Wait()
 		begun := time.Now()
 		add(t, o, "a", "http://crm/wx")
 		item := <-got
-		require.Zero(t, time.Since(begun), "Add wakes Keep up")
+		require.Zero(t, time.Since(begun), "Add wakes Run")
 		require.Equal(t, outbox.Item{ID: "a", Target: "http://crm/wx", ContentType: "text/xml", Body: []byte("<xml>a</xml>"), Added: item.Added}, item)
 		synctest.Wait()
 		require.Empty(t, keysOf(t, s), "neither the item nor its lease is left")
 	})
 }
 
-func TestWhatWaitedBeforeTheStartIsDelivered(t *testing.T) {
+func TestItemsAddedBeforeRunAreDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x := new(store.Memory), new(target)
 		for i := range 300 {
 			add(t, &outbox.Outbox{Store: s}, fmt.Sprint(i), "http://crm/wx")
 		}
-		defer keep(t, &outbox.Outbox{Store: s, Send: x.send})()
+		defer runOutbox(t, &outbox.Outbox{Store: s, Send: x.send})()
 		<-time.After(time.Second)
 		require.Equal(t, 300, x.total())
 	})
 }
 
-func TestAddingTwiceIsDeliveredOnce(t *testing.T) {
+func TestItemAddedTwiceIsDeliveredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x := new(store.Memory), new(target)
 		o := &outbox.Outbox{Store: s, Send: x.send}
 		add(t, o, "a", "http://crm/wx")
 		add(t, o, "a", "http://crm/wx")
 		add(t, o, "a", "http://erp/wx") // another target is another item
-		defer keep(t, o)()
+		defer runOutbox(t, o)()
 		synctest.Wait()
 		require.Equal(t, 2, x.count("a"))
 	})
 }
 
-func TestADeadTargetIsTriedLessAndLessAndGivenUpAfterADay(t *testing.T) {
+func TestFailingTargetIsRetriedWithGrowingDelaysForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x, r := new(store.Memory), new(target), new(reports)
-		x.set("http://crm/wx?secret=hush", true)
-		o := &outbox.Outbox{Store: s, Send: x.send, Report: r.add}
-		stop := keep(t, o)
+		x.set("http://crm/wx?secret=x-hidden", true)
+		o := &outbox.Outbox{Store: s, Send: x.send, OnError: r.add}
+		stop := runOutbox(t, o)
 		begun := time.Now()
-		add(t, o, "a", "http://crm/wx?secret=hush")
+		add(t, o, "a", "http://crm/wx?secret=x-hidden")
 		<-time.After(25 * time.Hour)
 		stop()
 		require.Empty(t, keysOf(t, s))
@@ -85,13 +85,13 @@ func TestADeadTargetIsTriedLessAndLessAndGivenUpAfterADay(t *testing.T) {
 		require.GreaterOrEqual(t, len(tries), 9+23*6)
 		require.LessOrEqual(t, len(tries), 12+24*8)
 		require.LessOrEqual(t, tries[len(tries)-1].Sub(begun), 24*time.Hour)
-		require.Equal(t, 1, r.of("crm fails, what is for it waits: down"))
-		require.Equal(t, 1, r.of("an item for crm was given up after 24h"))
-		require.Zero(t, r.of("hush"))
+		require.Equal(t, 1, r.count("delivery to crm failed, its items wait: down"))
+		require.Equal(t, 1, r.count("gave up an item for crm after 24h"))
+		require.Zero(t, r.count("x-hidden"))
 	})
 }
 
-func TestAnItemThatWaitedForUsIsTriedHoweverOldItIs(t *testing.T) {
+func TestOldItemIsTriedOnceBeforeItIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x, r := new(store.Memory), new(target), new(reports)
 		x.set("http://dead/", true)
@@ -99,41 +99,41 @@ func TestAnItemThatWaitedForUsIsTriedHoweverOldItIs(t *testing.T) {
 			add(t, &outbox.Outbox{Store: s}, fmt.Sprint("a", i), "http://healthy/")
 			add(t, &outbox.Outbox{Store: s}, fmt.Sprint("b", i), "http://dead/")
 		}
-		<-time.After(25 * time.Hour) // nobody keeps them
-		defer keep(t, &outbox.Outbox{Store: s, Send: x.send, Report: r.add})()
+		<-time.After(25 * time.Hour) // no process runs
+		defer runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add})()
 		<-time.After(time.Hour)
 		require.Empty(t, keysOf(t, s))
 		require.Len(t, x.tried("a0"), 1)
-		require.Equal(t, 100, r.of("an item for dead was given up after 25h"))
-		require.Equal(t, 0, r.of("an item for healthy"))
+		require.Equal(t, 100, r.count("gave up an item for dead after 25h"))
+		require.Equal(t, 0, r.count("an item for healthy"))
 	})
 }
 
-func TestTheAgeIsConfigurable(t *testing.T) {
+func TestAgeIsConfigurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x, r := new(store.Memory), new(target), new(reports)
 		x.set("http://crm/wx", true)
-		o := &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Age: time.Minute}
-		defer keep(t, o)()
+		o := &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Age: time.Minute}
+		defer runOutbox(t, o)()
 		for i := range 1000 {
 			add(t, o, fmt.Sprint(i), "http://crm/wx")
 		}
 		<-time.After(3 * time.Minute)
-		require.Equal(t, 1000, r.of("given up after"))
+		require.Equal(t, 1000, r.count("gave up an item"))
 		require.Empty(t, keysOf(t, s))
-		require.Less(t, len(x.times), 30, "the others wait while one finds out")
+		require.Less(t, len(x.times), 30, "the others wait while one is tried")
 	})
 }
 
-func TestManyItemsForADeadTargetDoNotDelayALiveOne(t *testing.T) {
+func TestManyItemsOfAFailingTargetDoNotDelayAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x := new(store.Memory), new(target)
 		x.hang = map[string]chan struct{}{"http://dead/": make(chan struct{})}
-		o := &outbox.Outbox{Store: s, Send: x.send, Report: new(reports).add}
+		o := &outbox.Outbox{Store: s, Send: x.send, OnError: new(reports).add}
 		for i := range 2000 {
 			add(t, o, fmt.Sprint("dead", i), "http://dead/")
 		}
-		defer keep(t, o)()
+		defer runOutbox(t, o)()
 		<-time.After(time.Second)
 		for i := range 100 {
 			begun := time.Now()
@@ -144,21 +144,21 @@ func TestManyItemsForADeadTargetDoNotDelayALiveOne(t *testing.T) {
 			require.Equal(t, begun, x.tried(id)[0])
 			<-time.After(7 * time.Second)
 		}
-		require.LessOrEqual(t, x.atMost(), 5, "four to a target")
+		require.LessOrEqual(t, x.maxInProgress(), 5, "four to a target")
 
-		close(x.hang["http://dead/"]) // and when it is back, it gets everything
+		close(x.hang["http://dead/"]) // the target recovers
 		<-time.After(11 * time.Minute)
 		require.Equal(t, 2100, x.total())
 		require.Empty(t, keysOf(t, s))
 	})
 }
 
-func TestAnItemThatIsNeverTakenDoesNotHoldUpItsFellows(t *testing.T) {
+func TestItemThatAlwaysFailsDoesNotDelayOthersOfItsTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x := new(store.Memory), new(target)
-		x.poor = map[string]bool{"poison": true}
-		o := &outbox.Outbox{Store: s, Send: x.send, Report: new(reports).add}
-		defer keep(t, o)()
+		x.bad = map[string]bool{"poison": true}
+		o := &outbox.Outbox{Store: s, Send: x.send, OnError: new(reports).add}
+		defer runOutbox(t, o)()
 		add(t, o, "poison", "http://crm/wx")
 		for i := range 1000 {
 			<-time.After(time.Second)
@@ -175,25 +175,25 @@ func TestAnItemThatIsNeverTakenDoesNotHoldUpItsFellows(t *testing.T) {
 	})
 }
 
-func TestProcessesShareTheWorkAndNeverTheItem(t *testing.T) {
+func TestEachItemIsDeliveredByOneProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x := new(store.Memory), new(target)
 		hang := make(chan struct{})
 		x.hang = map[string]chan struct{}{"http://slow/": hang}
 		for range 8 {
 			o := &outbox.Outbox{Store: s, Send: x.send, Timeout: time.Minute}
-			defer keep(t, o)()
+			defer runOutbox(t, o)()
 		}
 		o := &outbox.Outbox{Store: s}
 		for i := range 200 {
 			add(t, o, fmt.Sprint(i), fmt.Sprintf("http://host%d/", i%7))
 		}
 		add(t, o, "slow", "http://slow/")
-		<-time.After(40 * time.Second) // longer than a lease, by far
+		<-time.After(40 * time.Second) // much longer than a lease
 		close(hang)
 		<-time.After(10 * time.Second)
 		require.Equal(t, 201, x.total())
-		for id, n := range x.taken {
+		for id, n := range x.ok {
 			require.Equal(t, 1, n, id)
 			require.Len(t, x.tried(id), 1, id)
 		}
@@ -202,17 +202,17 @@ func TestProcessesShareTheWorkAndNeverTheItem(t *testing.T) {
 	})
 }
 
-func TestTheItemsOfADeadProcessArePickedUp(t *testing.T) {
+func TestItemsOfADeadProcessAreDeliveredByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, first, second := new(store.Memory), new(target), new(target)
 		first.hang = map[string]chan struct{}{"http://crm/wx": make(chan struct{})}
-		seen := &dying{Store: s}
-		one := &outbox.Outbox{Store: seen, Send: first.send, Report: new(reports).add}
-		stopOne := keep(t, one)
+		seen := &failingStore{Store: s}
+		one := &outbox.Outbox{Store: seen, Send: first.send, OnError: new(reports).add}
+		stopOne := runOutbox(t, one)
 		for i := range 10 {
 			add(t, one, fmt.Sprint(i), "http://crm/wx")
 		}
-		defer keep(t, &outbox.Outbox{Store: s, Send: second.send})()
+		defer runOutbox(t, &outbox.Outbox{Store: s, Send: second.send})()
 		<-time.After(time.Second)
 		seen.dead.Store(true)
 		died := time.Now()
@@ -225,36 +225,36 @@ func TestTheItemsOfADeadProcessArePickedUp(t *testing.T) {
 	})
 }
 
-func TestADeliveryWhoseLeaseIsLostIsCutShort(t *testing.T) {
+func TestDeliveryIsCanceledWhenItsLeaseIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x := new(store.Memory), new(target)
 		x.hang = map[string]chan struct{}{"http://crm/wx": make(chan struct{})}
-		o := &outbox.Outbox{Store: s, Send: x.send, Report: new(reports).add, Timeout: time.Hour}
-		defer keep(t, o)()
+		o := &outbox.Outbox{Store: s, Send: x.send, OnError: new(reports).add, Timeout: time.Hour}
+		defer runOutbox(t, o)()
 		add(t, o, "a", "http://crm/wx")
 		synctest.Wait()
 		for _, key := range keysOf(t, s) {
 			if strings.HasPrefix(key, "lease/") {
-				require.NoError(t, s.Set(t.Context(), key, []byte("somebody else's"), time.Hour))
+				require.NoError(t, s.Set(t.Context(), key, []byte("another process"), time.Hour))
 			}
 		}
 		<-time.After(3 * time.Second)
-		require.Zero(t, x.underWay())
-		require.Len(t, x.tried("a"), 1, "and it is not tried again while somebody else has it")
+		require.Zero(t, x.inProgress())
+		require.Len(t, x.tried("a"), 1, "not tried again while another process has the lease")
 	})
 }
 
-func TestAStoreThatIsDownIsReportedOnceAndOvercome(t *testing.T) {
+func TestFailingStoreIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, x, r := &dying{Store: new(store.Memory)}, new(target), new(reports)
-		o := &outbox.Outbox{Store: s, Send: x.send, Report: r.add}
-		defer keep(t, o)()
+		s, x, r := &failingStore{Store: new(store.Memory)}, new(target), new(reports)
+		o := &outbox.Outbox{Store: s, Send: x.send, OnError: r.add}
+		defer runOutbox(t, o)()
 		add(t, o, "a", "http://crm/wx")
 		synctest.Wait()
 		s.dead.Store(true)
-		require.ErrorIs(t, o.Add(t.Context(), outbox.Item{ID: "b", Target: "http://crm/wx"}), errDead)
+		require.ErrorIs(t, o.Add(t.Context(), outbox.Item{ID: "b", Target: "http://crm/wx"}), errStore)
 		<-time.After(10 * time.Minute)
-		require.Equal(t, 1, r.of("dead"))
+		require.Equal(t, 1, r.count("store failed"))
 		add(t, &outbox.Outbox{Store: s.Store}, "b", "http://crm/wx") // by another process, which sees the store
 		s.dead.Store(false)
 		<-time.After(10 * time.Minute)
@@ -262,8 +262,8 @@ func TestAStoreThatIsDownIsReportedOnceAndOvercome(t *testing.T) {
 	})
 }
 
-func TestKeepLetsADeliveryEndAndCutsOffASlowOne(t *testing.T) {
-	for name, takes := range map[string]time.Duration{"ends": 2 * time.Second, "is cut off": time.Minute} {
+func TestRunWaitsThreeSecondsForDeliveriesInProgress(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"fast": 2 * time.Second, "slow": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := new(store.Memory)
@@ -275,7 +275,7 @@ func TestKeepLetsADeliveryEndAndCutsOffASlowOne(t *testing.T) {
 						return ctx.Err()
 					}
 				}}
-				stop := keep(t, o)
+				stop := runOutbox(t, o)
 				add(t, o, "a", "http://crm/wx")
 				synctest.Wait()
 				begun := time.Now()
@@ -283,51 +283,51 @@ func TestKeepLetsADeliveryEndAndCutsOffASlowOne(t *testing.T) {
 				require.Equal(t, min(takes, 3*time.Second), time.Since(begun))
 				left := keysOf(t, s)
 				require.Equal(t, takes > 3*time.Second, slices.ContainsFunc(left, func(k string) bool { return strings.HasPrefix(k, "item/") }))
-				require.LessOrEqual(t, len(left), 1, "the lease is given back")
+				require.LessOrEqual(t, len(left), 1, "the lease is released")
 			})
 		})
 	}
 }
 
-func TestASendThatPanicsIsAFailure(t *testing.T) {
+func TestPanicInSendIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int32
-		o := &outbox.Outbox{Store: new(store.Memory), Report: new(reports).add, Send: func(context.Context, outbox.Item) error {
+		o := &outbox.Outbox{Store: new(store.Memory), OnError: new(reports).add, Send: func(context.Context, outbox.Item) error {
 			if tries.Add(1) == 1 {
-				panic("oh")
+				panic("test")
 			}
 			return nil
 		}}
-		defer keep(t, o)()
+		defer runOutbox(t, o)()
 		add(t, o, "a", "http://crm/wx")
 		<-time.After(2 * time.Second)
 		require.EqualValues(t, 2, tries.Load())
 	})
 }
 
-func TestADeliveryHasATime(t *testing.T) {
+func TestDeliveryHasATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &target{hang: map[string]chan struct{}{"http://crm/wx": make(chan struct{})}}
 		r := new(reports)
-		o := &outbox.Outbox{Store: new(store.Memory), Send: x.send, Report: r.add}
-		defer keep(t, o)()
+		o := &outbox.Outbox{Store: new(store.Memory), Send: x.send, OnError: r.add}
+		defer runOutbox(t, o)()
 		add(t, o, "a", "http://crm/wx")
 		<-time.After(32 * time.Second)
 		require.Len(t, x.tried("a"), 2)
 		require.InDelta(t, 31, x.tried("a")[1].Sub(x.tried("a")[0]).Seconds(), 0.5)
-		require.Equal(t, 1, r.of("deadline"))
+		require.Equal(t, 1, r.count("deadline"))
 	})
 }
 
-func TestStrangeKeysAreLeftAlone(t *testing.T) {
+func TestKeysOfOtherFormsAreIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x, r := new(store.Memory), new(target), new(reports)
-		lane := strings.Repeat("0", 24)
-		for _, key := range []string{"item/", "item/x", "item/" + lane + "/" + lane + "0"} {
+		part := strings.Repeat("0", 24)
+		for _, key := range []string{"item/", "item/x", "item/" + part + "/" + part + "0"} {
 			require.NoError(t, s.Set(t.Context(), key, []byte("not ours"), 0))
 		}
-		o := &outbox.Outbox{Store: s, Send: x.send, Report: r.add}
-		defer keep(t, o)()
+		o := &outbox.Outbox{Store: s, Send: x.send, OnError: r.add}
+		defer runOutbox(t, o)()
 		add(t, o, "a", "http://crm/wx")
 		<-time.After(time.Minute)
 		require.Equal(t, 1, x.total())
@@ -336,7 +336,7 @@ func TestStrangeKeysAreLeftAlone(t *testing.T) {
 	})
 }
 
-func TestAddRefusesWhatCannotBeDelivered(t *testing.T) {
+func TestAddRejectsInvalidItems(t *testing.T) {
 	o := &outbox.Outbox{Store: new(store.Memory)}
 	for _, item := range []outbox.Item{{}, {ID: "a"}, {Target: "http://a/"}, {ID: "a", Target: "http://a/", Body: make([]byte, outbox.MaxBody+1)}} {
 		require.ErrorContains(t, o.Add(t.Context(), item), "outbox: add: ")

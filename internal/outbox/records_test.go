@@ -15,7 +15,7 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// The files of testdata are one record each, as the first release wrote it: its key, a line feed and its value.
+// Each file of testdata is a record as the first release wrote it: its key, a line feed and its value.
 // Processes of several releases share a store while one replaces the other, so each release must read them.
 
 func record(t *testing.T, kind string) (key string, value []byte) {
@@ -42,7 +42,7 @@ func fieldsOf(t *testing.T, value []byte) (fields map[string]any) {
 	return fields
 }
 
-func TestItemsAreWrittenAsTheFirstReleaseWroteThem(t *testing.T) {
+func TestAddWritesRecordsOfTheFirstRelease(t *testing.T) {
 	for kind, keys := range recorded {
 		synctest.Test(t, func(t *testing.T) {
 			s := new(store.Memory)
@@ -55,14 +55,14 @@ func TestItemsAreWrittenAsTheFirstReleaseWroteThem(t *testing.T) {
 	}
 }
 
-func TestItemsOfTheFirstReleaseAreDelivered(t *testing.T) {
+func TestRecordsOfTheFirstReleaseAreDelivered(t *testing.T) {
 	for kind, keys := range recorded {
 		synctest.Test(t, func(t *testing.T) {
 			s := new(store.Memory)
 			key, value := record(t, kind)
 			require.NoError(t, s.Set(t.Context(), key, value, time.Hour))
 			if len(keys) == 2 {
-				keys = keys[1:] // one of them will do
+				keys = keys[1:] // one of the keys is enough
 			}
 			x, r := deliverAll(t, s, keys...)
 			require.Equal(t, 1, x.count("a"), kind)
@@ -72,25 +72,25 @@ func TestItemsOfTheFirstReleaseAreDelivered(t *testing.T) {
 	}
 }
 
-func TestAnItemOfALaterReleaseWaitsForAProcessOfThatRelease(t *testing.T) {
+func TestRecordOfALaterReleaseIsKept(t *testing.T) {
 	for name, planted := range map[string]string{
-		"with a new field":    `{"app":"shop","id":"a","target":"http://crm/wx","body":"PHhtbC8+","added":"2000-01-01T00:00:00Z","v":1,"new":[]}`,
-		"with another form":   `{"v":2,"id":{"new":"a"},"added":946684800}`,
-		"of a later age, too": `{"v":1,"added":"1999-01-01T00:00:00Z"}`,
+		"with a new field":            `{"app":"shop","id":"a","target":"http://crm/wx","body":"PHhtbC8+","added":"2000-01-01T00:00:00Z","v":1,"new":[]}`,
+		"with another form":           `{"v":2,"id":{"new":"a"},"added":946684800}`,
+		"of a later release, too old": `{"v":1,"added":"1999-01-01T00:00:00Z"}`,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s, x, r := new(store.Memory), new(target), new(reports)
 			first, _ := record(t, "item_signed")
 			later := first[:len(first)-1] + "0" // of the same target
 			require.NoError(t, s.Set(t.Context(), later, []byte(planted), 48*time.Hour))
-			o := &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Keys: keysFor("sign key")}
+			o := &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: keysFor("sign key")}
 			require.NoError(t, o.Add(t.Context(), shopItem))
-			stop := keep(t, o)
+			stop := runOutbox(t, o)
 			<-time.After(25 * time.Hour)
 			stop()
-			require.Equal(t, 1, x.count("a"), "%s: one that can be read does not wait", name)
+			require.Equal(t, 1, x.count("a"), "%s: readable items do not wait", name)
 			require.Equal(t, 1, x.total(), name)
-			require.Equal(t, 1, r.of("of a later release"), "%s: %q", name, r.list)
+			require.Equal(t, 1, r.count("items wait for a process of a later release"), "%s: %q", name, r.list)
 			require.Len(t, r.list, 1, name)
 			value, ok, err := s.Get(t.Context(), later)
 			require.NoError(t, err)

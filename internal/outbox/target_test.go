@@ -19,30 +19,30 @@ import (
 
 var errDown = errors.New("down")
 
-// target takes what is sent, or not, and keeps count.
+// target accepts or rejects items, and counts them.
 type target struct {
 	mu    sync.Mutex
 	down  map[string]bool          // by target
-	poor  map[string]bool          // by id: items that are never taken
+	bad   map[string]bool          // by id: items that always fail
 	times map[string][]time.Time   // by id
-	taken map[string]int           // by id
+	ok    map[string]int           // by id: accepted
 	hang  map[string]chan struct{} // by target
-	now   map[string]int           // by id: under way
-	most  int                      // at a time, of one item
-	all   int                      // under way
-	peak  int                      // of that
+	now   map[string]int           // by id: in progress
+	most  int                      // of one item at a time
+	all   int                      // in progress
+	peak  int                      // most of all
 }
 
 func (x *target) send(ctx context.Context, item outbox.Item) error {
 	x.mu.Lock()
 	if x.times == nil {
-		x.times, x.taken, x.now = make(map[string][]time.Time), make(map[string]int), make(map[string]int)
+		x.times, x.ok, x.now = make(map[string][]time.Time), make(map[string]int), make(map[string]int)
 	}
 	x.times[item.ID] = append(x.times[item.ID], time.Now())
 	x.now[item.ID]++
 	x.all++
 	x.most, x.peak = max(x.most, x.now[item.ID]), max(x.peak, x.all)
-	hang, down := x.hang[item.Target], x.down[item.Target] || x.poor[item.ID]
+	hang, down := x.hang[item.Target], x.down[item.Target] || x.bad[item.ID]
 	x.mu.Unlock()
 	var err error
 	if hang != nil {
@@ -60,7 +60,7 @@ func (x *target) send(ctx context.Context, item outbox.Item) error {
 	x.now[item.ID]--
 	x.all--
 	if err == nil {
-		x.taken[item.ID]++
+		x.ok[item.ID]++
 	}
 	return err
 }
@@ -74,23 +74,23 @@ func (x *target) set(name string, down bool) {
 func (x *target) count(id string) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.taken[id]
+	return x.ok[id]
 }
 
-// tried is when an item was tried.
+// tried returns the times at which an item was sent.
 func (x *target) tried(id string) []time.Time {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return slices.Clone(x.times[id])
 }
 
-func (x *target) underWay() int {
+func (x *target) inProgress() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.all
 }
 
-func (x *target) atMost() int {
+func (x *target) maxInProgress() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.peak
@@ -99,13 +99,13 @@ func (x *target) atMost() int {
 func (x *target) total() (n int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, c := range x.taken {
+	for _, c := range x.ok {
 		n += c
 	}
 	return n
 }
 
-// reports collects what an Outbox reports.
+// reports collects the errors that an Outbox reports.
 type reports struct {
 	mu   sync.Mutex
 	list []string
@@ -117,7 +117,7 @@ func (r *reports) add(_ context.Context, err error) {
 	r.list = append(r.list, err.Error())
 }
 
-func (r *reports) of(word string) int {
+func (r *reports) count(word string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0
@@ -129,11 +129,11 @@ func (r *reports) of(word string) int {
 	return n
 }
 
-// keep runs Keep until the returned function is called.
-func keep(t *testing.T, o *outbox.Outbox) (stop func()) {
+// runOutbox runs an outbox until stop is called.
+func runOutbox(t *testing.T, o *outbox.Outbox) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- o.Keep(ctx) }()
+	go func() { ended <- o.Run(ctx) }()
 	return sync.OnceFunc(func() {
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
@@ -153,38 +153,38 @@ func keysOf(t *testing.T, s store.Store) (list []string) {
 	return list
 }
 
-// dying is a store that one process sees. Once dead, nothing it does has an effect.
-type dying struct {
+// failingStore is a store that fails once dead is set.
+type failingStore struct {
 	store.Store
 	dead atomic.Bool
 }
 
-var errDead = errors.New("dead")
+var errStore = errors.New("store failed")
 
-func (d *dying) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (d *failingStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if d.dead.Load() {
-		return false, errDead
+		return false, errStore
 	}
 	return d.Store.Swap(ctx, key, old, new, ttl)
 }
 
-func (d *dying) Get(ctx context.Context, key string) ([]byte, bool, error) {
+func (d *failingStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	if d.dead.Load() {
-		return nil, false, errDead
+		return nil, false, errStore
 	}
 	return d.Store.Get(ctx, key)
 }
 
-func (d *dying) Delete(ctx context.Context, key string) error {
+func (d *failingStore) Delete(ctx context.Context, key string) error {
 	if d.dead.Load() {
-		return errDead
+		return errStore
 	}
 	return d.Store.Delete(ctx, key)
 }
 
-func (d *dying) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
+func (d *failingStore) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	if d.dead.Load() {
-		return func(yield func(string, error) bool) { yield("", errDead) }
+		return func(yield func(string, error) bool) { yield("", errStore) }
 	}
 	return d.Store.Keys(ctx, prefix)
 }

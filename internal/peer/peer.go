@@ -1,5 +1,5 @@
-// Package peer says which addresses may be counted as one client each. Limits by address do not apply to the others:
-// behind a balancer they would end the service for everybody at once.
+// Package peer decides which addresses count as one client each. Limits by address do not apply to others: behind a
+// load balancer they would block all clients at once.
 package peer
 
 import (
@@ -9,27 +9,27 @@ import (
 	"net/netip"
 )
 
-// Private reports whether an address is of this machine, of a private network or of a carrier's (100.64.0.0/10). What
-// comes from there has often passed a balancer, so that many clients share it.
+// Private reports whether an address is of this machine, of a private network or of a carrier's network
+// (100.64.0.0/10). Many clients may share such an address, since it is often that of a load balancer.
 func Private(a netip.Addr) bool {
 	a = a.Unmap()
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || carrier.Contains(a)
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || carrierNetwork.Contains(a)
 }
 
-var carrier = netip.MustParsePrefix("100.64.0.0/10")
+var carrierNetwork = netip.MustParsePrefix("100.64.0.0/10")
 
-// Network is the part of the internet that one customer has: an IPv4 address, or 64 bits of IPv6.
+// Network returns the network that one customer has: an IPv4 address, or 64 bits of IPv6.
 func Network(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := 64
 	if a.Is4() {
 		bits = 32
 	}
-	p, _ := a.Prefix(bits) // the zero Prefix for no address
+	p, _ := a.Prefix(bits) // the zero Prefix for an invalid address
 	return p
 }
 
-// Parse returns the address of a RemoteAddr, with or without a port, or the zero Addr.
+// Parse returns the address in a RemoteAddr, with or without a port, or the zero Addr.
 func Parse(remote string) netip.Addr {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
@@ -41,13 +41,14 @@ func Parse(remote string) netip.Addr {
 
 type limitedKey struct{}
 
-// WithLimited tells those who serve a request whether limits by its RemoteAddr apply. limited is called when one would.
+// WithLimited sets a function that reports whether limits by RemoteAddr apply to a request. It is called when a limit
+// would apply.
 func WithLimited(r *http.Request, limited func() bool) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), limitedKey{}, limited))
 }
 
-// Limited reports whether limits by RemoteAddr apply to a request. By itself, that is unless RemoteAddr is private or no
-// address; known is false then.
+// Limited reports whether limits by RemoteAddr apply to a request. Without WithLimited they apply unless RemoteAddr is
+// private or invalid; known is then false.
 func Limited(r *http.Request) (limited, known bool) {
 	if f, ok := r.Context().Value(limitedKey{}).(func() bool); ok {
 		return f(), true

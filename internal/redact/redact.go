@@ -1,4 +1,4 @@
-// Package redact keeps secrets out of what is printed, logged and encoded.
+// Package redact keeps secrets out of printed, logged and encoded values.
 package redact
 
 import (
@@ -9,28 +9,29 @@ import (
 )
 
 const (
-	// Mask stands in place of a secret that is set.
+	// Mask replaces a secret that is set.
 	Mask = "********"
 
-	whole = "(redacted)"
+	placeholder = "(redacted)"
 )
 
-// Struct is embedded in a struct that holds a secret, and shows "(redacted)" in place of it under all verbs of package
-// fmt but %p, which go vet refuses for structs, in package slog and as JSON. In an exported struct it is embedded by an unexported alias. A struct that holds
-// such a one in an unexported field embeds it too, since fmt calls no methods there.
+// Struct is embedded in a struct that contains a secret. The struct then shows "(redacted)" under all verbs of package
+// fmt but %p, which go vet refuses for structs, in package slog and as JSON. An exported struct embeds it by an
+// unexported alias. A struct with such a struct in an unexported field must embed it too, since fmt does not call
+// methods of unexported fields.
 type Struct struct{}
 
 // Format implements fmt.Formatter.
-func (Struct) Format(s fmt.State, _ rune) { io.WriteString(s, whole) }
+func (Struct) Format(s fmt.State, _ rune) { io.WriteString(s, placeholder) }
 
 // MarshalText implements encoding.TextMarshaler, which package slog and encoding/json use.
-func (Struct) MarshalText() ([]byte, error) { return []byte(whole), nil }
+func (Struct) MarshalText() ([]byte, error) { return []byte(placeholder), nil }
 
-// Format prints v, which is a [Copy], as package fmt would.
+// Format prints v, which is a [Copy], like package fmt does.
 func Format(s fmt.State, verb rune, v any) { fmt.Fprintf(s, fmt.FormatString(s, verb), v) }
 
-// Copy returns v, a struct type without methods, with Mask in place of each string that is a secret by the name of its
-// field. Structs within show themselves.
+// Copy returns v, a struct type without methods, in which Mask replaces each string whose field name is that of a
+// secret. Nested structs print by their own methods.
 func Copy[T any](v T) T {
 	fields := reflect.ValueOf(&v).Elem()
 	for i := range fields.NumField() {
@@ -42,7 +43,7 @@ func Copy[T any](v T) T {
 	return v
 }
 
-// Address returns the URL of a store without what may hold a password.
+// Address returns the URL of a store without the part that may have a password.
 func Address(url string) string {
 	if scheme, rest, ok := strings.Cut(url, "://"); ok && rest != "" {
 		return scheme + "://" + Mask
@@ -50,7 +51,7 @@ func Address(url string) string {
 	return url
 }
 
-// Secret reports whether a field of this name holds a secret. Keys of other names than these are no secrets.
+// Secret reports whether field is the name of a field with a secret.
 func Secret(field string) bool {
 	name := strings.TrimSuffix(strings.ToLower(field), "s")
 	for _, end := range []string{"secret", "token", "password", "passphrase", "aeskey", "signkey", "apikey", "apiv3key", "privatekey", "secretkey", "sessionkey"} {

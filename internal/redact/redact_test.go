@@ -2,6 +2,8 @@ package redact_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
@@ -31,6 +33,8 @@ import (
 	"github.com/wetoken/wetoken/internal/renew"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/pay/payv2"
+	"github.com/wetoken/wetoken/pay/payv3"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
@@ -42,10 +46,12 @@ const secret = "s3cret-of-this-test"
 // aesKey is a valid EncodingAESKey.
 const aesKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
-// shown are pointers to structs that hold secrets, with all of their secrets set, by the names of their types.
+// shown are pointers to structs with secrets, by the names of their types. All of their secrets are set.
 var shown = map[string]any{
+	"gateway.APIv3":      &apiV3,
+	"gateway.APIv2":      &gateway.APIv2{APIKey: secret, PreviousAPIKey: secret, CertPassword: secret, PrivateKey: secret},
 	"gateway.App":        &app,
-	"gateway.Config":     &gateway.Config{Store: "redis://u:" + secret + "@h/0", Records: "mysql://u:" + secret + "@tcp(h)/d", Keys: []gateway.Key{key}, Apps: map[string]gateway.App{"shop": app}},
+	"gateway.Config":     &gateway.Config{Store: "redis://u:" + secret + "@h/0", Records: "mysql://u:" + secret + "@tcp(h)/d", Keys: []gateway.Key{key}, Apps: map[string]gateway.App{"shop": app}, Merchants: map[string]gateway.Merchant{"m": {V3: &apiV3}}},
 	"gateway.Key":        &key,
 	"gateway.Message":    &callbacks,
 	"message.Config":     &message.Config{Token: secret, EncodingAESKey: secret, PreviousToken: secret, PreviousAESKey: secret},
@@ -53,6 +59,8 @@ var shown = map[string]any{
 	"oauth.Grant":        &oauth.Grant{AccessToken: secret, RefreshToken: secret, UserTicket: secret},
 	"oauth.Login":        &oauth.Login{Secret: secret, SignKey: secret, PreviousSignKey: secret},
 	"oauth.Mini":         &oauth.Mini{Secret: secret},
+	"payv2.Config":       &payv2.Config{APIKey: secret, PreviousAPIKey: secret},
+	"payv3.Config":       &payv3.Config{APIv3Key: secret, PreviousAPIv3Key: secret},
 	"relay.Sender":       &relay.Sender{Key: secret, PreviousKey: secret},
 	"renew.Remote":       &renew.Remote{Key: secret},
 	"ticket.Remote":      &ticket.Remote{Key: secret},
@@ -60,29 +68,44 @@ var shown = map[string]any{
 	"token.Remote":       &token.Remote{Key: secret},
 	"wechat.Credential":  &wechat.Credential{Value: secret},
 
-	// These hold the structs above, or secrets under other names.
-	"gateway.Gateway":  newGateway(),
-	"gateway.Options":  &gateway.Options{Config: gateway.Config{Keys: []gateway.Key{key}, Apps: map[string]gateway.App{"shop": app}}},
-	"message.Receiver": newReceiver(),
-	"message.Message":  newMessage(),
-	"oauth.Handler":    &oauth.Handler{Source: &oauth.Mini{Secret: secret}},
-	"renew.Kept":       &renew.Kept{Credential: wechat.Credential{Value: secret}},
-	"store.Sealed":     &store.Sealed{KeyRing: store.KeyRing{[]byte(secret)}},
-	"ticket.Handler":   &ticket.Handler{Source: &ticket.Remote{Key: secret}},
-	"ticket.Manager":   &ticket.Manager{Tokens: &token.Manager{Secret: secret}},
-	"token.Handler":    &token.Handler{Source: &token.Manager{Secret: secret}},
-	"wechat.Client":    &wechat.Client{Tokens: &token.Manager{Secret: secret}},
-	"wechat.Transport": &wechat.Transport{Tokens: &token.Manager{Secret: secret}},
+	// These contain the structs above, or secrets under other names.
+	"gateway.Gateway":            newGateway(),
+	"gateway.RegisteredApp":      &gateway.RegisteredApp{Name: "shop", App: app},
+	"gateway.RegisteredKey":      &gateway.RegisteredKey{ID: "id", Settings: key},
+	"gateway.Pay":                &gateway.Pay{Own: &gateway.Merchant{V3: &apiV3}},
+	"gateway.Merchant":           &gateway.Merchant{V3: &apiV3},
+	"gateway.Options":            &gateway.Options{Config: gateway.Config{Keys: []gateway.Key{key}, Apps: map[string]gateway.App{"shop": app}}},
+	"message.Receiver":           newReceiver(),
+	"message.Message":            newMessage(),
+	"oauth.Handler":              &oauth.Handler{Source: &oauth.Mini{Secret: secret}},
+	"payv2.Merchant":             newMerchantOfAPIv2(),
+	"payv3.Merchant":             newMerchant(),
+	"renew.Kept":                 &renew.Kept{Credential: wechat.Credential{Value: secret}},
+	"store.Sealed":               &store.Sealed{KeyRing: store.KeyRing{[]byte(secret)}},
+	"ticket.Handler":             &ticket.Handler{Source: &ticket.Remote{Key: secret}},
+	"ticket.Manager":             &ticket.Manager{Tokens: &token.Manager{Secret: secret}},
+	"token.Handler":              &token.Handler{Source: &token.Manager{Secret: secret}},
+	"wechat.Client":              &wechat.Client{Tokens: &token.Manager{Secret: secret}},
+	"wechat.Transport":           &wechat.Transport{Tokens: &token.Manager{Secret: secret}},
+	"gateway.RegisteredMerchant": &gateway.RegisteredMerchant{Name: "m", Merchant: gateway.Merchant{V3: &apiV3}},
 }
 
-// unshown are structs whose fields are named like secrets, and why they may be printed.
+// unshown are structs with fields named like secrets, and the reasons why they may be printed.
 var unshown = map[string]string{
-	"gateway.app":     "it prints as the App that it embeds",
-	"message.origin":  "fmt prints its token as an address: see message.Message",
-	"message.request": "its key is a name in the store",
-	"once.Work":       "its key is a name in the store",
-	"renew.snapshot":  "it prints as the Credential that it embeds",
-	"wechat.request":  "it embeds Struct",
+	"compat.tokenRequest":  "it embeds Struct",
+	"compat.use":           "it embeds Struct",
+	"gateway.app":          "it prints as the App that it embeds",
+	"gateway.merchantKeys": "it embeds Struct",
+	"gateway.SettingError": "its key is the name of a setting",
+	"gateway.storedKey":    "it embeds Struct",
+	"message.origin":       "fmt prints its token as an address: see message.Message",
+	"message.request":      "its key is a name in the store",
+	"once.Work":            "its key is a name in the store",
+	"payv2.request":        "it embeds Struct",
+	"payv2.signing":        "it embeds Struct",
+	"payv2.wire":           "it embeds Struct",
+	"renew.snapshot":       "it prints as the Credential that it embeds",
+	"wechat.request":       "it embeds Struct",
 
 	"event.KfMsg":    "its token only lets a caller with an access token read more messages at a time, for 10 minutes",
 	"outbox.result":  "its key is a name in the store",
@@ -94,6 +117,7 @@ var unshown = map[string]string{
 var (
 	key       = gateway.Key{Name: "backend", Key: secret, Apps: []string{"shop"}, Scopes: []string{"*"}}
 	callbacks = gateway.Message{Token: secret, AESKey: aesKey + secret, PreviousToken: secret, PreviousAESKey: secret}
+	apiV3     = gateway.APIv3{APIv3Key: secret, PreviousAPIv3Key: secret, CertPassword: secret, PrivateKey: secret, SerialNo: "AB"}
 	app       = gateway.App{AppID: "wx1", Secret: secret, SignKey: secret, PreviousSignKey: secret, Message: &callbacks, Keep: true, Tickets: []string{"jsapi"}}
 )
 
@@ -105,6 +129,28 @@ func newGateway() *gateway.Gateway {
 		panic(err)
 	}
 	return g
+}
+
+func newMerchant() *payv3.Merchant {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	apiV3Key := secret + strings.Repeat("0", 32-len(secret))
+	m, err := payv3.New(payv3.Config{AppID: "wx1", MchID: "1900000001", SerialNo: "ABCDEF", Key: key, APIv3Key: apiV3Key, PreviousAPIv3Key: apiV3Key})
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func newMerchantOfAPIv2() *payv2.Merchant {
+	apiKey := secret + strings.Repeat("0", 32-len(secret))
+	m, err := payv2.New(payv2.Config{AppID: "wx1", MchID: "1900000001", APIKey: apiKey, PreviousAPIKey: apiKey})
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
 func newReceiver() *message.Receiver {
@@ -139,7 +185,7 @@ func requireHidden(t *testing.T, text, how string) {
 	}
 }
 
-// fill sets each field that is a secret by its name, so that a new one is tested too.
+// fill sets each field that is a secret by its name, so that a new field is tested too.
 func fill(t *testing.T, value reflect.Value) {
 	for i := range value.NumField() {
 		f := value.Type().Field(i)
@@ -208,8 +254,8 @@ func TestEachStructWithASecretIsListed(t *testing.T) {
 	}
 }
 
-// structsWithSecrets returns the structs of the module with a text that is a secret by its field's name, and those that
-// hold such a struct other than by a pointer, of which fmt prints the address.
+// structsWithSecrets returns the structs of the module that have a text field named like a secret, and the structs that
+// contain such a struct by value. Of a pointer, fmt prints the address.
 func structsWithSecrets(t *testing.T) (names []string) {
 	held := make(map[string][]string) // types of the fields of each struct
 	root := filepath.Join("..", "..")
@@ -220,7 +266,7 @@ func structsWithSecrets(t *testing.T) (names []string) {
 		}
 		if d.IsDir() {
 			_, noModule := os.Stat(filepath.Join(path, "go.mod"))
-			if d.Name() == "wechattest" || noModule == nil && path != root { // whose secrets are made up; a module of its own
+			if d.Name() == "wechattest" || noModule == nil && path != root { // whose secrets are made up; or a separate module
 				return fs.SkipDir
 			}
 			return nil
@@ -262,7 +308,7 @@ var (
 	holder = regexp.MustCompile(`^(?:\[\w*\]|map\[\w+\])*((?:\w+\.)?\w+)$`)
 )
 
-// fieldsOf reports whether a struct of a package has a text that is a secret, and returns the types that it holds.
+// fieldsOf reports whether a struct of a package has a secret text, and returns the types of its fields.
 func fieldsOf(pkg string, of ast.Expr) (secret bool, types []string) {
 	s, ok := of.(*ast.StructType)
 	if !ok {
@@ -313,14 +359,14 @@ func TestAConfigurationKeepsItsShape(t *testing.T) {
 	require.True(t, redact.Mask == got.Apps["shop"].Message.AESKey)
 	require.Contains(t, fmt.Sprintf("%+v", c), "Secret:********")
 
-	// The struct is what it was.
+	// The struct is unchanged.
 	require.True(t, app.Secret == secret && callbacks.Token == secret && c.Keys[0].Key == secret)
 
 	require.NoError(t, json.Unmarshal([]byte(`{"apps":{"shop":{"secret":"s","message":{"token":"t"}}},"keys":[{"key":"k"}]}`), &got))
 	require.True(t, got.Apps["shop"].Secret == "s" && got.Apps["shop"].Message.Token == "t" && got.Keys[0].Key == "k")
 }
 
-func TestATypeOfItsOwnEncodesTheSecrets(t *testing.T) {
+func TestADefinedTypeEncodesTheSecrets(t *testing.T) {
 	type stored gateway.Key
 	b, err := json.Marshal(stored(key))
 	require.NoError(t, err)

@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// ErrGuarded is why a guarded Sender does not dial an address.
-var ErrGuarded = errors.New("its address is not on the public internet, and a target named in a request must be")
+// ErrGuarded is returned by a guarded Sender for an address that it does not dial.
+var ErrGuarded = errors.New("address is not public: a target that a request names must have a public address")
 
-// guard looks at the very address that is about to be dialled, after the name was resolved: a name that resolves to
-// one address when asked and to another when dialled does not get by.
-func guard(_, address string, _ syscall.RawConn) error {
+// refusePrivate is the Control function of a dialer. It checks the address that is dialled, after the name was resolved,
+// so that a name cannot resolve to a public address for a check and to a private one for the connection.
+func refusePrivate(_, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil || !Public(a.Addr()) {
 		return ErrGuarded
@@ -20,23 +20,23 @@ func guard(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// Public tells whether an address belongs to a host on the public internet. What loops back, is local to a link, private
-// or set aside for some other use does not, nor does IPv6 that wraps an IPv4 address: a translator might unwrap it.
+// Public reports whether an address is on the public internet. Loopback, link-local, private and reserved addresses are
+// not, nor are IPv6 addresses that contain an IPv4 address, which a translator may extract.
 func Public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !globalIPv6.Contains(a) {
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !globalPrefixIPv6.Contains(a) {
 		return false
 	}
-	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+	return !slices.ContainsFunc(specialPrefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// The registries of special addresses: https://www.iana.org/assignments/iana-ipv4-special-registry and its sister
-// for IPv6.
+// IANA lists the special addresses in https://www.iana.org/assignments/iana-ipv4-special-registry and
+// https://www.iana.org/assignments/iana-ipv6-special-registry.
 var (
-	globalIPv6 = netip.MustParsePrefix("2000::/3")
-	special    = []netip.Prefix{
+	globalPrefixIPv6 = netip.MustParsePrefix("2000::/3")
+	specialPrefixes  = []netip.Prefix{
 		netip.MustParsePrefix("0.0.0.0/8"),
-		netip.MustParsePrefix("100.64.0.0/10"),   // carriers' and clouds' own
+		netip.MustParsePrefix("100.64.0.0/10"),   // carriers and clouds
 		netip.MustParsePrefix("192.0.0.0/24"),    // protocols
 		netip.MustParsePrefix("192.0.2.0/24"),    // documentation
 		netip.MustParsePrefix("192.88.99.0/24"),  // 6to4 relays

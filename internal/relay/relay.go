@@ -1,5 +1,5 @@
-// Package relay sends bodies to other people's programs over HTTP: signed, bounded in time and size, never redirected,
-// and with nothing in them that WeChat or we keep secret.
+// Package relay posts bodies to backends over HTTP. Requests are signed and bounded in time and size, and redirects are
+// not followed.
 package relay
 
 import (
@@ -22,38 +22,48 @@ import (
 
 // Sender posts to backends. The zero value is ready, and signs nothing. It is safe for concurrent use.
 type Sender struct {
-	Key         string       // signs each body in the header Wetoken-Signature; default none
-	PreviousKey string       // while Key is changing: signs too, so that backends may know either
-	Guarded     bool         // addresses that are not on the public internet are refused, as they are dialled
-	HTTP        *http.Client // the way out, unless Guarded; default one that all share. Its redirects and cookies are not used
+	Headers map[string]string // of each request, beside those that Deliver sets
+	// Key signs each body in the header Wetoken-Signature. Default no signature. While the key is changed, PreviousKey
+	// signs too, so that a backend may have either.
+	Key         string
+	PreviousKey string
+
+	// Guarded makes the Sender refuse to dial addresses that are not public.
+	Guarded bool
+
+	// HTTP is used unless Guarded is set, without its redirects and cookies. Default a client that all Senders share.
+	HTTP *http.Client
 
 	redact.Struct
 }
 
-// MaxAnswer is how much a backend may answer.
-const MaxAnswer = 1 << 20
+// MaxResponse is the size of the longest response that is read, in bytes.
+const MaxResponse = 1 << 20
 
-// Status is an error: the backend answered with this HTTP status, which is not a 2xx.
+// Status is the error for a response with this HTTP status, which is not 2xx.
 type Status int
 
 func (s Status) Error() string {
 	if s >= 300 && s < 400 {
-		return "it answered HTTP status " + strconv.Itoa(int(s)) + ", and redirects are not followed"
+		return "HTTP status " + strconv.Itoa(int(s)) + ": redirects are not followed"
 	}
-	return "it answered HTTP status " + strconv.Itoa(int(s))
+	return "HTTP status " + strconv.Itoa(int(s))
 }
 
-// Post sends body to target and returns what was answered with a 2xx. How long that may take is ctx's to say. Errors
-// name the target's host, and no more of its address.
-func (s *Sender) Post(ctx context.Context, target, contentType string, body []byte) (answer []byte, err error) {
+// Post sends body to target and returns the body of a 2xx response. Only ctx bounds the time. Errors contain the host of
+// the target, and no other part of its URL.
+func (s *Sender) Post(ctx context.Context, target, contentType string, body []byte) (response []byte, err error) {
 	return s.Deliver(ctx, "", target, contentType, body)
 }
 
-// Deliver is Post with id in the header Wetoken-Delivery, by which the target knows what it has had already.
-func (s *Sender) Deliver(ctx context.Context, id, target, contentType string, body []byte) (answer []byte, err error) {
+// Deliver is Post with id in the header Wetoken-Delivery, by which the target recognizes a repeated delivery.
+func (s *Sender) Deliver(ctx context.Context, id, target, contentType string, body []byte) (response []byte, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil || r.URL.Host == "" {
-		return nil, errors.New("relay: post: the target is not a whole http or https address")
+		return nil, errors.New("relay: post: invalid target: want an absolute http or https URL")
+	}
+	for name, value := range s.Headers {
+		r.Header.Set(name, value)
 	}
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("User-Agent", "wetoken")
@@ -63,16 +73,16 @@ func (s *Sender) Deliver(ctx context.Context, id, target, contentType string, bo
 	if s.Key != "" {
 		r.Header.Set("Wetoken-Signature", Sign(time.Now(), body, s.Key, s.PreviousKey))
 	}
-	answer, err = s.do(r)
+	response, err = s.do(r)
 	if err != nil {
 		return nil, fmt.Errorf("relay: post to %s: %w", r.URL.Host, err)
 	}
-	return answer, nil
+	return response, nil
 }
 
 func (s *Sender) do(r *http.Request) ([]byte, error) {
-	client := *s.client()
-	client.Jar, client.CheckRedirect = nil, stay
+	client := *s.httpClient()
+	client.Jar, client.CheckRedirect = nil, returnRedirect
 	resp, err := client.Do(r)
 	for u := (*url.Error)(nil); errors.As(err, &u); {
 		err = u.Err // without the URL
@@ -81,33 +91,33 @@ func (s *Sender) do(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1)) // to the end, so that the connection is used again
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxResponse+1)) // to the end, so that the connection can be reused
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return nil, Status(resp.StatusCode)
 	case err != nil:
-		return nil, fmt.Errorf("read the answer: %w", err)
-	case len(answer) > MaxAnswer:
-		return nil, fmt.Errorf("it answered more than %d bytes", MaxAnswer)
+		return nil, fmt.Errorf("read the response: %w", err)
+	case len(body) > MaxResponse:
+		return nil, fmt.Errorf("response is longer than %d bytes", MaxResponse)
 	}
-	return answer, nil
+	return body, nil
 }
 
-func (s *Sender) client() *http.Client {
+func (s *Sender) httpClient() *http.Client {
 	switch {
 	case s.Guarded:
-		return guarded
+		return guardedClient
 	case s.HTTP != nil:
 		return s.HTTP
 	}
-	return open
+	return sharedClient
 }
 
-// stay makes a redirect the answer: where it points was not the operator's word.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// returnRedirect makes Do return a redirect as the response. The operator did not choose the new target.
+func returnRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// Temporary tells whether a Post that failed with err may well succeed when it is made again soon: the target could not
-// be reached, broke off, or answered 408, 429 or 5xx.
+// Temporary reports whether a Post that failed with err may succeed when it is repeated soon: the target was not
+// reached, closed the connection, or responded with 408, 429 or 5xx.
 func Temporary(err error) bool {
 	if status := Status(0); errors.As(err, &status) {
 		return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
@@ -124,7 +134,7 @@ func Temporary(err error) bool {
 //
 //	t=1700000000,v1=5f3…,v1=a90…
 //
-// A receiver computes the same with its own key, compares in constant time with each v1, and refuses an old t.
+// A receiver computes the code with its own key, compares it with each v1 in constant time, and refuses an old t.
 func Sign(at time.Time, body []byte, keys ...string) string {
 	stamp := strconv.FormatInt(at.Unix(), 10)
 	header := "t=" + stamp
@@ -140,24 +150,24 @@ func Sign(at time.Time, body []byte, keys ...string) string {
 	return header
 }
 
-// The two ways out, shared so that connections are.
+// The clients are shared so that connections are. guardedClient has no proxy, which would resolve the name itself.
 var (
-	open    = &http.Client{Transport: transport(new(net.Dialer), http.ProxyFromEnvironment)}
-	guarded = &http.Client{Transport: transport(&net.Dialer{Control: guard}, nil)} // no proxy: it would do the dialling
+	sharedClient  = &http.Client{Transport: newTransport(new(net.Dialer), http.ProxyFromEnvironment)}
+	guardedClient = &http.Client{Transport: newTransport(&net.Dialer{Control: refusePrivate}, nil)}
 )
 
-func transport(d *net.Dialer, proxy func(*http.Request) (*url.URL, error)) *http.Transport {
+func newTransport(d *net.Dialer, proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 	d.Timeout, d.KeepAlive = 5*time.Second, 30*time.Second
 	return &http.Transport{
 		Proxy:                  proxy,
 		DialContext:            d.DialContext,
 		ForceAttemptHTTP2:      true,
-		MaxConnsPerHost:        128, // more wait, each for as long as its ctx lasts
+		MaxConnsPerHost:        128, // further requests wait until their ctx ends
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    32,
 		IdleConnTimeout:        30 * time.Second,
 		TLSHandshakeTimeout:    5 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression:     true, // an answer is no longer than the bytes that arrive
+		DisableCompression:     true, // so that MaxResponse bounds the bytes that arrive
 	}
 }

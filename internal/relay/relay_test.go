@@ -26,7 +26,7 @@ func post(t *testing.T, s *relay.Sender, target string) ([]byte, error) {
 	return s.Post(ctx, target, "text/xml", []byte("<xml/>"))
 }
 
-func TestABodyArrivesSignedWithEveryKeyAndWithNothingElse(t *testing.T) {
+func TestPostSignsTheBodyWithEachKey(t *testing.T) {
 	type got struct {
 		header http.Header
 		body   []byte
@@ -35,13 +35,13 @@ func TestABodyArrivesSignedWithEveryKeyAndWithNothingElse(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		arrived <- got{r.Header.Clone(), body}
-		io.WriteString(w, "thanks")
+		io.WriteString(w, "response")
 	}))
 	defer web.Close()
 
 	answer, err := post(t, &relay.Sender{Key: "new key", PreviousKey: "old key"}, web.URL+"/x?a=1")
 	require.NoError(t, err)
-	require.Equal(t, "thanks", string(answer))
+	require.Equal(t, "response", string(answer))
 	g := <-arrived
 	require.Equal(t, "<xml/>", string(g.body))
 
@@ -59,16 +59,16 @@ func TestABodyArrivesSignedWithEveryKeyAndWithNothingElse(t *testing.T) {
 
 	_, err = post(t, new(relay.Sender), web.URL)
 	require.NoError(t, err)
-	require.NotContains(t, (<-arrived).header, "Wetoken-Signature", "without a key there is nothing to sign with")
+	require.NotContains(t, (<-arrived).header, "Wetoken-Signature", "no key, no signature")
 }
 
-func TestSignIsTheDocumentedText(t *testing.T) {
+func TestSignFollowsTheDocumentation(t *testing.T) {
 	// printf '1700000000.{}' | openssl dgst -sha256 -hmac k
 	require.Equal(t, "t=1700000000,v1=c6ef4734033cee2367414a0939385eca0397754aa7a59716da7463a9298b5146",
 		relay.Sign(time.Unix(1700000000, 0), []byte("{}"), "k", ""))
 }
 
-func TestARedirectIsAnAnswerAndNotFollowed(t *testing.T) {
+func TestRedirectIsNotFollowed(t *testing.T) {
 	followed := make(chan struct{}, 1)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/inside" {
@@ -83,16 +83,16 @@ func TestARedirectIsAnAnswerAndNotFollowed(t *testing.T) {
 	require.Empty(t, followed)
 }
 
-func TestAnAnswerIsBounded(t *testing.T) {
+func TestTooLongResponseIsAnError(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Write(make([]byte, 2*relay.MaxAnswer))
+		w.Write(make([]byte, 2*relay.MaxResponse))
 	}))
 	defer web.Close()
 	_, err := post(t, new(relay.Sender), web.URL)
-	require.ErrorContains(t, err, "it answered more than 1048576 bytes")
+	require.ErrorContains(t, err, "response is longer than 1048576 bytes")
 }
 
-func TestFailuresAreToldApartAndNameNoAddress(t *testing.T) {
+func TestErrorsAreTemporaryOrNotAndHideTheURL(t *testing.T) {
 	status := make(chan int, 1)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		code := <-status
@@ -104,10 +104,10 @@ func TestFailuresAreToldApartAndNameNoAddress(t *testing.T) {
 	defer web.Close()
 	for code, temporary := range map[int]bool{0: true, 400: false, 404: false, 408: true, 429: true, 500: true, 503: true} {
 		status <- code
-		_, err := post(t, new(relay.Sender), web.URL+"/path?secret=hush")
+		_, err := post(t, new(relay.Sender), web.URL+"/path?secret=hidden")
 		require.Error(t, err)
 		require.Equal(t, temporary, relay.Temporary(err), "%d: %v", code, err)
-		require.NotContains(t, err.Error(), "hush")
+		require.NotContains(t, err.Error(), "hidden")
 		require.NotContains(t, err.Error(), "/path")
 		require.Contains(t, err.Error(), strings.TrimPrefix(web.URL, "http://"))
 	}
@@ -115,9 +115,9 @@ func TestFailuresAreToldApartAndNameNoAddress(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
-	_, err = post(t, new(relay.Sender), "http://"+l.Addr().String()+"/?secret=hush")
-	require.True(t, relay.Temporary(err), "nobody listens: %v", err)
-	require.NotContains(t, err.Error(), "hush")
+	_, err = post(t, new(relay.Sender), "http://"+l.Addr().String()+"/?secret=hidden")
+	require.True(t, relay.Temporary(err), "refused connection: %v", err)
+	require.NotContains(t, err.Error(), "hidden")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -125,25 +125,25 @@ func TestFailuresAreToldApartAndNameNoAddress(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.False(t, relay.Temporary(err))
 
-	for _, target := range []string{"", "/x", "http://", "ftp://host/", "http://host:port/", "http://a b/", "mailto:hush"} {
+	for _, target := range []string{"", "/x", "http://", "ftp://host/", "http://host:port/", "http://a b/", "mailto:hidden"} {
 		_, err := post(t, new(relay.Sender), target)
 		require.Error(t, err, target)
-		require.NotContains(t, err.Error(), "hush")
+		require.NotContains(t, err.Error(), "hidden")
 	}
 }
 
-func TestAGuardedSenderReachesNothingInside(t *testing.T) {
+func TestGuardedSenderDialsNoPrivateAddress(t *testing.T) {
 	called := make(chan struct{}, 1)
 	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called <- struct{}{} }))
 	defer web.Close()
 	_, port, err := net.SplitHostPort(web.Listener.Addr().String())
 	require.NoError(t, err)
-	// A client of one's own does not get around the guard.
+	// HTTP is not used by a guarded Sender.
 	s := &relay.Sender{Guarded: true, HTTP: web.Client()}
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "127.1.2.3"} {
 		_, err := post(t, s, "http://"+host+":"+port)
 		require.Error(t, err, host)
-		if !errors.Is(err, relay.ErrGuarded) { // a machine without IPv6 says so before
+		if !errors.Is(err, relay.ErrGuarded) { // a machine without IPv6 fails earlier
 			require.Contains(t, host, ":", "%v", err)
 		}
 		require.False(t, relay.Temporary(err) && errors.Is(err, relay.ErrGuarded))

@@ -60,6 +60,9 @@ type transientError struct{ error }
 
 func (e *transientError) Unwrap() error { return e.error }
 
+// errConcurrency is WeChat's refusal of too many calls at once.
+const errConcurrency wechat.Code = 45033
+
 // isLasting reports whether err is a refusal that lasts until a person acts: a wrong secret, an IP address that is not
 // whitelisted, a quota used up.
 func isLasting(err error) bool {
@@ -69,7 +72,7 @@ func isLasting(err error) bool {
 		return false
 	}
 	switch refusal.Code {
-	case wechat.ErrBusy, wechat.ErrMinuteQuota, wechat.ErrConcurrency:
+	case wechat.ErrBusy, wechat.ErrMinuteQuota, errConcurrency:
 		return false
 	}
 	return true

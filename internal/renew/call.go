@@ -23,7 +23,7 @@ var errUnanswered = errors.New("an earlier fetch has not been answered")
 
 // noteCall records that a fetch begins.
 func (k *Keeper) noteCall(ctx context.Context, s state) (state, error) {
-	if s.stored != nil && (s.stored.Brief || s.stored.Value != "" && s.current != nil && s.stored.Value != s.current.Value) {
+	if s.mayLackLatest(time.Now()) {
 		return s, errUnanswered
 	}
 	call, ok, err := k.takeLease(ctx, "/unanswered", maxCallDelay)

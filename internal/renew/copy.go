@@ -33,9 +33,9 @@ type Copy struct {
 	// together: the credential is served, and the error is reported.
 	Load func(ctx context.Context, held *Kept, refused string) (*Kept, error)
 
-	// Report is called on each failed Load; a repeated failure at most once a minute. Default slog.Default, so that
+	// OnError is called on each failed Load; a repeated failure at most once a minute. Default slog.Default, so that
 	// no failure is lost.
-	Report func(context.Context, error)
+	OnError func(context.Context, error)
 
 	held         atomic.Pointer[snapshot]
 	mu           sync.Mutex
@@ -133,8 +133,8 @@ func (c *Copy) Renew(ctx context.Context, refused string) (wechat.Credential, er
 	}
 }
 
-// Keep renews the credential ahead of its end, read or not, until ctx ends, and returns the cause of that.
-func (c *Copy) Keep(ctx context.Context) error {
+// Run renews the credential ahead of its end, read or not, until ctx ends, and returns the cause of that.
+func (c *Copy) Run(ctx context.Context) error {
 	for {
 		wait := 2 * readEvery
 		if _, err := c.Get(ctx); err == nil {

@@ -43,8 +43,8 @@ type decision struct {
 func (s state) decide(at stage, now time.Time) decision {
 	switch at {
 	case storeRead:
-		if s.isLost(now) {
-			return decision{action: s.decideLost(now)}
+		if s.isLostByStore(now) {
+			return decision{action: s.decideRestore(now)}
 		}
 		return s.decideRenewal(now)
 	case storeSynced:
@@ -57,7 +57,7 @@ func (s state) decide(at stage, now time.Time) decision {
 	case leaseHeld:
 		switch {
 		case s.supersedes && s.stored == nil && s.isGood(now): // the store lost everything since it was read
-			return decision{action: s.decideLost(now)}
+			return decision{action: s.decideRestore(now)}
 		case s.isFresh(now) || s.mustWait(now):
 			return decision{action: serveCurrent}
 		case s.supersedes:
@@ -83,9 +83,9 @@ func (s state) decide(at stage, now time.Time) decision {
 	}
 }
 
-// decideLost returns the step for a value that the store lost. Where fetches end values, another process may have fetched
+// decideRestore returns the step for a value that the store lost. Where fetches end values, another process may have fetched
 // since the store was last seen to hold a record, and the value is not trusted for longer than WeChat then accepts it.
-func (s state) decideLost(now time.Time) action {
+func (s state) decideRestore(now time.Time) action {
 	if s.supersedes && s.stored == nil && !s.current.alone && now.Sub(s.seen) > s.current.record.overlap()*3/5 {
 		return dropCurrent
 	}
@@ -100,7 +100,7 @@ func (s state) decideRenewal(now time.Time) decision {
 	if err := s.cachedError(now); err != nil {
 		return decision{action: returnError, err: err}
 	}
-	if d := s.settling(now); d > 0 {
+	if d := s.settleLeft(now); d > 0 {
 		return decision{action: waitFirst, wait: d}
 	}
 	return decision{action: takeLease}

@@ -107,8 +107,8 @@ func (c *Copy) report(ctx context.Context, err error) {
 	if repeated {
 		return
 	}
-	if c.Report != nil {
-		c.Report(ctx, err)
+	if c.OnError != nil {
+		c.OnError(ctx, err)
 		return
 	}
 	slog.WarnContext(ctx, "wetoken: keeping a credential", "error", err)

@@ -41,9 +41,9 @@ func goldenKeeper(s store.Store, calls *[]string, during func()) *renew.Keeper {
 		}
 	}
 	return &renew.Keeper{
-		Store: s, Key: goldenKey, Ahead: true, Supersedes: true, Jitter: func() float64 { return 0 },
+		Store: s, Key: goldenKey, Overlaps: true, Supersedes: true, Jitter: func() float64 { return 0 },
 		Fetch: answer("fetch", "v2"), Alone: answer("alone", "v3"),
-		Report: func(context.Context, error) {},
+		OnError: func(context.Context, error) {},
 	}
 }
 

@@ -34,11 +34,11 @@ type Keeper struct {
 	// which does so where Supersedes is set.
 	Alone func(ctx context.Context) (wechat.Credential, error)
 
-	Ahead      bool // WeChat issues the next value before this one ends
+	Overlaps   bool // WeChat issues the next value before this one ends
 	Supersedes bool // each Fetch makes a new value, and ends the one before
 
-	Report func(context.Context, error) // as Copy.Report
-	Jitter func() float64               // returns numbers in [0, 1), so that processes do not act in step; default random
+	OnError func(context.Context, error) // as Copy.OnError
+	Jitter  func() float64               // returns numbers in [0, 1), so that processes do not act in step; default random
 }
 
 // Copy returns the copy of the credential that this process reads. It starts nothing.
@@ -48,7 +48,7 @@ func (k *Keeper) Copy() *Copy {
 		kept, m, err = k.load(ctx, m, held, refused)
 		return kept, err
 	}
-	return &Copy{Load: load, Report: k.Report}
+	return &Copy{Load: load, OnError: k.OnError}
 }
 
 // load returns the credential to hold from now on, and the memory for the next load.
@@ -56,7 +56,7 @@ func (k *Keeper) load(ctx context.Context, m memory, held *Kept, refused string)
 	if isRetry(ctx) {
 		m.backoff, m.denied = backoff{}, backoff{}
 	}
-	s := state{mode: mode{overlaps: k.Ahead, supersedes: k.Supersedes, forces: k.Force != nil}, memory: m, refused: refused, current: held}
+	s := state{mode: mode{overlaps: k.Overlaps, supersedes: k.Supersedes, forces: k.Force != nil}, memory: m, refused: refused, current: held}
 	s, served, err := k.attempt(ctx, s)
 	if !served && err == nil { // the value ended between two reads of the store
 		s, served, err = k.attempt(ctx, s)

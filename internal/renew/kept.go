@@ -12,6 +12,7 @@ type Kept struct {
 	RenewAfter time.Time // from here on a read renews it in the background
 	WaitAfter  time.Time // from here on a read waits for the result of Load
 	ServeUntil time.Time // from here on it is never served
+	RefreshAt  time.Time // when Refresh is due again, if that is later than RenewAfter
 
 	record *record // its record in the store; nil in a Copy without a Keeper
 	ours   bool    // this process fetched it, so that Expires is by its own clock
@@ -36,11 +37,17 @@ func (k *Kept) storeTTL(now time.Time, overlaps bool) time.Duration {
 	return max(left-k.record.slack(overlaps), time.Millisecond)
 }
 
+// mayHaveLapsed reports whether a store that held the record of k may have dropped it at its end.
+func (k *Kept) mayHaveLapsed(now time.Time, overlaps bool) bool {
+	r := k.record
+	return time.UnixMilli(r.Expires).Sub(now) <= r.skew(overlaps)+r.slack(overlaps)
+}
+
 // capLife returns k with no more life than it certainly has while other processes may have WeChat end it.
 func (k *Kept) capLife(now time.Time) *Kept {
 	capped := *k
 	if end := now.Add(k.record.overlap() * 3 / 5); end.Before(k.ServeUntil) {
-		capped.Expires, capped.RenewAfter, capped.WaitAfter, capped.ServeUntil = end, end, end, end
+		capped.Expires, capped.RenewAfter, capped.WaitAfter, capped.ServeUntil, capped.RefreshAt = end, end, end, end, end
 	}
 	return &capped
 }
@@ -56,12 +63,12 @@ func (k *Kept) renewNoSoonerThan(t time.Time) *Kept {
 }
 
 // hold returns the credential of r as this process holds it from now on. The clocks of processes differ: a record of
-// another process has a later RenewAfter than there, and an earlier WaitAfter. Where WeChat issues no next value before
+// another process has a later RenewAfter than there, and an earlier WaitAfter: see lead. Where WeChat issues no next value before
 // the end of this one, its last moments are measured by the store's clock alone, by which the record lapses.
 func (k *Keeper) hold(r *record, now time.Time, ours bool) *Kept {
-	skew := r.skew(k.Ahead)
+	skew := r.skew(k.Overlaps)
 	end := now.Add(time.UnixMilli(r.Expires).Sub(now)) // with now's monotonic reading
-	h := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, WaitAfter: end.Add(-r.slack(k.Ahead)), ServeUntil: end, record: r, ours: ours}
+	h := &Kept{Credential: wechat.Credential{Value: r.Value, Expires: end}, WaitAfter: end.Add(-r.slack(k.Overlaps)), ServeUntil: end, record: r, ours: ours}
 	if !ours {
 		h.WaitAfter = end.Add(-skew)
 		h.Expires = end.Add(-skew) // by the fastest clock
@@ -69,20 +76,20 @@ func (k *Keeper) hold(r *record, now time.Time, ours bool) *Kept {
 	if r.Asked { // another process may have written it back to a store that lost it, for less than the life it had
 		h.WaitAfter = end.Add(-2 * skew)
 	}
-	if r.Asked || !ours && !k.Ahead {
+	if r.Asked || !ours && !k.Overlaps {
 		h.ServeUntil = end.Add(skew)
 	}
 	switch {
 	case r.Asked:
 		h.RenewAfter = now
-	case k.Ahead:
-		lead := 0.8 + 0.15*k.jitter()
-		if !ours {
-			lead -= 0.15
-		}
-		h.RenewAfter = end.Add(-time.Duration(float64(r.overlap()) * lead))
+	case k.Overlaps:
+		h.RenewAfter = end.Add(-r.lead(k.Key, ours))
+		h.RefreshAt = h.RenewAfter.Add(time.Duration(float64(r.overlap()) / 30 * k.jitter()))
 	default:
 		h.RenewAfter = h.WaitAfter
+		if !ours { // until then WeChat returns the same value, and after that the process that fetched it is first
+			h.RefreshAt = end.Add(readEvery + time.Duration(float64(3*readEvery)*k.jitter()))
+		}
 	}
 	return h
 }

@@ -22,7 +22,7 @@ func (k *Keeper) restore(ctx context.Context, s state, next action) (state, erro
 		}
 	}
 	if s.supersedes && !s.current.alone && s.crossed(s.current.record, s.current.record.Gen-maxClockSkew.Milliseconds()) {
-		s.current = k.reconcile(s, s.current)
+		s.current = k.resolveCrossed(s, s.current)
 	}
 	if s.stored != nil && s.stored.Gen >= s.current.record.Gen {
 		return s, nil
@@ -40,8 +40,8 @@ func (k *Keeper) publish(ctx context.Context, s state, fetched *Kept) (state, er
 		var settled bool
 		var err error
 		s, settled, err = k.offer(ctx, s)
-		if err == nil && s.announced != nil && s.crossed(fetched.record, s.announced.Gen) {
-			s.current = k.reconcile(s, fetched)
+		if err == nil && s.announced != nil && s.crossed(fetched.record, s.firstCrossing()) {
+			s.current = k.resolveCrossed(s, fetched)
 			settled = s.current.record == s.stored
 		}
 		if settled {
@@ -77,9 +77,9 @@ func (k *Keeper) offer(ctx context.Context, s state) (_ state, settled bool, err
 	return s, true, nil
 }
 
-// reconcile returns the value to keep after two fetches crossed: the one held here, or the one in the store if another
+// resolveCrossed returns the value to keep after two fetches crossed: the one held here, or the one in the store if another
 // process has reconciled them. It is trusted only for the time in which WeChat accepts both.
-func (k *Keeper) reconcile(s state, held *Kept) *Kept {
+func (k *Keeper) resolveCrossed(s state, held *Kept) *Kept {
 	if s.stored.Brief && !s.stored.Asked && s.stored.Value != s.refused {
 		return k.hold(s.stored, time.Now(), false)
 	}

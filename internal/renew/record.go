@@ -2,9 +2,12 @@ package renew
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/wetoken/wetoken/wechat"
@@ -95,6 +98,25 @@ func (r *record) encode() ([]byte, error) {
 // overlap returns how long before the end of the value WeChat issues the next one, and accepts both: 5 minutes of 2 hours.
 func (r *record) overlap() time.Duration {
 	return min(5*time.Minute, time.Duration(r.Life)*time.Millisecond/4)
+}
+
+// minLead is the least lead of a credential that lives long enough: a lease, and the time to fetch after that.
+const minLead = 3 * leaseTTL / 2
+
+// lead returns how long before its end the value of r, stored under key, is renewed: between 285 and 90 seconds of 2 hours by
+// the process that fetched it, and between 240 and 75 by others, which thus find the next one in the store. By the slowest
+// clock WeChat would return the same value before that, and by the fastest one it would be too late after that. The leads
+// of credentials that were fetched together are spread evenly. All processes have the same one, so that the next fetches
+// are as far apart as these, however many processes there are. A shorter life has time for one lease of a process that dies.
+func (r *record) lead(key string, ours bool) time.Duration {
+	sum := sha256.Sum256(strconv.AppendInt([]byte(key+"\n"), r.Gen, 10))
+	spread := float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
+	part, least := 0.80-0.55*spread, 0.65
+	if ours {
+		part, least = 0.95-0.65*spread, 0.80
+	}
+	overlap := float64(r.overlap())
+	return time.Duration(max(overlap*part, min(overlap*least, float64(minLead))))
 }
 
 // skew returns how far the clock of another process may be off: a minute. For the short lives of tests it is a twentieth

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Refresh renews the credential if it is due, and returns when it is due next. Unlike Get it waits for a renewal.
+// Refresh renews the credential if it is due, and returns when to call it again. Unlike Get it waits for a renewal.
 func (c *Copy) Refresh(ctx context.Context) (due time.Time, err error) {
 	if h := c.held.Load(); h != nil && before(time.Now(), h.RenewAfter) {
-		return h.RenewAfter, nil
+		return h.refreshAt(), nil
 	}
 	f, _, err := c.start(ctx, "")
 	if err != nil {
@@ -18,9 +18,16 @@ func (c *Copy) Refresh(ctx context.Context) (due time.Time, err error) {
 		return due, err
 	}
 	if f.kept != nil {
-		due = f.kept.RenewAfter
+		due = f.kept.refreshAt()
 	}
 	return due, f.err
+}
+
+func (k *Kept) refreshAt() time.Time {
+	if k.RefreshAt.After(k.RenewAfter) {
+		return k.RefreshAt
+	}
+	return k.RenewAfter
 }
 
 // Retry loads the credential now, without regard to earlier failures, and returns the error of that. A credential that is

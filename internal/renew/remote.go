@@ -21,8 +21,8 @@ type Remote struct {
 	Key   string // caller key, sent as Bearer
 	Field string // field of the answer: access_token or ticket
 
-	HTTP   *http.Client                 // default http.DefaultClient without redirects
-	Report func(context.Context, error) // as Copy.Report
+	HTTP    *http.Client                 // default http.DefaultClient without redirects
+	OnError func(context.Context, error) // as Copy.OnError
 
 	redact.Struct
 }
@@ -31,7 +31,7 @@ type Remote struct {
 const maxRemote = 64 << 10
 
 // Copy makes the copy of the credential that this process reads.
-func (r *Remote) Copy() *Copy { return &Copy{Load: r.load, Report: r.Report} }
+func (r *Remote) Copy() *Copy { return &Copy{Load: r.load, OnError: r.OnError} }
 
 func (r *Remote) load(ctx context.Context, held *Kept, refused string) (*Kept, error) {
 	now := time.Now()
@@ -85,7 +85,7 @@ func (r *Remote) request(ctx context.Context, refused string) (*http.Request, er
 	}
 	req, err := http.NewRequestWithContext(ctx, method, r.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("URL is not one")
+		return nil, errors.New("invalid URL: want http(s)://…")
 	}
 	req.Header.Set("Authorization", "Bearer "+r.Key)
 	if body != nil {

@@ -10,10 +10,14 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
+// maxOutage is how long a trouble of WeChat may cause failures after its end: a call that began in it may take 8 s, and is
+// followed by a wait of 20 s.
+const maxOutage = 30 * time.Second
+
 // judgeError notes a failure that has no cause outside.
 func (s *simulation) judgeError(p *process, op string, asked time.Time, err error) {
-	s.tell("%s: %s fails after %s: %v", p.name, op, time.Since(asked), err)
-	if s.wx.troubled(asked.Add(-25*time.Second), time.Now()) {
+	s.logf("%s: %s fails after %s: %v", p.name, op, time.Since(asked), err)
+	if s.wx.troubled(asked.Add(-maxOutage), time.Now()) {
 		return
 	}
 	if op == "Renew" && errors.Is(err, context.DeadlineExceeded) && len(s.outages) > 0 {
@@ -29,35 +33,35 @@ func (s *simulation) judgeError(p *process, op string, asked time.Time, err erro
 func (s *simulation) judgeDead(p *process, asked time.Time, c wechat.Credential) {
 	i, now := s.wx.find(c.Value), time.Now()
 	why := fmt.Sprintf("%s: hands out %s, which is dead since %s (expires %s)", p.name, c.Value, now.Sub(i.ended), now.Sub(i.expires))
-	s.tell("%s", why)
+	s.logf("%s", why)
 	for _, o := range s.outages {
 		if now.After(o.from) && now.Before(o.to.Add(5*time.Second)) {
-			return // it could not be told
+			return // the process could not read it
 		}
 	}
 	s.mu.Lock()
-	told := s.told[c.Value]
+	replaced := s.replacedAt[c.Value]
 	s.mu.Unlock()
 	if asked.Before(i.ended) && now.Sub(asked) < time.Second {
 		return // it ended while it was handed out
 	}
 	if s.wx.mode == workMode && now.Sub(i.expires) < 1100*time.Millisecond {
-		return // lives are told in whole seconds
+		return // WeChat answers lives in whole seconds
 	}
-	if s.forced(i) && (told.IsZero() || now.Sub(told) < 3500*time.Millisecond) {
+	if s.forced(i) && (replaced.IsZero() || now.Sub(replaced) < 3500*time.Millisecond) {
 		return
 	}
 	s.fault("dead: %s", why)
 }
 
-// forced reports whether a value was ended by something that other processes hear of only in time: a whim of WeChat, or
+// forced reports whether a value was ended by something that other processes hear of only in time: WeChat for no known reason, or
 // a forced refresh.
 func (s *simulation) forced(i issued) bool {
 	return i.spoiled || s.wx.mode == stableMode && !i.ended.IsZero() && time.Now().Before(i.expires)
 }
 
 func (s *simulation) fault(format string, args ...any) {
-	s.tell("FAULT: "+format, args...)
+	s.logf("FAULT: "+format, args...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.found[format] { // one of a kind tells enough
@@ -66,7 +70,7 @@ func (s *simulation) fault(format string, args ...any) {
 	}
 }
 
-func (s *simulation) tell(format string, args ...any) {
+func (s *simulation) logf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.story = append(s.story, fmt.Sprintf("%12s ", time.Since(s.start).Round(time.Millisecond))+fmt.Sprintf(format, args...))

@@ -54,7 +54,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// simulation is a cluster, what befalls it, and what it did.
+// simulation is a cluster, the faults it meets, and a log of its actions.
 type simulation struct {
 	t       *testing.T
 	ctx     context.Context
@@ -68,15 +68,15 @@ type simulation struct {
 	outages []outage
 	done    sync.WaitGroup
 
-	mu      sync.Mutex
-	faults  []string
-	found   map[string]bool // kinds of faults
-	story   []string
-	told    map[string]time.Time // when a refused value was first replaced
-	renewed int
-	flushes []time.Time
-	spoiled int
-	kills   []time.Time
+	mu         sync.Mutex
+	faults     []string
+	found      map[string]bool // kinds of faults
+	story      []string
+	replacedAt map[string]time.Time // when a refused value was first replaced
+	renewed    int
+	flushes    []time.Time
+	spoiled    int
+	kills      []time.Time
 }
 
 // process is one process of the cluster. A killed one is followed by another in its place.
@@ -100,10 +100,10 @@ func (p *process) spread(rng *rand.Rand, d time.Duration) time.Duration {
 }
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
-	s := &simulation{t: t, rng: rand.New(rand.NewPCG(seed, 1)), start: time.Now(), disk: new(store.Memory), told: map[string]time.Time{}, found: map[string]bool{}}
+	s := &simulation{t: t, rng: rand.New(rand.NewPCG(seed, 1)), start: time.Now(), disk: new(store.Memory), replacedAt: map[string]time.Time{}, found: map[string]bool{}}
 	mode := []string{classicMode, classicMode, stableMode, workMode}[s.rng.IntN(4)]
 	life := 20*time.Minute + time.Duration(s.rng.Int64N(int64(20*time.Minute)))
-	s.wx = &upstream{mode: mode, life: life, made: map[string]*issued{}, calls: map[string]int{}, rng: rand.New(rand.NewPCG(seed, 2)), log: s.tell}
+	s.wx = &upstream{mode: mode, life: life, made: map[string]*issued{}, calls: map[string]int{}, rng: rand.New(rand.NewPCG(seed, 2)), log: s.logf}
 	for i := range s.wx.worked {
 		s.wx.worked[i] = make(chan struct{}, 1)
 	}
@@ -119,9 +119,9 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 func (s *simulation) boot(name string, skew time.Duration, seed, stream uint64) *process {
 	p := &process{name: name, skew: skew, rng: rand.New(rand.NewPCG(seed, stream))}
 	k := &renew.Keeper{
-		Store:  &disk{Store: s.disk, p: p, outages: s.outages, skew: skew, rng: rand.New(rand.NewPCG(seed, stream+100))},
-		Key:    "token/app",
-		Report: func(_ context.Context, err error) { s.tell("%s: reports %v", name, err) },
+		Store:   &disk{Store: s.disk, p: p, outages: s.outages, skew: skew, rng: rand.New(rand.NewPCG(seed, stream+100))},
+		Key:     "token/app",
+		OnError: func(_ context.Context, err error) { s.logf("%s: reports %v", name, err) },
 	}
 	jitter := rand.New(rand.NewPCG(seed, stream+200))
 	k.Jitter = func() float64 { return float64(p.spread(jitter, 1<<30)) / (1 << 30) }
@@ -139,9 +139,9 @@ func (s *simulation) boot(name string, skew time.Duration, seed, stream uint64) 
 	}
 	switch s.wx.mode {
 	case classicMode:
-		k.Fetch, k.Alone, k.Ahead, k.Supersedes = call("token"), call("stable_token"), true, true
+		k.Fetch, k.Alone, k.Overlaps, k.Supersedes = call("token"), call("stable_token"), true, true
 	case stableMode:
-		k.Fetch, k.Force, k.Ahead = call("stable_token"), call("force"), true
+		k.Fetch, k.Force, k.Overlaps = call("stable_token"), call("force"), true
 	case workMode:
 		k.Fetch = call("gettoken")
 	}
@@ -177,7 +177,7 @@ func (s *simulation) draw() {
 			s.events = append(s.events, at.Add(long))
 		case "flush":
 			s.after(at, func() {
-				s.tell("store: flushed")
+				s.logf("store: flushed")
 				s.mu.Lock()
 				s.flushes = append(s.flushes, time.Now())
 				s.mu.Unlock()
@@ -200,7 +200,7 @@ func (s *simulation) draw() {
 				s.after(at.Add(time.Duration(n)*s.spread(4*time.Second)), func() { s.mistake(i) })
 			}
 		}
-		s.tell("drawn: %s at %s for %s", what, at.Sub(s.start), long)
+		s.logf("drawn: %s at %s for %s", what, at.Sub(s.start), long)
 	}
 }
 
@@ -227,7 +227,7 @@ func (s *simulation) process(i int) *process {
 
 func (s *simulation) kill(i int) {
 	p := s.process(i)
-	s.tell("%s: killed", p.name)
+	s.logf("%s: killed", p.name)
 	p.gone.Store(true)
 	s.mu.Lock()
 	s.kills = append(s.kills, time.Now())
@@ -237,7 +237,7 @@ func (s *simulation) kill(i int) {
 func (s *simulation) revive(i int, seed, stream uint64) {
 	old := s.process(i)
 	p := s.boot(old.name+"'", old.skew, seed, stream)
-	s.tell("%s: booted", p.name)
+	s.logf("%s: booted", p.name)
 	s.mu.Lock()
 	s.all[i] = p
 	s.mu.Unlock()
@@ -303,15 +303,17 @@ func (s *simulation) readOnce(p *process) {
 // renew tells a process that a value was refused.
 func (s *simulation) renew(p *process, value string) {
 	asked := time.Now()
+	s.mu.Lock()
+	s.renewed++ // also where the process is killed in the middle: its call may take effect
+	s.mu.Unlock()
 	c, err := p.copy.Renew(s.ctx, value)
 	if p.killed() {
 		return
 	}
-	s.tell("%s: Renew(%s) is %s, %v", p.name, value, c.Value, err)
+	s.logf("%s: Renew(%s) is %s, %v", p.name, value, c.Value, err)
 	s.mu.Lock()
-	s.renewed++
-	if err == nil && s.told[value].IsZero() {
-		s.told[value] = time.Now()
+	if err == nil && s.replacedAt[value].IsZero() {
+		s.replacedAt[value] = time.Now()
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -326,7 +328,7 @@ func (s *simulation) mistake(i int) {
 		return
 	}
 	if c, err := p.copy.Get(s.ctx); err == nil && !p.killed() {
-		s.tell("%s: a caller says that %s was refused", p.name, c.Value)
+		s.logf("%s: a caller says that %s was refused", p.name, c.Value)
 		s.renew(p, c.Value)
 	}
 }

@@ -29,9 +29,10 @@ type issued struct {
 	value   string
 	made    time.Time
 	expires time.Time
-	ended   time.Time // zero, or the instant from which on it is refused
-	refused bool      // business calls refuse it, although it is handed out
-	spoiled bool      // it was ended for no reason that the cluster could know
+	ended   time.Time     // zero, or the instant from which on it is refused
+	refused bool          // business calls refuse it, although it is handed out
+	spoiled bool          // it was ended for no reason that the cluster could know
+	delay   time.Duration // of the call that made it: by so much the cluster takes its end for earlier
 }
 
 func (i issued) dead(now time.Time) bool {
@@ -48,7 +49,7 @@ type trouble struct {
 	how      string
 }
 
-// upstream stands for WeChat. A call that reached it takes effect whether or not its caller still waits.
+// upstream is a fake WeChat. A call that reached it takes effect whether or not its caller still waits.
 type upstream struct {
 	mode string
 	life time.Duration
@@ -183,7 +184,10 @@ func (u *upstream) work(who, endpoint string, start time.Time) wechat.Credential
 	}
 	u.log("%s: %s answers %s", who, endpoint, i.value)
 	left := i.expires.Sub(now).Truncate(time.Second)
-	if left < 2*time.Second { // no cause of its own: lives are told in whole seconds
+	if i.made.Equal(now) {
+		i.delay = now.Sub(start)
+	}
+	if left < 2*time.Second+i.delay { // no cause of its own: WeChat answers lives in whole seconds
 		u.calls[endpoint]--
 		left = max(left, time.Second)
 	}

@@ -36,18 +36,20 @@ type memory struct {
 	backoff backoff   // of all calls to WeChat
 	denied  backoff   // of renewals of one refused value
 	seen    time.Time // when the store last held a record, or this process last did without the store
+	last    *record   // the valid record that was last read or written, which need not be decoded again
 
-	gen      int64     // of the record in the store
+	gen      int64     // of the record that the store held last
 	genSince time.Time // when this process first read or wrote it
+	noValue  bool      // it had no value
 
 	unanswered time.Time // until when a fetch of this process that was not answered may reach WeChat
 	callLost   bool      // the store lost its record of that fetch, so that others may not know of it
 }
 
-// withGen returns m after a record of generation gen was read or written.
-func (m memory) withGen(gen int64, now time.Time) memory {
-	if gen != m.gen {
-		m.gen, m.genSince = gen, now
+// withRecord returns m after r was read or written.
+func (m memory) withRecord(r *record, now time.Time) memory {
+	if r.Gen != m.gen {
+		m.gen, m.genSince, m.noValue = r.Gen, now, r.Value == ""
 	}
 	return m
 }
@@ -62,8 +64,8 @@ func (s state) isFresh(now time.Time) bool {
 	return s.isGood(now) && before(now, s.current.RenewAfter)
 }
 
-// isLost reports whether the store lacks the current value, as after it lost everything.
-func (s state) isLost(now time.Time) bool {
+// isLostByStore reports whether the store lacks the current value, as after it lost everything.
+func (s state) isLostByStore(now time.Time) bool {
 	return s.isGood(now) && (s.stored == nil || s.stored.Gen < s.current.record.Gen)
 }
 
@@ -90,22 +92,56 @@ func (s state) cachedError(now time.Time) error {
 // settleTime is how long other processes may take to read a change in the store while they are in use.
 const settleTime = 3 * time.Second
 
-// settling returns how long a fetch that ends the last value but one has to wait until no other process serves that.
+// settleLeft returns how long a fetch that ends the last value but one has to wait until no other process serves that.
 // A record that is old by any clock needs no wait, even when this process has just read it for the first time.
-func (s state) settling(now time.Time) time.Duration {
-	if !s.supersedes || s.stored == nil || s.stored.Gen != s.gen {
-		return 0
-	}
-	if now.Sub(time.UnixMilli(s.stored.Gen)) > settleTime+maxClockSkew {
+// A record that the store lost since counts: other processes may not have read it.
+func (s state) settleLeft(now time.Time) time.Duration {
+	if !s.supersedes || now.Sub(time.UnixMilli(s.gen)) > settleTime+maxClockSkew {
 		return 0
 	}
 	return s.genSince.Add(settleTime).Sub(now)
+}
+
+// mayLackLatest reports whether WeChat may have made a value after the known one, which the next fetch would then end at
+// once, while other processes serve it.
+func (s state) mayLackLatest(now time.Time) bool {
+	if s.wasLostUnread(now) {
+		return true
+	}
+	known := s.stored
+	if known == nil && s.current != nil && !s.current.mayHaveLapsed(now, s.overlaps) { // the store lost it
+		known = s.current.record
+	}
+	switch {
+	case known == nil: // the store may have lost the value of a fetch of another process
+		return s.stored == nil && s.noValue && now.Sub(s.genSince) < noValueTTL
+	case known.Value == "":
+		return false
+	case known.Asked || known.Brief:
+		return true
+	}
+	return s.current != nil && s.current.Value != known.Value
+}
+
+// wasLostUnread reports whether the store lost its last record before all processes in use can have read it, so that they
+// may serve the value before.
+func (s state) wasLostUnread(now time.Time) bool {
+	return s.stored == nil && s.seen.Sub(s.genSince) < settleTime && now.Sub(s.genSince) < 2*settleTime
 }
 
 // crossed reports whether another process may have fetched, or begun to, at the time at which r was fetched: the store
 // holds another value, of generation gen or later, or the value of r as Brief. No process can know which value is later.
 func (s state) crossed(r *record, gen int64) bool {
 	return s.stored != nil && s.stored.Gen >= gen && (s.stored.Value != r.Value || s.stored.Brief && !r.Brief)
+}
+
+// firstCrossing returns the least generation of a record that a fetch may have made since this one was announced, by any
+// clock. Another process may write back the value of before, with its generation of then.
+func (s state) firstCrossing() int64 {
+	if s.stored != nil && s.replaced != nil && s.stored.Value == s.replaced.Value {
+		return s.announced.Gen
+	}
+	return s.announced.Gen - maxClockSkew.Milliseconds()
 }
 
 // isOurs reports whether this process fetched the current value.

@@ -1,6 +1,7 @@
 package renew
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -28,10 +29,14 @@ func (k *Keeper) readStore(ctx context.Context, s state) (state, error) {
 		return s, nil
 	}
 	s.seen = time.Now()
-	if s.stored, err = parse(raw, s.seen); err != nil {
+	if s.last != nil && bytes.Equal(s.last.raw, raw) {
+		s.stored = s.last
+	} else if s.stored, err = parse(raw, s.seen); err != nil {
 		s.warning = err // an invalid record is replaced
+	} else {
+		s.last = s.stored
 	}
-	s.memory = s.withGen(s.stored.Gen, s.seen)
+	s.memory = s.withRecord(s.stored, s.seen)
 	switch {
 	case s.current != nil && before(s.seen, s.current.WaitAfter) && !s.stored.newerThan(s.current.record):
 	case s.stored.Value == "":
@@ -74,8 +79,8 @@ func (k *Keeper) write(ctx context.Context, s state, r *record, ttl time.Duratio
 	if swapped {
 		stored := *r
 		stored.raw = next
-		s.stored, s.seen = &stored, time.Now()
-		s.memory = s.withGen(r.Gen, s.seen)
+		s.stored, s.seen, s.last = &stored, time.Now(), &stored
+		s.memory = s.withRecord(r, s.seen)
 	}
 	return s, swapped, nil
 }
@@ -84,7 +89,7 @@ func (k *Keeper) write(ctx context.Context, s state, r *record, ttl time.Duratio
 func (k *Keeper) takeLease(ctx context.Context, name string, ttl time.Duration) (*store.Lease, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return store.Take(ctx, k.Store, k.Key+name, ttl)
+	return store.TryLease(ctx, k.Store, k.Key+name, ttl)
 }
 
 // release gives a lease back, even if ctx is done.

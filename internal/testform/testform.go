@@ -1,5 +1,6 @@
-// Package testform decides which tests run. By default they run in a short form, which leaves out those that start many
-// processes, install programs or drive a browser. With WETOKEN_TEST_FULL=1 in the environment they run in full.
+// Package testform selects the tests to run. The short form, the default, leaves out tests that start many processes,
+// install programs or use a browser. With WETOKEN_TEST_FULL=1 in the environment all tests run, and with WETOKEN_TEST_LONG=1
+// those that repeat what they test do so many times more.
 package testform
 
 import (
@@ -9,6 +10,9 @@ import (
 
 // Full reports whether tests run in full.
 func Full() bool { return os.Getenv("WETOKEN_TEST_FULL") == "1" }
+
+// Long reports whether the tests that repeat what they test take the time for many repetitions.
+func Long() bool { return os.Getenv("WETOKEN_TEST_LONG") == "1" }
 
 // NeedFull skips a test that is not part of the short form. With WETOKEN_TEST_REQUIRE=1 in the environment it fails the
 // test instead, so that a machine on which every test must run cannot pass by skipping.

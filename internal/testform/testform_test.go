@@ -8,7 +8,7 @@ import (
 	"github.com/wetoken/wetoken/internal/testform"
 )
 
-// recorder is a test that notes how it ended.
+// recorder is a test that records how it ended.
 type recorder struct {
 	testing.TB
 	ended string
@@ -18,7 +18,7 @@ func (r *recorder) Helper()      {}
 func (r *recorder) Fatal(...any) { r.ended = "failed" }
 func (r *recorder) Skip(...any)  { r.ended = "skipped" }
 
-func TestNeedFullSkipsInTheShortFormAndFailsWhereAllIsRequired(t *testing.T) {
+func TestNeedFullSkipsInTheShortFormAndFailsIfRequired(t *testing.T) {
 	for _, c := range []struct{ full, require, ended string }{
 		{"", "", "skipped"},
 		{"0", "", "skipped"},

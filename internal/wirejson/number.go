@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Int is an integer that may be written as a number, as a float or as text: 7200, 7200.0, "7200". A fraction is cut
-// off. null and "" leave it as it is.
+// Int is an integer that is written as a number, as a float or as text: 7200, 7200.0, "7200". A fraction is dropped.
+// null and "" leave it unchanged.
 type Int int64
 
-// UnmarshalJSON reads any of the forms.
+// UnmarshalJSON reads all of these forms.
 func (n *Int) UnmarshalJSON(b []byte) error {
 	text, kind := string(b), "number"
 	switch {
@@ -27,25 +27,25 @@ func (n *Int) UnmarshalJSON(b []byte) error {
 			return nil
 		}
 	}
-	f, ok := number(text)
+	f, ok := parseNumber(text)
 	if !ok {
-		return mistyped[int64](kind, b)
+		return typeError[int64](kind, b)
 	}
 	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
 		*n = Int(i)
 		return nil
 	}
 	if math.Abs(f) > maxExact {
-		return mistyped[int64](kind, b)
+		return typeError[int64](kind, b)
 	}
 	*n = Int(f)
 	return nil
 }
 
-// Text is a string that may be written as a number: "86", 86, 86.0. null leaves it as it is.
+// Text is a string that may be written as a number: "86", 86, 86.0. null leaves it unchanged.
 type Text string
 
-// UnmarshalJSON reads either form.
+// UnmarshalJSON reads both forms.
 func (t *Text) UnmarshalJSON(b []byte) error {
 	text := string(b)
 	if text == "null" {
@@ -58,9 +58,9 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 		*t = Text(text)
 		return nil
 	}
-	f, ok := number(text)
+	f, ok := parseNumber(text)
 	if !ok {
-		return mistyped[string]("", b)
+		return typeError[string]("", b)
 	}
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil && f == math.Trunc(f) && math.Abs(f) <= maxExact {
 		text = strconv.FormatInt(int64(f), 10)
@@ -70,12 +70,12 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 }
 
 const (
-	maxExact  = 1 << 53 // up to which a float64 holds every integer
-	maxDigits = 64      // bytes of a number
+	maxExact  = 1 << 53 // a float64 holds every integer up to this
+	maxDigits = 64      // of a number, in bytes
 )
 
-// number reads what JSON takes for a number, which is less than strconv does.
-func number(text string) (f float64, ok bool) {
+// parseNumber parses a JSON number. strconv alone accepts more.
+func parseNumber(text string) (f float64, ok bool) {
 	if text == "" || len(text) > maxDigits || (text[0] != '-' && (text[0] < '0' || text[0] > '9')) || !json.Valid([]byte(text)) {
 		return 0, false
 	}
@@ -83,8 +83,8 @@ func number(text string) (f float64, ok bool) {
 	return f, err == nil
 }
 
-// mistyped is the error of encoding/json for a value that is not a T. It adds the name of the field.
-func mistyped[T any](kind string, b []byte) error {
+// typeError returns the error of encoding/json for a value that is not a T. encoding/json adds the name of the field.
+func typeError[T any](kind string, b []byte) error {
 	switch b[0] {
 	case '{':
 		kind = "object"

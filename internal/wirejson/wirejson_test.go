@@ -28,16 +28,16 @@ func TestCleanDropsControlCharactersInStringsAlone(t *testing.T) {
 	} {
 		given := []byte(in)
 		require.Equal(t, want, string(wirejson.Clean(given)), "%q", in)
-		require.Equal(t, in, string(given), "the bytes given are changed")
+		require.Equal(t, in, string(given), "the input is not changed")
 	}
 }
 
-func TestCleanAllocatesNothingWhereNothingIsDropped(t *testing.T) {
+func TestCleanWithoutDropsDoesNotAllocate(t *testing.T) {
 	b := []byte("\ufeff" + `{"nickname":"李雷 \" \\ \u0014","list":[1,2]}` + "\r\n")
 	require.Zero(t, testing.AllocsPerRun(100, func() { wirejson.Clean(b) }))
 }
 
-func TestAnErrorNamesTheOffsetAndNotTheContent(t *testing.T) {
+func TestErrorsContainTheOffsetAndNoContent(t *testing.T) {
 	const hidden = "tiihtNczf5v6AKRyjwEUhQ"
 	for in, offset := range map[string]string{
 		`{"session_key":"` + hidden:                           "offset 38 of 38 bytes",
@@ -74,7 +74,7 @@ func TestAnErrorNamesTheOffsetAndNotTheContent(t *testing.T) {
 	}
 }
 
-func TestIntReadsANumberInAnyForm(t *testing.T) {
+func TestIntReadsEachFormOfANumber(t *testing.T) {
 	for in, want := range map[string]int64{
 		`7200`: 7200, `7200.0`: 7200, `7.2e3`: 7200, `7200.9`: 7200, `"7200"`: 7200, `"7200.0"`: 7200, `" 7200 "`: 7200,
 		`-1`: -1, `"-1"`: -1, `-1.0`: -1, `0`: 0, `""`: 0, `null`: 0, `"0"`: 0,
@@ -98,7 +98,7 @@ func TestIntReadsANumberInAnyForm(t *testing.T) {
 	}
 }
 
-func TestTextReadsANumberToo(t *testing.T) {
+func TestTextReadsANumber(t *testing.T) {
 	for in, want := range map[string]string{
 		`"86"`: "86", `86`: "86", `86.0`: "86", `8.6e1`: "86", `"+86"`: "+86", `null`: "", `""`: "", `"a b"`: "a b",
 		`13900139000`: "13900139000", `1.5`: "1.5", `18446744073709551616`: "18446744073709551616", `"\u674e"`: "李",
@@ -113,7 +113,7 @@ func TestTextReadsANumberToo(t *testing.T) {
 	}
 }
 
-// FuzzClean adds control characters to the strings of JSON, and finds what it says unchanged.
+// FuzzClean adds control characters to the strings of JSON, which must not change the values.
 func FuzzClean(f *testing.F) {
 	for _, in := range []string{
 		`{"a":"b\"c\\","\\\"":[1,2.5e3,null,"\u0014\ud83d\udc4d"]}`, `"\\"`, "\ufeff{}", " [\n\t\"\"\r] ", "{\"a\":\"\x14\"}", `"\`, `{"a":"` + "\xff\xfe",

@@ -11,8 +11,8 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// against measures work beside floor.
-func against(b *testing.B, floor, work func() error) {
+// compare measures work beside floor.
+func compare(b *testing.B, floor, work func() error) {
 	times := func(do func() error) func(n int) {
 		return func(n int) {
 			for range n {
@@ -25,12 +25,12 @@ func against(b *testing.B, floor, work func() error) {
 	bench.Ratio(b, 1, times(floor), times(work))
 }
 
-// BenchmarkGet sets Store.Get against the bare client's GET.
+// BenchmarkGet compares Store.Get with the bare client's GET.
 func BenchmarkGet(b *testing.B) {
-	s := part(b, "redis://"+real(b))
+	s := withPrefix(b, "redis://"+redisAddress(b))
 	require.NoError(b, s.Set(b.Context(), "k", make([]byte, 512), time.Hour))
 	key := s.Prefix + "k"
-	against(b, func() error {
+	compare(b, func() error {
 		return s.Client.Get(b.Context(), key).Err()
 	}, func() error {
 		_, _, err := s.Get(b.Context(), "k")
@@ -38,18 +38,18 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
-// BenchmarkLease sets Take and Release against the bare client's SET NX and a script that deletes what is its own.
+// BenchmarkLease compares TryLease and Release with the bare client's SET NX and a script that deletes its own key.
 func BenchmarkLease(b *testing.B) {
-	s := part(b, "redis://"+real(b))
+	s := withPrefix(b, "redis://"+redisAddress(b))
 	key := s.Prefix + "floor"
 	release := redis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)
-	against(b, func() error {
+	compare(b, func() error {
 		if err := s.Client.SetArgs(b.Context(), key, "mark", redis.SetArgs{Mode: "NX", TTL: time.Minute}).Err(); err != nil {
 			return err
 		}
 		return release.Run(b.Context(), s.Client, []string{key}, "mark").Err()
 	}, func() error {
-		l, _, err := store.Take(b.Context(), s, "lease", time.Minute)
+		l, _, err := store.TryLease(b.Context(), s, "lease", time.Minute)
 		if err != nil {
 			return err
 		}
@@ -57,9 +57,9 @@ func BenchmarkLease(b *testing.B) {
 	})
 }
 
-// BenchmarkGetAllocations counts what Get allocates, and what the bare client does.
+// BenchmarkGetAllocations counts the allocations of Get, and of the bare client.
 func BenchmarkGetAllocations(b *testing.B) {
-	s := part(b, "redis://"+real(b))
+	s := withPrefix(b, "redis://"+redisAddress(b))
 	require.NoError(b, s.Set(b.Context(), "k", make([]byte, 512), time.Hour))
 	b.Run("floor", func(b *testing.B) {
 		b.ReportAllocs()

@@ -27,7 +27,7 @@ func Example() {
 	defer s.Client.Close()
 
 	ctx := context.Background()
-	lease, ok, err := store.Take(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
+	lease, ok, err := store.TryLease(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
 	fmt.Println(ok, err, server.Keys())
 	fmt.Println(lease.Release(ctx), server.Keys())
 

@@ -1,4 +1,4 @@
 package redisstore
 
-// Parse shows what Open makes of a URL.
-var Parse = parse
+// Parse returns the options that Open reads from a URL.
+var Parse = parseURL

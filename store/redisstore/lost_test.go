@@ -15,22 +15,22 @@ import (
 	"github.com/wetoken/wetoken/store/redisstore"
 )
 
-// lossy is a connection that loses the answer to what was sent while armed, once the server has given it.
-type lossy struct {
+// lossyConn is a connection that, while armed, loses the answers of the server.
+type lossyConn struct {
 	net.Conn
 	armed *atomic.Bool
 	then  func() // called once the answer is lost
 	lose  atomic.Bool
 }
 
-func (l *lossy) Write(p []byte) (int, error) {
+func (l *lossyConn) Write(p []byte) (int, error) {
 	if l.armed.CompareAndSwap(true, false) {
 		l.lose.Store(true)
 	}
 	return l.Conn.Write(p)
 }
 
-func (l *lossy) Read(p []byte) (int, error) {
+func (l *lossyConn) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
 	if err == nil && l.lose.Load() {
 		l.Close()
@@ -40,31 +40,31 @@ func (l *lossy) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// losing is s with connections that lose the answer to what is sent while armed, and then call then.
-func losing(t *testing.T, s *redisstore.Store, retries int, armed *atomic.Bool, then func()) *redisstore.Store {
+// withLossyConns returns s with connections that, while armed, lose the answers of the server, and then call then.
+func withLossyConns(t *testing.T, s *redisstore.Store, retries int, armed *atomic.Bool, then func()) *redisstore.Store {
 	o := *s.Client.(*redis.Client).Options()
 	o.MaxRetries = retries
 	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		return &lossy{Conn: conn, armed: armed, then: then}, err
+		return &lossyConn{Conn: conn, armed: armed, then: then}, err
 	}
 	s = &redisstore.Store{Client: redis.NewClient(&o)}
 	t.Cleanup(func() { s.Client.Close() })
-	require.NoError(t, s.Client.Ping(t.Context()).Err()) // a connection stands
+	require.NoError(t, s.Client.Ping(t.Context()).Err()) // opens a connection
 	return s
 }
 
-func TestSwapWhoseAnswerIsLostIsAnErrorAndNotADenial(t *testing.T) {
+func TestSwapWhoseAnswerIsLostIsAnErrorAndNotFalse(t *testing.T) {
 	var armed atomic.Bool
-	s := losing(t, open(t, "redis://"+mini(t).Addr()), 3, &armed, func() {}) // sent again, it would be told that the key is there
+	s := withLossyConns(t, open(t, "redis://"+startMiniredis(t).Addr()), 3, &armed, func() {}) // a second SET would find the key present
 	steps := [][2][]byte{{nil, []byte("v")}, {[]byte("v"), []byte("w")}, {[]byte("w"), nil}}
-	for _, step := range steps { // the server learns the scripts
+	for _, step := range steps { // the server caches the scripts
 		swapped, err := s.Swap(t.Context(), "k", step[0], step[1], time.Hour)
 		require.NoError(t, err)
 		require.True(t, swapped)
 	}
 	for _, step := range steps {
-		_, _, err := s.Get(t.Context(), "k") // a connection stands
+		_, _, err := s.Get(t.Context(), "k") // opens a connection
 		require.NoError(t, err)
 		armed.Store(true)
 		_, err = s.Swap(t.Context(), "k", step[0], step[1], time.Hour)
@@ -76,11 +76,11 @@ func TestSwapWhoseAnswerIsLostIsAnErrorAndNotADenial(t *testing.T) {
 	}
 }
 
-func TestSetWhoseAnswerIsLostDoesNotUndoWhatCameAfterIt(t *testing.T) {
-	m := mini(t)
+func TestSetWhoseAnswerIsLostDoesNotUndoLaterChanges(t *testing.T) {
+	m := startMiniredis(t)
 	other := open(t, "redis://"+m.Addr())
 	var armed, swapped atomic.Bool
-	s := losing(t, other, 3, &armed, func() {
+	s := withLossyConns(t, other, 3, &armed, func() {
 		ok, err := other.Swap(t.Context(), "k", []byte("v"), []byte("w"), time.Hour)
 		swapped.Store(ok && err == nil)
 	})
@@ -92,28 +92,28 @@ func TestSetWhoseAnswerIsLostDoesNotUndoWhatCameAfterIt(t *testing.T) {
 	require.Equal(t, "w", string(value))
 }
 
-func TestDeleteWhoseAnswerIsLostDoesNotUndoWhatCameAfterIt(t *testing.T) {
-	m := mini(t)
+func TestDeleteWhoseAnswerIsLostDoesNotUndoLaterChanges(t *testing.T) {
+	m := startMiniredis(t)
 	other := open(t, "redis://"+m.Addr())
 	require.NoError(t, other.Set(t.Context(), "lease", []byte("v"), time.Hour))
 	var armed, taken atomic.Bool
-	s := losing(t, other, 3, &armed, func() {
-		_, ok, err := store.Take(t.Context(), other, "lease", time.Hour)
+	s := withLossyConns(t, other, 3, &armed, func() {
+		_, ok, err := store.TryLease(t.Context(), other, "lease", time.Hour)
 		taken.Store(ok && err == nil)
 	})
 	armed.Store(true)
 	require.Error(t, s.Delete(t.Context(), "lease"))
 	require.True(t, taken.Load(), "the server did it")
-	_, again, err := store.Take(t.Context(), other, "lease", time.Hour)
+	_, again, err := store.TryLease(t.Context(), other, "lease", time.Hour)
 	require.NoError(t, err)
 	require.False(t, again, "it is held")
 }
 
-func TestReadWhoseAnswerIsLostIsAskedForAgain(t *testing.T) {
-	m := mini(t)
+func TestReadWhoseAnswerIsLostIsRepeated(t *testing.T) {
+	m := startMiniredis(t)
 	require.NoError(t, m.Set("k", "v"))
 	var armed atomic.Bool
-	s := losing(t, open(t, "redis://"+m.Addr()), 1, &armed, func() {})
+	s := withLossyConns(t, open(t, "redis://"+m.Addr()), 1, &armed, func() {})
 	armed.Store(true)
 	value, ok, err := s.Get(t.Context(), "k")
 	require.NoError(t, err)

@@ -14,20 +14,20 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Open makes a Store with a client of its own from one of
+// Open returns a Store with a new client for one of
 //
 //	redis://[[USER]:PASSWORD@]HOST[:6379][/DB]
 //	redis-sentinel://[[USER]:PASSWORD@]HOST[:26379][,HOST[:26379]…]/MASTER[/DB]
 //	redis-cluster://[[USER]:PASSWORD@]HOST[:6379][,HOST[:6379]…]
 //
 // and rediss, rediss-sentinel and rediss-cluster for TLS, verified by the system's roots. Reserved characters in USER,
-// PASSWORD and MASTER are percent-encoded. Parameters: prefix, for Store.Prefix; sentinel_username and
-// sentinel_password, where the sentinels ask for their own.
+// PASSWORD and MASTER must be percent-encoded. Parameters: prefix, for Store.Prefix; sentinel_username and
+// sentinel_password, if the sentinels require their own.
 //
-// Open connects to nothing: the first command does. A server that hangs or is gone costs a caller 1.5 seconds at most.
-// Whoever calls Open closes the Client. Errors show no part of the URL, which holds a password.
+// Open does not connect: the first command does. A server that hangs or is down costs a caller at most 1.5 seconds. The
+// caller of Open must close the Client. Errors contain no part of the URL, which may have a password.
 func Open(rawURL string) (*Store, error) {
-	o, prefix, err := parse(rawURL)
+	o, prefix, err := parseURL(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: open: %w", err)
 	}
@@ -53,8 +53,8 @@ func Open(rawURL string) (*Store, error) {
 	return s, nil
 }
 
-// parse takes the URL apart by hand: net/url takes one host only, and shows the whole URL in its errors.
-func parse(rawURL string) (o *redis.UniversalOptions, prefix string, err error) {
+// parseURL parses the URL by hand, because net/url accepts one host only, and its errors contain the whole URL.
+func parseURL(rawURL string) (o *redis.UniversalOptions, prefix string, err error) {
 	scheme, rest, _ := strings.Cut(rawURL, "://")
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
@@ -72,7 +72,7 @@ func parse(rawURL string) (o *redis.UniversalOptions, prefix string, err error) 
 		return nil, "", errors.New("the URL must begin with redis://, redis-sentinel:// or redis-cluster://, with rediss for TLS")
 	case name == "-sentinel":
 		port = "26379"
-		if path, err = takeMaster(o, path); err != nil {
+		if path, err = parseMaster(o, path); err != nil {
 			return nil, "", err
 		}
 	case name == "-cluster":
@@ -91,7 +91,7 @@ func parse(rawURL string) (o *redis.UniversalOptions, prefix string, err error) 
 	}
 
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		if err := takeUser(o, authority[:at]); err != nil {
+		if err := parseUser(o, authority[:at]); err != nil {
 			return nil, "", err
 		}
 		authority = authority[at+1:]
@@ -106,13 +106,13 @@ func parse(rawURL string) (o *redis.UniversalOptions, prefix string, err error) 
 	if name == "" && len(o.Addrs) > 1 {
 		return nil, "", errors.New("several hosts need redis-sentinel:// or redis-cluster://")
 	}
-	if prefix, err = takeQuery(o, query); err != nil {
+	if prefix, err = parseQuery(o, query); err != nil {
 		return nil, "", err
 	}
 	return o, prefix, nil
 }
 
-func takeMaster(o *redis.UniversalOptions, path string) (rest string, err error) {
+func parseMaster(o *redis.UniversalOptions, path string) (rest string, err error) {
 	master, rest, _ := strings.Cut(path, "/")
 	if o.MasterName, err = url.PathUnescape(master); err != nil || o.MasterName == "" {
 		return "", errors.New("the URL's path must be /MASTER or /MASTER/DB")
@@ -120,7 +120,7 @@ func takeMaster(o *redis.UniversalOptions, path string) (rest string, err error)
 	return rest, nil
 }
 
-func takeUser(o *redis.UniversalOptions, userinfo string) error {
+func parseUser(o *redis.UniversalOptions, userinfo string) error {
 	user, password, ok := strings.Cut(userinfo, ":")
 	if !ok {
 		return errors.New("the URL has a user and no password; a password alone is written :PASSWORD@")
@@ -134,7 +134,7 @@ func takeUser(o *redis.UniversalOptions, userinfo string) error {
 	return nil
 }
 
-func takeQuery(o *redis.UniversalOptions, query string) (prefix string, err error) {
+func parseQuery(o *redis.UniversalOptions, query string) (prefix string, err error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return "", errors.New("the URL's parameters are not percent-encoded")
@@ -154,21 +154,21 @@ func takeQuery(o *redis.UniversalOptions, query string) (prefix string, err erro
 	return prefix, nil
 }
 
-// hostPort returns host with a port. Its errors do not show host: it may be half of a password with a bare slash.
+// hostPort returns host with a port. Its errors do not contain host, which may be half of a password with a bare slash.
 func hostPort(host, port string) (string, error) {
 	name := host
 	if strings.LastIndexByte(host, ':') > strings.LastIndexByte(host, ']') {
 		var err error
 		if name, port, err = net.SplitHostPort(host); err != nil {
-			return "", errors.New("it is not HOST or HOST:PORT")
+			return "", errors.New("want HOST or HOST:PORT")
 		}
 	}
 	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
 	if name == "" || strings.ContainsAny(name, "[]@ \t\r\n") {
-		return "", errors.New("it is not HOST or HOST:PORT")
+		return "", errors.New("want HOST or HOST:PORT")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", errors.New("its port must be a number from 1 to 65535")
+		return "", errors.New("invalid port: want a number from 1 to 65535")
 	}
 	return net.JoinHostPort(name, port), nil
 }

@@ -35,7 +35,7 @@ func TestOpenReadsURLs(t *testing.T) {
 	}
 }
 
-func TestOpenUsesTLSWhereTheSchemeSaysSo(t *testing.T) {
+func TestOpenUsesTLSForSchemesWithTLS(t *testing.T) {
 	for scheme, secure := range map[string]bool{
 		"redis": false, "redis-sentinel": false, "redis-cluster": false,
 		"rediss": true, "rediss-sentinel": true, "rediss-cluster": true,
@@ -60,7 +60,7 @@ func TestOpenTakesAPrefix(t *testing.T) {
 	require.Equal(t, "wetoken:", s.Prefix)
 }
 
-func TestOpenMakesTheClientThatTheSchemeNames(t *testing.T) {
+func TestOpenMakesTheClientOfTheScheme(t *testing.T) {
 	for rawURL, want := range map[string]redis.UniversalClient{
 		"redis://127.0.0.1:1":               &redis.Client{},
 		"redis-sentinel://127.0.0.1:1/main": &redis.Client{},
@@ -73,7 +73,7 @@ func TestOpenMakesTheClientThatTheSchemeNames(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhatIsWrongAndShowsNoPassword(t *testing.T) {
+func TestOpenErrorsHaveNoPassword(t *testing.T) {
 	for rawURL, want := range map[string]string{
 		"":                                     "must begin with redis://",
 		"127.0.0.1:6379":                       "must begin with redis://",
@@ -82,10 +82,10 @@ func TestOpenSaysWhatIsWrongAndShowsNoPassword(t *testing.T) {
 		"redis-hunter2://a":                    "must begin with redis://",
 		"redis://":                             "host 1 of the URL",
 		"redis://:hunter2@":                    "host 1 of the URL",
-		"redis://:hunter2@a:0":                 "its port must be a number from 1 to 65535",
-		"redis://:hunter2@a:65536":             "its port must be a number from 1 to 65535",
-		"redis://:hunter2@::1":                 "it is not HOST or HOST:PORT",
-		"redis://:hunter2@[::1":                "it is not HOST or HOST:PORT",
+		"redis://:hunter2@a:0":                 "invalid port: want a number from 1 to 65535",
+		"redis://:hunter2@a:65536":             "invalid port: want a number from 1 to 65535",
+		"redis://:hunter2@::1":                 "want HOST or HOST:PORT",
+		"redis://:hunter2@[::1":                "want HOST or HOST:PORT",
 		"redis://:hunter2@a/hunter2":           "must be a number",
 		"redis://:hunter2@a/-1":                "must be a number",
 		"redis://:hunter2@a,b":                 "several hosts need",

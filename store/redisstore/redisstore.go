@@ -1,4 +1,4 @@
-// Package redisstore keeps a [store.Store] in Redis 5 or later: one server, a sentinel set, a cluster or a ring.
+// Package redisstore implements [store.Store] with Redis 5 or later: one server, a sentinel set, a cluster or a ring.
 //
 //	s, err := redisstore.Open("redis://:password@127.0.0.1:6379/0")
 //	if err != nil {
@@ -7,9 +7,9 @@
 //	defer s.Client.Close()
 //	tokens := &token.Manager{AppID: id, Secret: secret, Store: s}
 //
-// What is kept here is shared and disposable: Redis answers before a replica or the disk has a value, so a failover may
-// bring back an old value or give one lease to two holders. Tokens bear that. What must not be lost belongs in
-// store/sqlstore.
+// Use it for values that are shared and may be lost: Redis answers before a replica or the disk has a value, so a
+// failover may restore an old value or give a lease to two holders. Tokens tolerate that. Values that must not be lost
+// belong in store/sqlstore.
 package redisstore
 
 import (
@@ -28,22 +28,22 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// Store is a [store.Store] in Redis. Each method but Keys is one command and one round trip, for one key, so that it
-// works the same on a cluster. It is safe for concurrent use.
+// Store is a [store.Store] in Redis. Each method but Keys is one command and one round trip for one key, so that it
+// works on a cluster. It is safe for concurrent use.
 //
-// What changes something is sent once, whatever the client's MaxRetries. After an answer that was lost, a second try
-// would undo what others have done since the first, or deny what the first did. An error thus leaves open whether the
-// change was made.
+// A command that changes a value is sent once, whatever the client's MaxRetries. After a lost answer, a second try
+// could undo a later change of another process, or report failure for the first. After an error it is therefore unknown
+// whether the change was made.
 type Store struct {
-	// Client is any go-redis client. It should have ContextTimeoutEnabled, or a server that hangs is waited for until
-	// the client's own ReadTimeout. Reads must go to masters: ReadOnly, RouteByLatency and RouteRandomly show old
-	// values. Open makes a good one.
+	// Client is any go-redis client. It should have ContextTimeoutEnabled: otherwise a call to a server that hangs
+	// lasts until the client's own ReadTimeout. Reads must go to masters: ReadOnly, RouteByLatency and RouteRandomly
+	// return old values. Open makes a suitable client.
 	Client redis.UniversalClient
 
-	// Prefix stands before every key in Redis, such as "wetoken:". Default: none.
+	// Prefix is put before every key in Redis, such as "wetoken:". Default: none.
 	Prefix string
 
-	// Timeout is how long one command may take, repetitions included. Default: 1.5 seconds.
+	// Timeout is the time for one command, repetitions included. Default: 1.5 seconds.
 	Timeout time.Duration
 }
 
@@ -51,7 +51,7 @@ var _ store.Store = (*Store)(nil)
 
 // Get sends GET.
 func (s *Store) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.withTimeout(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("redisstore: get: %w", err)
 	}
@@ -63,30 +63,30 @@ func (s *Store) Get(ctx context.Context, key string) (value []byte, ok bool, err
 	if err != nil {
 		return nil, false, fmt.Errorf("redisstore: get: %w", err)
 	}
-	return []byte(text), true, nil // a copy: Bytes would lend the memory of the string
+	return []byte(text), true, nil // a copy, since Bytes would share the memory of the string
 }
 
-// Set sends SET, with PX when value expires.
+// Set sends SET, with PX if value expires.
 func (s *Store) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if ttl < 0 {
 		return errors.New("redisstore: set: ttl is below 0")
 	}
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.withTimeout(ctx)
 	if err != nil {
 		return fmt.Errorf("redisstore: set: %w", err)
 	}
 	defer cancel()
-	args := []any{"set", s.Prefix + key, some(value)}
+	args := []any{"set", s.Prefix + key, notNil(value)}
 	if ttl > 0 {
 		args = append(args, "px", milliseconds(ttl))
 	}
-	if err := s.Client.Process(ctx, once{redis.NewCmd(ctx, args...)}); err != nil {
+	if err := s.Client.Process(ctx, unrepeated{redis.NewCmd(ctx, args...)}); err != nil {
 		return fmt.Errorf("redisstore: set: %w", err)
 	}
 	return nil
 }
 
-// The scripts touch KEYS[1] alone. GET gives false for an absent key, which equals no string.
+// The scripts use KEYS[1] only. GET returns false for an absent key, which equals no string.
 var (
 	compareAndDelete = newScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -109,7 +109,7 @@ return 1`)
 
 // Swap sends EXISTS, SET NX or a script.
 func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.withTimeout(ctx)
 	if err != nil {
 		return false, fmt.Errorf("redisstore: swap: %w", err)
 	}
@@ -127,19 +127,19 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 		if ttl > 0 {
 			args = append(args, "px", milliseconds(ttl))
 		}
-		cmd := once{redis.NewCmd(ctx, args...)}
+		cmd := unrepeated{redis.NewCmd(ctx, args...)}
 		if err = s.Client.Process(ctx, cmd); errors.Is(err, redis.Nil) {
 			return false, nil
 		}
 		swapped = err == nil
 	case new == nil:
-		swapped, err = s.run(ctx, compareAndDelete, key, old)
+		swapped, err = s.runScript(ctx, compareAndDelete, key, old)
 	default:
 		life := int64(-1)
 		if ttl >= 0 {
 			life = milliseconds(ttl)
 		}
-		swapped, err = s.run(ctx, compareAndSet, key, old, new, life)
+		swapped, err = s.runScript(ctx, compareAndSet, key, old, new, life)
 	}
 	if err != nil {
 		return false, fmt.Errorf("redisstore: swap: %w", err)
@@ -149,20 +149,19 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 
 // Delete sends DEL.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.withTimeout(ctx)
 	if err != nil {
 		return fmt.Errorf("redisstore: delete: %w", err)
 	}
 	defer cancel()
-	if err := s.Client.Process(ctx, once{redis.NewCmd(ctx, "del", s.Prefix+key)}); err != nil {
+	if err := s.Client.Process(ctx, unrepeated{redis.NewCmd(ctx, "del", s.Prefix+key)}); err != nil {
 		return fmt.Errorf("redisstore: delete: %w", err)
 	}
 	return nil
 }
 
-// Keys sends SCAN until all is seen, on a cluster to one master after the other. It goes through the whole database
-// and remembers each key that it has yielded, since SCAN may show one twice: it is made for operators and start-up, not
-// for each request.
+// Keys sends SCAN until the end, on a cluster to each master. It scans the whole database and remembers each yielded
+// key, since SCAN may return one twice. It is for operators and start-up, not for each request.
 func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		servers, err := s.servers(ctx)
@@ -195,7 +194,7 @@ func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error
 }
 
 func (s *Store) scan(ctx context.Context, server redis.Cmdable, cursor uint64, match string) ([]string, uint64, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.withTimeout(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -203,16 +202,16 @@ func (s *Store) scan(ctx context.Context, server redis.Cmdable, cursor uint64, m
 	return server.Scan(ctx, cursor, match, 1000).Result()
 }
 
-// servers are those that together hold all keys.
+// servers returns the servers that together have all keys.
 func (s *Store) servers(ctx context.Context) ([]redis.Cmdable, error) {
-	ctx, cancel, err := s.begin(ctx)
+	ctx, cancel, err := s.withTimeout(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
 	var mu sync.Mutex
 	var all []redis.Cmdable
-	add := func(_ context.Context, c *redis.Client) error { // called at once for several
+	add := func(_ context.Context, c *redis.Client) error { // called concurrently
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, c)
@@ -229,8 +228,8 @@ func (s *Store) servers(ctx context.Context) ([]redis.Cmdable, error) {
 	return all, err
 }
 
-// begin bounds one command.
-func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
+// withTimeout returns ctx with the timeout of one command.
+func (s *Store) withTimeout(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if s.Client == nil {
 		return nil, nil, errors.New("the Client is nil")
 	}
@@ -245,7 +244,7 @@ func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc,
 	return ctx, cancel, nil
 }
 
-// script is a Lua script and the name under which a server that has seen it knows it.
+// script is a Lua script, and the hash by which a server that has run it knows it.
 type script struct{ text, sha string }
 
 func newScript(text string) script {
@@ -253,17 +252,18 @@ func newScript(text string) script {
 	return script{text: text, sha: hex.EncodeToString(sum[:])}
 }
 
-// run runs a script that answers 1 or 0, by its name, and in full only when the server does not know it.
-func (s *Store) run(ctx context.Context, sc script, key string, args ...any) (bool, error) {
-	n, err := s.eval(ctx, "evalsha", sc.sha, key, args)
+// runScript runs a script that returns 1 or 0. It sends the hash, and the text only if the server does not know the
+// hash.
+func (s *Store) runScript(ctx context.Context, sc script, key string, args ...any) (bool, error) {
+	n, err := s.evalScript(ctx, "evalsha", sc.sha, key, args)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		n, err = s.eval(ctx, "eval", sc.text, key, args)
+		n, err = s.evalScript(ctx, "eval", sc.text, key, args)
 	}
 	return n == 1, err
 }
 
-func (s *Store) eval(ctx context.Context, command, script, key string, args []any) (int64, error) {
-	cmd := once{redis.NewCmd(ctx, append([]any{command, script, 1, key}, args...)...)}
+func (s *Store) evalScript(ctx context.Context, command, script, key string, args []any) (int64, error) {
+	cmd := unrepeated{redis.NewCmd(ctx, append([]any{command, script, 1, key}, args...)...)}
 	cmd.SetFirstKeyPos(3)
 	if err := s.Client.Process(ctx, cmd); err != nil {
 		return 0, err
@@ -271,13 +271,13 @@ func (s *Store) eval(ctx context.Context, command, script, key string, args []an
 	return cmd.Int64()
 }
 
-// once is a command that the client sends once: it is not repeated when the answer is lost.
-type once struct{ *redis.Cmd }
+// unrepeated is a command that the client sends once, even if the answer is lost.
+type unrepeated struct{ *redis.Cmd }
 
-// NoRetry tells the client so.
-func (once) NoRetry() bool { return true }
+// NoRetry stops the client from repeating the command.
+func (unrepeated) NoRetry() bool { return true }
 
-// milliseconds rounds up, since a life that rounds to 0 would be for ever.
+// milliseconds rounds up, since a life of 0 means for ever.
 func milliseconds(ttl time.Duration) int64 {
 	ms := ttl.Milliseconds()
 	if ttl%time.Millisecond > 0 {
@@ -286,8 +286,8 @@ func milliseconds(ttl time.Duration) int64 {
 	return ms
 }
 
-// some makes of a nil value an empty one.
-func some(value []byte) []byte {
+// notNil returns value, or an empty one for nil.
+func notNil(value []byte) []byte {
 	if value == nil {
 		return []byte{}
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/wetoken/wetoken/store/storetest"
 )
 
-// mini starts a Redis in this process whose clock runs with the machine's.
-func mini(t testing.TB) *miniredis.Miniredis {
+// startMiniredis starts a Redis in this process with the machine's clock.
+func startMiniredis(t testing.TB) *miniredis.Miniredis {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
 	require.NoError(t, m.Start())
@@ -47,7 +47,7 @@ func mini(t testing.TB) *miniredis.Miniredis {
 	return m
 }
 
-// open opens url, and closes it with t.
+// open opens url, and closes the store when t ends.
 func open(t testing.TB, url string) *redisstore.Store {
 	t.Helper()
 	s, err := redisstore.Open(url)
@@ -56,8 +56,8 @@ func open(t testing.TB, url string) *redisstore.Store {
 	return s
 }
 
-// part gives t a prefix of its own in what url leads to, with characters that a pattern would trip over.
-func part(t testing.TB, url string) *redisstore.Store {
+// withPrefix returns url with a prefix for t, which has characters of patterns.
+func withPrefix(t testing.TB, url string) *redisstore.Store {
 	t.Helper()
 	s := open(t, url)
 	s.Prefix = `wetoken-test[*?\]-` + rand.Text() + ":"
@@ -72,8 +72,8 @@ func part(t testing.TB, url string) *redisstore.Store {
 	return s
 }
 
-// real returns the address of the machine's Redis.
-func real(t testing.TB) string {
+// redisAddress returns the address of the machine's Redis.
+func redisAddress(t testing.TB) string {
 	t.Helper()
 	return needed.Address(t, "WETOKEN_TEST_REDIS", "127.0.0.1:6379", func(address string) error {
 		s, err := redisstore.Open("redis://" + address)
@@ -85,21 +85,21 @@ func real(t testing.TB) string {
 	})
 }
 
-func TestMiniredisKeepsItsWord(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, "redis://"+mini(t).Addr()) })
+func TestMiniredisIsAStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, "redis://"+startMiniredis(t).Addr()) })
 }
 
-func TestRedisKeepsItsWord(t *testing.T) {
-	address := real(t)
-	storetest.Run(t, func(t *testing.T) store.Store { return part(t, "redis://"+address) })
+func TestRedisIsAStore(t *testing.T) {
+	address := redisAddress(t)
+	storetest.Run(t, func(t *testing.T) store.Store { return withPrefix(t, "redis://"+address) })
 }
 
-// count counts the commands that a client sends, and the round trips that takes.
-type count struct{ commands, trips atomic.Int32 }
+// commandCounter counts the commands that a client sends, and the round trips.
+type commandCounter struct{ commands, trips atomic.Int32 }
 
-func (c *count) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (c *commandCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (c *count) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (c *commandCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		c.commands.Add(1)
 		c.trips.Add(1)
@@ -107,7 +107,7 @@ func (c *count) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-func (c *count) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (c *commandCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		c.commands.Add(int32(len(cmds)))
 		c.trips.Add(1)
@@ -116,7 +116,7 @@ func (c *count) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 }
 
 func TestEachMethodIsOneCommand(t *testing.T) {
-	m := mini(t)
+	m := startMiniredis(t)
 	s := open(t, "redis://"+m.Addr())
 	swaps := []func() (bool, error){
 		func() (bool, error) { return s.Swap(t.Context(), "k", nil, []byte("v"), time.Hour) },
@@ -124,11 +124,11 @@ func TestEachMethodIsOneCommand(t *testing.T) {
 		func() (bool, error) { return s.Swap(t.Context(), "k", []byte("v"), nil, 0) },
 		func() (bool, error) { return s.Swap(t.Context(), "k", nil, nil, 0) },
 	}
-	for _, swap := range swaps { // the server learns the scripts
+	for _, swap := range swaps { // the server caches the scripts
 		_, err := swap()
 		require.NoError(t, err)
 	}
-	sent := new(count)
+	sent := new(commandCounter)
 	s.Client.AddHook(sent)
 	one := func(what string) {
 		t.Helper()
@@ -152,8 +152,8 @@ func TestEachMethodIsOneCommand(t *testing.T) {
 	}
 }
 
-func TestServerThatForgotTheScriptsLearnsThemAgain(t *testing.T) {
-	m := mini(t)
+func TestScriptsAreSentAgainToARestartedServer(t *testing.T) {
+	m := startMiniredis(t)
 	s := open(t, "redis://"+m.Addr())
 	for range 2 {
 		require.NoError(t, s.Set(t.Context(), "k", []byte("v"), 0))
@@ -167,7 +167,7 @@ func TestServerThatForgotTheScriptsLearnsThemAgain(t *testing.T) {
 }
 
 func TestLivesAreRoundedUpToMilliseconds(t *testing.T) {
-	m := miniredis.RunT(t) // its clock stands
+	m := miniredis.RunT(t) // its clock does not advance
 	s := open(t, "redis://"+m.Addr())
 	for ttl, want := range map[time.Duration]time.Duration{
 		1:                              time.Millisecond,
@@ -199,7 +199,7 @@ func TestLivesAreRoundedUpToMilliseconds(t *testing.T) {
 }
 
 func TestErrorsShowNoPassword(t *testing.T) {
-	m := mini(t)
+	m := startMiniredis(t)
 	m.RequireUserAuth("user", "right")
 	s := open(t, "redis://user:correct-horse@"+m.Addr())
 	_, ok, err := s.Get(t.Context(), "k")
@@ -214,7 +214,7 @@ func TestErrorsShowNoPassword(t *testing.T) {
 	require.NotContains(t, err.Error(), "staple")
 }
 
-func TestStoreWithoutClientSaysSo(t *testing.T) {
+func TestStoreNeedsAClient(t *testing.T) {
 	s := new(redisstore.Store)
 	_, _, err := s.Get(t.Context(), "k")
 	require.ErrorContains(t, err, "Client is nil")
@@ -224,7 +224,7 @@ func TestStoreWithoutClientSaysSo(t *testing.T) {
 }
 
 func TestKeyOfAnotherKindIsAnError(t *testing.T) {
-	m := mini(t)
+	m := startMiniredis(t)
 	_, err := m.Push("list", "v")
 	require.NoError(t, err)
 	s := open(t, "redis://"+m.Addr())
@@ -236,7 +236,7 @@ func TestKeyOfAnotherKindIsAnError(t *testing.T) {
 }
 
 func TestKeysOfOthersAreLeftOut(t *testing.T) {
-	m := mini(t)
+	m := startMiniredis(t)
 	a, b := open(t, "redis://"+m.Addr()+"?prefix=a*"), open(t, "redis://"+m.Addr()+"?prefix=a%3F")
 	require.NoError(t, a.Set(t.Context(), "1", nil, 0))
 	require.NoError(t, b.Set(t.Context(), "2", nil, 0))
@@ -253,7 +253,7 @@ func TestKeysOfOthersAreLeftOut(t *testing.T) {
 func TestRingKeepsKeysApart(t *testing.T) {
 	addrs := map[string]string{}
 	for i := range 3 {
-		addrs[fmt.Sprint("server", i)] = mini(t).Addr()
+		addrs[fmt.Sprint("server", i)] = startMiniredis(t).Addr()
 	}
 	s := &redisstore.Store{Client: redis.NewRing(&redis.RingOptions{Addrs: addrs})}
 	defer s.Client.Close()

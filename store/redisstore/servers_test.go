@@ -30,7 +30,7 @@ type server struct {
 
 func (s server) addr() string { return "127.0.0.1:" + s.port }
 
-// freePorts returns ports that nobody listened on a moment ago.
+// freePorts returns ports that were free a moment ago.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	var ports []string
@@ -45,7 +45,7 @@ func freePorts(t *testing.T, n int) []string {
 	return ports
 }
 
-// start starts redis-server with args, and kills it with t.
+// start starts redis-server with args, and kills it when t ends.
 func start(t *testing.T, port string, args ...string) server {
 	t.Helper()
 	binary := needed.Address(t, "WETOKEN_TEST_REDIS_SERVER", "redis-server", func(name string) error {
@@ -62,12 +62,12 @@ func start(t *testing.T, port string, args ...string) server {
 	s := server{port: port, cmd: cmd}
 	c := redis.NewClient(&redis.Options{Addr: s.addr()})
 	defer c.Close()
-	until(t, func() error { return c.Ping(t.Context()).Err() })
+	retry(t, func() error { return c.Ping(t.Context()).Err() })
 	return s
 }
 
-// until tries what until it does not fail, for twenty seconds.
-func until(t *testing.T, what func() error) {
+// retry calls do until it does not fail, for up to twenty seconds.
+func retry(t *testing.T, what func() error) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -82,7 +82,7 @@ func until(t *testing.T, what func() error) {
 	}
 }
 
-// diskless are the arguments of a server that writes nothing down.
+// diskless are the arguments of a server that does not write to disk.
 var diskless = []string{"--save", "", "--appendonly", "no"}
 
 func TestServerThatHangsCostsACallerOneAndAHalfSeconds(t *testing.T) {
@@ -129,10 +129,10 @@ func TestServerThatHangsCostsACallerOneAndAHalfSeconds(t *testing.T) {
 	require.Less(t, time.Since(begin), 100*time.Millisecond+slack, "ctx ends a command that is under way")
 
 	require.NoError(t, hung.cmd.Process.Signal(syscall.SIGCONT))
-	until(t, func() error { return s.Set(t.Context(), "k", []byte("back"), 0) })
+	retry(t, func() error { return s.Set(t.Context(), "k", []byte("back"), 0) })
 }
 
-func TestServerThatIsGoneIsAnErrorAtOnceAndUsedAgainWhenBack(t *testing.T) {
+func TestServerThatIsDownIsAnErrorAtOnceAndUsedAgainWhenUp(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	first := start(t, port, diskless...)
 	s := open(t, "redis://"+first.addr())
@@ -145,10 +145,10 @@ func TestServerThatIsGoneIsAnErrorAtOnceAndUsedAgainWhenBack(t *testing.T) {
 	require.False(t, ok)
 	require.Less(t, time.Since(begin), time.Second)
 	start(t, port, diskless...)
-	until(t, func() error { return s.Set(t.Context(), "k", []byte("v"), 0) })
+	retry(t, func() error { return s.Set(t.Context(), "k", []byte("v"), 0) })
 }
 
-// cluster starts three masters that share the slots, and returns the URL that leads to them.
+// cluster starts three masters that share the slots, and returns the URL of the cluster.
 func cluster(t *testing.T) string {
 	t.Helper()
 	testform.NeedFull(t)
@@ -167,7 +167,7 @@ func cluster(t *testing.T) string {
 		require.NoError(t, nodes[2].Do(t.Context(), "cluster", "meet", "127.0.0.1", ports[2*i], ports[2*i+1]).Err())
 	}
 	for _, c := range nodes {
-		until(t, func() error {
+		retry(t, func() error {
 			info, err := c.ClusterInfo(t.Context()).Result()
 			if err == nil && (!strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3")) {
 				err = fmt.Errorf("the cluster does not form:\n%s", info)
@@ -178,12 +178,12 @@ func cluster(t *testing.T) string {
 	return "redis-cluster://" + strings.Join(addrs, ",")
 }
 
-func TestClusterKeepsItsWord(t *testing.T) {
+func TestClusterIsAStore(t *testing.T) {
 	url := cluster(t)
-	storetest.Run(t, func(t *testing.T) store.Store { return part(t, url) })
+	storetest.Run(t, func(t *testing.T) store.Store { return withPrefix(t, url) })
 
-	first, _, _ := strings.Cut(url, ",") // from one address the others are found
-	s := part(t, first)
+	first, _, _ := strings.Cut(url, ",") // the client finds the others from one address
+	s := withPrefix(t, first)
 	for i := range 50 {
 		require.NoError(t, s.Set(t.Context(), fmt.Sprint("k/", i), []byte("v"), time.Hour))
 	}
@@ -258,7 +258,7 @@ func TestSentinelsLeadToTheNewMaster(t *testing.T) {
 	start(t, ports[2], config, "--sentinel")
 	sentinel := redis.NewSentinelClient(&redis.Options{Addr: "127.0.0.1:" + ports[2]})
 	defer sentinel.Close()
-	until(t, func() error {
+	retry(t, func() error {
 		replicas, err := sentinel.Replicas(t.Context(), "main").Result()
 		if err == nil && (len(replicas) == 0 || replicas[0]["master-link-status"] != "ok") {
 			err = fmt.Errorf("the sentinel sees no replica: %v", replicas)
@@ -266,7 +266,7 @@ func TestSentinelsLeadToTheNewMaster(t *testing.T) {
 		return err
 	})
 
-	s := part(t, "redis-sentinel://127.0.0.1:"+ports[2]+"/main/0")
+	s := withPrefix(t, "redis-sentinel://127.0.0.1:"+ports[2]+"/main/0")
 	swapped, err := s.Swap(t.Context(), "before", nil, []byte("v"), 0)
 	require.NoError(t, err)
 	require.True(t, swapped)
@@ -274,7 +274,7 @@ func TestSentinelsLeadToTheNewMaster(t *testing.T) {
 
 	require.NoError(t, master.cmd.Process.Kill())
 	_ = master.cmd.Wait()
-	until(t, func() error { return s.Set(t.Context(), "after", []byte("w"), 0) })
+	retry(t, func() error { return s.Set(t.Context(), "after", []byte("w"), 0) })
 	value, ok, err := s.Get(t.Context(), "before")
 	require.NoError(t, err)
 	require.True(t, ok)

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Dialect is the SQL that a database speaks.
+// Dialect is the SQL dialect of a database.
 type Dialect int
 
 // The dialects. There is no default.
 const (
 	SQLite   Dialect = iota + 1
 	MySQL            // and MariaDB
-	Postgres         // and what speaks like it
+	Postgres         // and compatible databases
 	Oracle
 )
 
@@ -35,16 +35,16 @@ func (d Dialect) String() string {
 	return "Dialect(" + strconv.Itoa(int(d)) + ")"
 }
 
-// pageSize is how many rows one statement lists or sweeps.
+// pageSize is the number of rows that one statement lists or sweeps.
 const pageSize = 500
 
-// statements are the SQL of one dialect for one table. k is the key, v the value, both bytes, so that no collation
-// merges or sorts them; expires is the end of its life, in milliseconds of Unix time.
+// statements are the SQL statements of one dialect for one table. k is the key and v the value, both bytes, so that no
+// collation applies. expires is the end of the life, in milliseconds of Unix time.
 type statements struct {
 	get     statement
-	set     statement // Oracle: only where the row exists
-	add     statement // where no value lives. MySQL, Oracle: where no row exists
-	clear   statement // MySQL, Oracle: of one key, the row if it has expired
+	set     statement // Oracle: only if the row exists
+	add     statement // if no live value exists; MySQL, Oracle: if no row exists
+	clear   statement // MySQL, Oracle: deletes the row of one key if it has expired
 	replace statement
 	keep    statement // replace without expires
 	remove  statement
@@ -55,7 +55,7 @@ type statements struct {
 	probe   statement
 }
 
-// now is the database's clock, in milliseconds of Unix time in UTC, the same throughout a statement.
+// now returns the SQL for the database's time in milliseconds of Unix time, which is constant throughout a statement.
 func (d Dialect) now() string {
 	switch d {
 	case SQLite:
@@ -73,9 +73,9 @@ func (d Dialect) now() string {
 
 func (d Dialect) statements(table string) (statements, error) {
 	if d < SQLite || d > Oracle {
-		return statements{}, errors.New("the Dialect must be SQLite, MySQL, Postgres or Oracle")
+		return statements{}, errors.New("invalid Dialect: want SQLite, MySQL, Postgres or Oracle")
 	}
-	name := table[strings.LastIndexByte(table, '.')+1:] // an index stands in its table's schema
+	name := table[strings.LastIndexByte(table, '.')+1:] // an index is in its table's schema
 	sql := func(text string) statement {
 		text = strings.NewReplacer("{table}", table, "{name}", name, "{now}", d.now(), "{page}", strconv.Itoa(pageSize)).Replace(text)
 		return d.statement(strings.Join(strings.Fields(text), " "))
@@ -95,20 +95,20 @@ func (d Dialect) statements(table string) (statements, error) {
 			ON CONFLICT (k) DO UPDATE SET v = excluded.v, expires = excluded.expires`)
 		q.add = sql(`INSERT INTO {table} (k, v, expires) VALUES (:key, :value, {now} + :life)
 			ON CONFLICT (k) DO UPDATE SET v = excluded.v, expires = excluded.expires WHERE {name}.expires <= {now}`)
-		// The outer condition is looked at again for a row that somebody has just made live.
+		// The outer condition is checked again for a row that was just replaced by a live one.
 		q.sweep = sql(`DELETE FROM {table} WHERE expires <= {now} AND k IN (SELECT k FROM {table} WHERE expires <= {now} LIMIT {page})`)
 		q.migrate = []statement{
 			sql(`CREATE TABLE IF NOT EXISTS {table} (k BYTEA NOT NULL PRIMARY KEY, v BYTEA NOT NULL, expires BIGINT NOT NULL)`),
 			sql(`CREATE INDEX IF NOT EXISTS {name}_expires ON {table} (expires)`),
 		}
-		if d == SQLite { // which has other types, and wants the schema at the index
+		if d == SQLite { // which has other types, and the schema before the index
 			q.migrate = []statement{
 				sql(`CREATE TABLE IF NOT EXISTS {table} (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL, expires INTEGER NOT NULL)`),
 				sql(`CREATE INDEX IF NOT EXISTS {table}_expires ON {name} (expires)`),
 			}
 		}
 	case MySQL:
-		// Without clientFoundRows the server counts the rows that changed, so writes changes with every swap.
+		// Without clientFoundRows the server counts changed rows only, so each swap changes writes.
 		q.replace = sql(`UPDATE {table} SET v = :value, expires = {now} + :life, writes = writes + 1
 			WHERE k = :key AND v = :old AND expires > {now}`)
 		q.keep = sql(`UPDATE {table} SET v = :value, writes = writes + 1 WHERE k = :key AND v = :old AND expires > {now}`)
@@ -121,7 +121,7 @@ func (d Dialect) statements(table string) (statements, error) {
 			v MEDIUMBLOB NOT NULL, expires BIGINT NOT NULL, writes BIGINT NOT NULL DEFAULT 0, INDEX {name}_expires (expires)) ENGINE=InnoDB`)}
 		q.probe = sql(`SELECT k, v, expires, writes FROM {table} WHERE 1 = 0`)
 	case Oracle:
-		// A BLOB cannot be compared with =, and an empty one is NULL: vsum, its SHA-256, stands for it.
+		// A BLOB cannot be compared with =, and an empty one is NULL: vsum, its SHA-256, is compared instead.
 		q.replace = sql(`UPDATE {table} SET vsum = :sum, expires = {now} + :life, v = :value
 			WHERE k = :key AND vsum = :oldsum AND expires > {now}`)
 		q.keep = sql(`UPDATE {table} SET vsum = :sum, v = :value WHERE k = :key AND vsum = :oldsum AND expires > {now}`)
@@ -140,13 +140,13 @@ func (d Dialect) statements(table string) (statements, error) {
 	return q, nil
 }
 
-// statement is SQL with the dialect's placeholders, and the names of what goes there.
+// statement is SQL with the dialect's placeholders, and the names of their arguments.
 type statement struct {
 	text  string
 	names []string
 }
 
-// binds are what statements ask for by name.
+// binds are the arguments of statements.
 type binds struct {
 	key        string
 	value, old []byte
@@ -154,20 +154,20 @@ type binds struct {
 	from, to   []byte
 }
 
-func (b binds) of(name string) any {
+func (b binds) arg(name string) any {
 	switch name {
 	case "key":
 		return []byte(b.key)
 	case "value":
-		return some(b.value)
+		return notNil(b.value)
 	case "sum":
-		return sum(b.value)
+		return digest(b.value)
 	case "old":
-		return some(b.old)
+		return notNil(b.old)
 	case "oldsum":
-		return sum(b.old)
+		return digest(b.old)
 	case "life":
-		return life(b.ttl)
+		return milliseconds(b.ttl)
 	case "from":
 		return b.from
 	}
@@ -193,14 +193,14 @@ func (d Dialect) statement(text string) statement {
 
 func (q statement) bind(b binds) (text string, args []any) {
 	for _, name := range q.names {
-		args = append(args, b.of(name))
+		args = append(args, b.arg(name))
 	}
 	return q.text, args
 }
 
-// contended tells whether err says that a statement did nothing because another was at work on the same rows: a
-// deadlock, two that cannot be put in order, or a locked file. Without the drivers, their texts have to do.
-func contended(err error) bool {
+// isContended reports whether err means that a statement did nothing because another one used the same rows: a
+// deadlock, a serialization failure, or a locked file. It compares texts, since this package imports no driver.
+func isContended(err error) bool {
 	var state interface{ SQLState() string }
 	if errors.As(err, &state) && (state.SQLState() == "40001" || state.SQLState() == "40P01") {
 		return true
@@ -217,11 +217,11 @@ func contended(err error) bool {
 	return false
 }
 
-// duplicate tells whether err is Oracle's for a row that exists.
-func duplicate(err error) bool { return strings.Contains(err.Error(), "ORA-00001") }
+// isDuplicate reports whether err is Oracle's error for a row that exists.
+func isDuplicate(err error) bool { return strings.Contains(err.Error(), "ORA-00001") }
 
-// life is ttl in milliseconds, rounded up, since what rounds to 0 would be dead at once.
-func life(ttl time.Duration) int64 {
+// milliseconds returns ttl in milliseconds, rounded up, since a life of 0 would have ended.
+func milliseconds(ttl time.Duration) int64 {
 	if ttl <= 0 {
 		return forever
 	}
@@ -232,13 +232,13 @@ func life(ttl time.Duration) int64 {
 	return ms
 }
 
-func sum(value []byte) []byte {
+func digest(value []byte) []byte {
 	sum := sha256.Sum256(value)
 	return sum[:]
 }
 
-// some makes of a nil value an empty one, which is not NULL.
-func some(value []byte) []byte {
+// notNil returns value, or an empty one for nil, which is NULL.
+func notNil(value []byte) []byte {
 	if value == nil {
 		return []byte{}
 	}

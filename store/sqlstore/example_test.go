@@ -10,7 +10,7 @@ import (
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
-// The driver is the application's: here, github.com/jackc/pgx/v5/stdlib.
+// The application imports the driver: here, github.com/jackc/pgx/v5/stdlib.
 func Example() {
 	ctx := context.Background()
 	db, err := sql.Open("pgx", "postgres://wetoken@127.0.0.1:5432/wetoken")
@@ -25,19 +25,19 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	lease, ok, err := store.Take(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
+	lease, ok, err := store.TryLease(ctx, s, "token/wx0123456789abcdef/lease", 10*time.Second)
 	if err != nil || !ok {
 		return
 	}
 	defer lease.Release(context.WithoutCancel(ctx))
 }
 
-// A field that is missing is named by the first call.
+// The first call returns an error for a missing field.
 func ExampleStore() {
 	s := &sqlstore.Store{DB: new(sql.DB)}
 	_, _, err := s.Get(context.Background(), "token/wx0123456789abcdef/stable")
 	fmt.Println(err)
 
 	// Output:
-	// sqlstore: get: the Dialect must be SQLite, MySQL, Postgres or Oracle
+	// sqlstore: get: invalid Dialect: want SQLite, MySQL, Postgres or Oracle
 }

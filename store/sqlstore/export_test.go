@@ -1,4 +1,4 @@
 package sqlstore
 
-// Range returns the keys between which Keys looks.
-var Range = between
+// Range returns the range of keys that Keys selects.
+var Range = keyRange

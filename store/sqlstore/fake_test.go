@@ -15,22 +15,22 @@ import (
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
-// answer is what the fake database says to one statement.
+// answer is the answer of the fake database to one statement.
 type answer struct {
 	err     error
 	changed int64
 	rows    []any // of one column
 }
 
-// fake is a database that notes what it is asked and gives the answers in answers, then none but success.
+// fake is a database that records its statements and returns answers in order, then success.
 type fake struct {
 	mu      sync.Mutex
 	asked   []string
 	answers []answer
-	hung    bool // it answers nothing more
+	hung    bool // it does not answer
 }
 
-// open returns a store on the fake that gives answers.
+// open returns a store on a fake with answers.
 func open(t *testing.T, d sqlstore.Dialect, answers ...answer) (*sqlstore.Store, *fake) {
 	f := &fake{answers: answers}
 	db := sql.OpenDB(f)
@@ -38,7 +38,7 @@ func open(t *testing.T, d sqlstore.Dialect, answers ...answer) (*sqlstore.Store,
 	return &sqlstore.Store{DB: db, Dialect: d}, f
 }
 
-// said returns the statements that were asked since the last time, without the sweeps that writes run by chance.
+// said returns the statements since the last call, without the sweeps that writes run by chance.
 func (f *fake) said() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -7,16 +7,16 @@ import (
 	"iter"
 )
 
-// Keys selects in the order of the keys, 500 at a time, and holds no connection while the loop runs.
+// Keys selects in the order of the keys, 500 at a time. It holds no connection while the loop body runs.
 func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		if err := s.open("k"); err != nil {
+		if err := s.prepare("k"); err != nil {
 			yield("", fmt.Errorf("sqlstore: keys: %w", err))
 			return
 		}
-		from, to := between(prefix)
+		from, to := keyRange(prefix)
 		for {
-			page, err := s.page(ctx, from, to)
+			page, err := s.readPage(ctx, from, to)
 			if err != nil {
 				yield("", fmt.Errorf("sqlstore: keys: %w", err))
 				return
@@ -29,15 +29,15 @@ func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error
 			if len(page) < pageSize {
 				return
 			}
-			from = append([]byte(page[len(page)-1]), 0) // the next key there can be
+			from = append([]byte(page[len(page)-1]), 0) // the next possible key
 		}
 	}
 }
 
-func (s *Store) page(ctx context.Context, from, to []byte) (page []string, err error) {
-	ctx, cancel := s.bound(ctx)
+func (s *Store) readPage(ctx context.Context, from, to []byte) (page []string, err error) {
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	err = s.again(ctx, func() error {
+	err = s.repeatContended(ctx, func() error {
 		page = nil
 		text, args := s.sql.list.bind(binds{from: from, to: to})
 		rows, err := s.DB.QueryContext(ctx, text, args...)
@@ -57,12 +57,12 @@ func (s *Store) page(ctx context.Context, from, to []byte) (page []string, err e
 	return page, err
 }
 
-// between returns the bounds of the keys that begin with prefix: from is the first there can be, and to comes after the
+// keyRange returns the range of the keys that begin with prefix: from is the first possible one, and to is after the
 // last.
-func between(prefix string) (from, to []byte) {
+func keyRange(prefix string) (from, to []byte) {
 	from = []byte(prefix)
 	if prefix == "" {
-		from = []byte{0} // Oracle takes an empty one for NULL
+		from = []byte{0} // Oracle reads an empty one as NULL
 	}
 	to = []byte(prefix)
 	for i := len(to) - 1; i >= 0; i-- {
@@ -70,5 +70,5 @@ func between(prefix string) (from, to []byte) {
 			return from, to[:i+1]
 		}
 	}
-	return from, bytes.Repeat([]byte{0xff}, maxKey+1) // no byte of prefix can be raised, and no key is as long as this
+	return from, bytes.Repeat([]byte{0xff}, maxKey+1) // no byte of prefix can be raised, and keys are shorter than this
 }

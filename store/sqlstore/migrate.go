@@ -5,19 +5,19 @@ import (
 	"fmt"
 )
 
-// migrateLock is the PostgreSQL advisory lock under which tables are made: there, two that make one table at once may
-// both fail.
+// migrateLock is the PostgreSQL advisory lock for making tables. Without it, two processes that make a table at once
+// may both fail.
 const migrateLock = 0x7765746f6b656e
 
-// Migrate makes the table and its index where they are missing, and fails if it then cannot use them. It drops and
-// changes nothing, and may be run at every start and by many processes at once. A user who may not make tables can run
-// it once the table is there.
+// Migrate makes the table and its index if they are missing, and fails if it cannot use them afterwards. It drops and
+// changes nothing. It may run at every start, and in many processes at once. Once the table exists, a user without the
+// right to make tables may run it too.
 func (s *Store) Migrate(ctx context.Context) error {
-	if err := s.open("k"); err != nil {
+	if err := s.prepare("k"); err != nil {
 		return fmt.Errorf("sqlstore: migrate: %w", err)
 	}
-	made := s.again(ctx, func() error { return s.make(ctx) })
-	probed := s.again(ctx, func() error {
+	made := s.repeatContended(ctx, func() error { return s.makeTable(ctx) })
+	probed := s.repeatContended(ctx, func() error {
 		rows, err := s.DB.QueryContext(ctx, s.sql.probe.text)
 		if err != nil {
 			return err
@@ -27,16 +27,16 @@ func (s *Store) Migrate(ctx context.Context) error {
 	})
 	switch {
 	case probed == nil:
-		return nil // whatever there was to make, or to complain of, stands: Oracle knows no IF NOT EXISTS
+		return nil // the table is usable; an error of making it means that it existed, as Oracle has no IF NOT EXISTS
 	case made != nil:
 		return fmt.Errorf("sqlstore: migrate: make the table: %w", made)
 	default:
-		return fmt.Errorf("sqlstore: migrate: the table is there and is not one of ours: %w", probed)
+		return fmt.Errorf("sqlstore: migrate: the table exists and has other columns: %w", probed)
 	}
 }
 
-// make runs all statements, and returns the first error.
-func (s *Store) make(ctx context.Context) (first error) {
+// makeTable runs all statements, and returns the first error.
+func (s *Store) makeTable(ctx context.Context) (first error) {
 	if s.Dialect != Postgres {
 		for _, q := range s.sql.migrate {
 			if _, err := s.DB.ExecContext(ctx, q.text); err != nil && first == nil {

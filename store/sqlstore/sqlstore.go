@@ -1,5 +1,5 @@
-// Package sqlstore keeps a [store.Store] in a table of an SQL database: SQLite, MySQL or MariaDB, PostgreSQL, Oracle.
-// It uses database/sql alone; the application brings the driver.
+// Package sqlstore implements [store.Store] with a table of an SQL database: SQLite, MySQL or MariaDB, PostgreSQL,
+// Oracle. It imports database/sql only; the application imports the driver.
 //
 //	db, err := sql.Open("pgx", "postgres://…")
 //	if err != nil {
@@ -10,8 +10,8 @@
 //		return err
 //	}
 //
-// Lives are told by the database's clock, so processes whose clocks differ agree. Each statement has its Timeout; where a
-// driver does not heed the context, set its own limits too.
+// Lives are measured by the database's clock, so that the clocks of processes may differ. Each statement has a Timeout.
+// If a driver ignores the context, set the driver's own timeouts too.
 //
 // # SQLite
 //
@@ -21,8 +21,8 @@
 //
 // # MySQL and MariaDB
 //
-// Any setting of the driver's clientFoundRows, interpolateParams and loc will do. The server's max_allowed_packet must
-// have room for two values, since Swap sends both.
+// Any setting of the driver's clientFoundRows, interpolateParams and loc works. The server's max_allowed_packet must
+// exceed two values, since Swap sends both.
 //
 // # PostgreSQL
 //
@@ -30,8 +30,8 @@
 //
 // # Oracle
 //
-// Version 12c or later. Its statements are tested as text and with the driver's own reader, and have been run against
-// no Oracle server.
+// Version 12c or later. The statements are tested as text and with the driver's own parser. They have not been run on
+// an Oracle server.
 package sqlstore
 
 import (
@@ -47,17 +47,17 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// Store is a [store.Store] in one table. It is safe for concurrent use. Expired rows are out of sight at once, and are
-// deleted by some of the later writes and by Sweep.
+// Store is a [store.Store] in one table. It is safe for concurrent use. Expired rows are not returned. Some later
+// writes, and Sweep, delete them.
 type Store struct {
 	DB      *sql.DB
 	Dialect Dialect
 
-	// Table may name a schema before a dot. It is made of ASCII letters, digits and underscores, and is not quoted.
+	// Table may have a schema before a dot. It consists of ASCII letters, digits and underscores, and is not quoted.
 	// Default: wetoken_store.
 	Table string
 
-	// Timeout is how long one statement may take, repetitions included. Default: 2 seconds. Migrate takes what it needs.
+	// Timeout is the time for one statement, repetitions included. Default: 2 seconds. Migrate has no limit.
 	Timeout time.Duration
 
 	once sync.Once
@@ -67,24 +67,24 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Limits of a key and a value, in bytes. MySQL's MEDIUMBLOB has the last.
+// Limits of a key and a value, in bytes. The limit of a value is that of MySQL's MEDIUMBLOB.
 const (
 	maxKey   = 512
 	maxValue = 16<<20 - 1
 )
 
-// forever is the life of what does not expire, in milliseconds: half of what a column can count to, so that the present
-// can be added to it.
+// forever is the life of a value without a ttl, in milliseconds: half of the greatest number of a column, so that the
+// present time can be added.
 const forever = 1 << 62
 
 // Get selects one row.
 func (s *Store) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
-	if err := s.open(key); err != nil {
+	if err := s.prepare(key); err != nil {
 		return nil, false, fmt.Errorf("sqlstore: get: %w", err)
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	err = s.again(ctx, func() error {
+	err = s.repeatContended(ctx, func() error {
 		text, args := s.sql.get.bind(binds{key: key})
 		return s.DB.QueryRowContext(ctx, text, args...).Scan(&value)
 	})
@@ -94,7 +94,7 @@ func (s *Store) Get(ctx context.Context, key string) (value []byte, ok bool, err
 	if err != nil {
 		return nil, false, fmt.Errorf("sqlstore: get: %w", err)
 	}
-	return some(value), true, nil
+	return notNil(value), true, nil
 }
 
 // Set writes one row.
@@ -102,29 +102,29 @@ func (s *Store) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 	if ttl < 0 {
 		return errors.New("sqlstore: set: ttl is below 0")
 	}
-	if err := s.open(key, value); err != nil {
+	if err := s.prepare(key, value); err != nil {
 		return fmt.Errorf("sqlstore: set: %w", err)
 	}
 	b := binds{key: key, value: value, ttl: ttl}
 	for {
 		n, err := s.exec(ctx, s.sql.set, b)
-		if err == nil && n == 0 && s.Dialect == Oracle { // set is an UPDATE there, and the row is missing
+		if err == nil && n == 0 && s.Dialect == Oracle { // set is an UPDATE there, and no row exists
 			n, err = s.exec(ctx, s.sql.add, b)
 		}
 		if err != nil {
 			return fmt.Errorf("sqlstore: set: %w", err)
 		}
 		if n > 0 || s.Dialect != Oracle {
-			s.tidy(ctx)
+			s.sweepSometimes(ctx)
 			return nil
 		}
 	}
 }
 
-// Swap is one statement, but for MySQL and Oracle where a value is in the way of a new one: there it is looked at, and
+// Swap runs one statement, except for MySQL and Oracle if a row exists where a new one is added: the row is read, and
 // deleted first if it has expired.
 func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (swapped bool, err error) {
-	if err := s.open(key, new); err != nil {
+	if err := s.prepare(key, new); err != nil {
 		return false, fmt.Errorf("sqlstore: swap: %w", err)
 	}
 	b := binds{key: key, value: new, old: old, ttl: ttl}
@@ -148,16 +148,16 @@ func (s *Store) Swap(ctx context.Context, key string, old, new []byte, ttl time.
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: swap: %w", err)
 	}
-	s.tidy(ctx)
+	s.sweepSometimes(ctx)
 	return n > 0, nil
 }
 
-// addOverExpired adds a row where there is one already, unless that one is alive.
+// addOverExpired adds a row in place of an expired one, unless the existing row is live.
 func (s *Store) addOverExpired(ctx context.Context, b binds) (n int64, err error) {
 	if _, alive, err := s.Get(ctx, b.key); alive || err != nil {
 		return 0, err
 	}
-	// Whatever is there after clear has lived at some time during this call, so add then tells the truth.
+	// A row that exists after clear was live at some time during this call, so the result of add is right.
 	if _, err = s.exec(ctx, s.sql.clear, b); err != nil {
 		return 0, err
 	}
@@ -166,7 +166,7 @@ func (s *Store) addOverExpired(ctx context.Context, b binds) (n int64, err error
 
 // Delete deletes one row.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := s.open(key); err != nil {
+	if err := s.prepare(key); err != nil {
 		return fmt.Errorf("sqlstore: delete: %w", err)
 	}
 	if _, err := s.exec(ctx, s.sql.delete, binds{key: key}); err != nil {
@@ -177,8 +177,8 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 var tableName = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,62}\.)?[A-Za-z_][A-Za-z0-9_]{0,54}$`)
 
-// open makes the statements once, and refuses a key or a value that the table cannot hold.
-func (s *Store) open(key string, values ...[]byte) error {
+// prepare makes the statements once, and returns an error for a key or a value that the table cannot store.
+func (s *Store) prepare(key string, values ...[]byte) error {
 	s.once.Do(func() {
 		table := s.Table
 		if table == "" {
@@ -186,9 +186,9 @@ func (s *Store) open(key string, values ...[]byte) error {
 		}
 		switch {
 		case s.DB == nil:
-			s.err = errors.New("the DB is nil")
+			s.err = errors.New("DB is nil: want an open *sql.DB")
 		case !tableName.MatchString(table):
-			s.err = errors.New("the Table must be letters, digits and underscores, 55 at most, with a schema and a dot before it or none")
+			s.err = errors.New("invalid Table: want up to 55 letters, digits and underscores, optionally after a schema and a dot")
 		default:
 			s.sql, s.err = s.Dialect.statements(table)
 		}
@@ -209,12 +209,12 @@ func (s *Store) open(key string, values ...[]byte) error {
 
 // exec runs a statement and returns how many rows it changed.
 func (s *Store) exec(ctx context.Context, q statement, b binds) (n int64, err error) {
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	text, args := q.bind(b)
-	err = s.again(ctx, func() error {
+	err = s.repeatContended(ctx, func() error {
 		result, err := s.DB.ExecContext(ctx, text, args...)
-		if err != nil && s.Dialect == Oracle && duplicate(err) {
+		if err != nil && s.Dialect == Oracle && isDuplicate(err) {
 			n = 0
 			return nil
 		}
@@ -227,8 +227,8 @@ func (s *Store) exec(ctx context.Context, q statement, b binds) (n int64, err er
 	return n, err
 }
 
-// bound is ctx for as long as one statement may take.
-func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+// withTimeout returns ctx with the timeout of one statement.
+func (s *Store) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	timeout := s.Timeout
 	if timeout <= 0 {
 		timeout = 2 * time.Second
@@ -236,11 +236,11 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeout(ctx, timeout)
 }
 
-// again repeats do while the database says that it did nothing because others were at work.
-func (s *Store) again(ctx context.Context, do func() error) error {
+// repeatContended repeats do while the database reports that it did nothing because of other statements.
+func (s *Store) repeatContended(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		if err == nil || try == 20 || !contended(err) {
+		if err == nil || try == 20 || !isContended(err) {
 			return err
 		}
 		wait := time.NewTimer(time.Duration(try) * rand.N(4*time.Millisecond))

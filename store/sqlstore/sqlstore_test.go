@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write testdata/*.golden")
 
 var dialects = []sqlstore.Dialect{sqlstore.SQLite, sqlstore.MySQL, sqlstore.Postgres, sqlstore.Oracle}
 
-// TestStatements holds what each dialect's database is asked, word for word, and what is bound.
+// TestStatements compares the statements of each dialect, and their arguments, with a golden file.
 func TestStatements(t *testing.T) {
 	for _, d := range dialects {
 		t.Run(d.String(), func(t *testing.T) {
@@ -86,13 +86,13 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// state is an error as PostgreSQL's drivers give it.
+// state is an error of PostgreSQL's drivers.
 type state string
 
 func (s state) Error() string    { return "SQLSTATE " + string(s) }
 func (s state) SQLState() string { return string(s) }
 
-func TestStatementThatLostToAnotherIsRepeated(t *testing.T) {
+func TestContendedStatementIsRepeated(t *testing.T) {
 	for _, err := range []error{
 		state("40001"), state("40P01"), fmt.Errorf("exec: %w", state("40P01")),
 		errors.New("Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction"),
@@ -118,7 +118,7 @@ func TestStatementThatMayHaveHappenedIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestStatementThatAlwaysLosesEndsInItsError(t *testing.T) {
+func TestStatementThatStaysContendedReturnsItsError(t *testing.T) {
 	lost := make([]answer, 100)
 	for i := range lost {
 		lost[i].err = state("40P01")
@@ -211,7 +211,7 @@ func TestOracleRowMadeMeanwhileIsNoError(t *testing.T) {
 	require.Len(t, f.said(), 2, "what is alive is found in two statements")
 }
 
-func TestOracleTableThatIsThereIsNoErrorOfMigrate(t *testing.T) {
+func TestOracleMigrateAcceptsAnExistingTable(t *testing.T) {
 	there := errors.New("ORA-00955: name is already used by an existing object")
 	s, _ := open(t, sqlstore.Oracle, answer{err: there}, answer{err: there})
 	require.NoError(t, s.Migrate(t.Context()))
@@ -219,12 +219,12 @@ func TestOracleTableThatIsThereIsNoErrorOfMigrate(t *testing.T) {
 	require.ErrorContains(t, s.Migrate(t.Context()), "ORA-00955")
 }
 
-func TestStoreSaysWhatIsMissing(t *testing.T) {
+func TestStoreNamesAnInvalidField(t *testing.T) {
 	good, _ := open(t, sqlstore.SQLite)
 	for want, s := range map[string]*sqlstore.Store{
 		"DB is nil":           {Dialect: sqlstore.SQLite},
-		"Dialect must be":     {DB: good.DB},
-		"Table must be lette": {DB: good.DB, Dialect: sqlstore.SQLite, Table: "t; DROP TABLE t"},
+		"invalid Dialect":     {DB: good.DB},
+		"invalid Table: want": {DB: good.DB, Dialect: sqlstore.SQLite, Table: "t; DROP TABLE t"},
 	} {
 		_, _, err := s.Get(t.Context(), "k")
 		require.ErrorContains(t, err, want)
@@ -242,7 +242,7 @@ func TestStoreSaysWhatIsMissing(t *testing.T) {
 	}
 	for _, table := range []string{"1t", "a.b.c", ".t", "t.", "t-t", `"t"`, "t t", "té", strings.Repeat("t", 56)} {
 		s := &sqlstore.Store{DB: good.DB, Dialect: sqlstore.SQLite, Table: table}
-		require.ErrorContains(t, s.Migrate(t.Context()), "Table must be", table)
+		require.ErrorContains(t, s.Migrate(t.Context()), "invalid Table", table)
 	}
 }
 

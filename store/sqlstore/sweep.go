@@ -6,10 +6,10 @@ import (
 	"math/rand/v2"
 )
 
-// Sweep deletes the rows that have expired, 500 at a time, and returns how many there were. Writes do the same now and
-// then, so that it is needed only where writes are few and rows are many. Any number of processes may run it at once.
+// Sweep deletes expired rows, 500 at a time, and returns their number. Writes do the same now and then, so Sweep is
+// needed only if writes are few and rows are many. Any number of processes may run it at once.
 func (s *Store) Sweep(ctx context.Context) (int64, error) {
-	if err := s.open("k"); err != nil {
+	if err := s.prepare("k"); err != nil {
 		return 0, fmt.Errorf("sqlstore: sweep: %w", err)
 	}
 	for all := int64(0); ; {
@@ -24,11 +24,11 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 	}
 }
 
-// tidy sweeps one page after one write of a hundred, which is more than they can leave behind.
-func (s *Store) tidy(ctx context.Context) {
+// sweepSometimes sweeps one page after one write of a hundred, more rows than the writes leave behind.
+func (s *Store) sweepSometimes(ctx context.Context) {
 	if rand.IntN(100) == 0 {
-		ctx, cancel := s.bound(ctx)
+		ctx, cancel := s.withTimeout(ctx)
 		defer cancel()
-		_, _ = s.DB.ExecContext(ctx, s.sql.sweep.text) // its error is not the write's, and later writes try again
+		_, _ = s.DB.ExecContext(ctx, s.sql.sweep.text) // later writes try again
 	}
 }

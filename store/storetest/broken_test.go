@@ -22,67 +22,67 @@ import (
 	"github.com/wetoken/wetoken/store/storetest"
 )
 
-// bugs are small mistakes that a store may have, each with the sentence that has to catch it.
+// bugs are small mistakes of a store, each with the sentence that must find it.
 var bugs = map[string]string{
 	"get hands out its own bytes":            "the value that Get returned belongs to the caller",
-	"set keeps the caller's bytes":           "the store does not keep hold of the value it was given",
+	"set keeps the caller's bytes":           "Set and Swap keep no reference to the value",
 	"empty is absent":                        "an empty value is not an absent one",
 	"nul ends a value":                       "Get returns what Set wrote, byte for byte",
 	"values end at 60000 bytes":              "Get returns what Set wrote, byte for byte",
-	"set only adds":                          "Set writes over what was there",
+	"set only adds":                          "Set replaces the value",
 	"delete of an absent key fails":          "Delete removes one key, and an absent one without error",
-	"delete takes a pattern":                 "keys are told apart byte by byte",
-	"keys without case":                      "keys are told apart byte by byte",
-	"keys without blanks after":              "keys are told apart byte by byte",
+	"delete takes a pattern":                 "keys are compared byte by byte",
+	"keys without case":                      "keys are compared byte by byte",
+	"keys without blanks after":              "keys are compared byte by byte",
 	"an error is a miss":                     "a ctx that is done is an error and never a miss",
 	"ctx is not looked at":                   "a ctx that is done is an error and never a miss",
 	"nothing expires":                        "a value lives for its ttl and no longer",
 	"all expires":                            "a ttl of 0 keeps the value",
 	"lives are too short":                    "a value lives for its ttl and no longer",
 	"a part of a millisecond is none":        "a ttl below a millisecond is not for ever",
-	"milliseconds have 32 bits":              "a ttl of years is not too much",
+	"milliseconds have 32 bits":              "a ttl may be years",
 	"a ttl below 0 is for ever":              "a ttl below 0 is an error of Set",
-	"set keeps the old life":                 "Set gives a new life, whatever the old one was",
-	"swap keeps the old life":                "Swap gives a new life",
-	"swap with a ttl below 0 is for ever":    "Swap with a ttl below 0 keeps the life that is left",
+	"set keeps the old life":                 "Set replaces the life",
+	"swap keeps the old life":                "Swap replaces the life",
+	"swap with a ttl below 0 is for ever":    "Swap with a ttl below 0 keeps the remaining life",
 	"the expired are in the way":             "an expired key is absent to every method",
 	"keys lists the expired":                 "an expired key is absent to every method",
-	"two take the place of an expired":       "one of many takes the place of an expired value",
-	"swap is two steps":                      "of many who swap at once one does",
-	"swap to delete is two steps":            "of many who delete by Swap at once one does",
+	"two take the place of an expired":       "one of many concurrent swaps replaces an expired value",
+	"swap is two steps":                      "one of many concurrent swaps succeeds",
+	"swap to delete is two steps":            "one of many concurrent deletes by Swap succeeds",
 	"swap forgets steps":                     "no step is lost between swaps",
 	"swap takes any old":                     "Swap replaces the old value and no other",
-	"swap compares without case":             "Swap tells values apart byte by byte",
-	"swap takes nil for anything":            "a nil old asks that the key be absent",
+	"swap compares without case":             "Swap compares values byte by byte",
+	"swap takes nil for anything":            "a nil old requires that the key be absent",
 	"swap writes nil":                        "a nil new deletes the key",
 	"swap takes an empty old for nil":        "an empty old is a value, and so is an empty new",
-	"swap of nil for nil is always true":     "nil for nil tells whether the key is absent",
+	"swap of nil for nil is always true":     "nil for nil reports whether the key is absent",
 	"swap counts changes":                    "swapping a value for the same one counts",
 	"keys takes a pattern":                   "Keys yields each key that begins with prefix",
 	"keys takes any case":                    "Keys yields each key that begins with prefix",
 	"keys yields some twice":                 "Keys yields each key once, however many there are",
 	"keys stops at 500":                      "Keys yields each key once, however many there are",
 	"keys lists the deleted":                 "Keys leaves out what was deleted",
-	"keys keeps a connection when left":      "a loop over Keys may be left",
+	"keys keeps a connection when left":      "a loop over Keys may end early",
 	"keys skips when the loop deletes":       "a loop over Keys may use the store",
-	"keys can be gone through once":          "a sequence of Keys may be gone through again",
-	"swap deletes whatever is there":         "a lease that lapsed goes to the next and is not given back by the last",
-	"an absent key may be swapped by two":    "of many who take a lease at once one does",
-	"swapping for the same keeps the life":   "a lease that is extended lasts longer",
-	"keys of other letters are the same":     "keys are told apart byte by byte",
+	"keys can be gone through once":          "a sequence of Keys may be used again",
+	"swap deletes whatever is there":         "an expired lease goes to the next holder and is not released by the last",
+	"an absent key may be swapped by two":    "one of many concurrent TryLease calls succeeds",
+	"swapping for the same keeps the life":   "an extended lease lasts longer",
+	"keys of other letters are the same":     "keys are compared byte by byte",
 	"keys gives an error and goes on":        "a ctx that is done is an error and never a miss",
-	"a writer tears what others are reading": "all methods may be called at once",
+	"a writer tears what others are reading": "all methods are safe for concurrent use",
 	"a miss is an error":                     "an absent key is no error",
-	"swap deletes in words only":             "a lease is held by one until it is given back",
+	"swap deletes in words only":             "a lease has one holder until it is released",
 }
 
-// TestTheSuiteBites runs the sentence made for each bug against a store that has it, in a process of its own, since
-// there it has to fail.
-func TestTheSuiteBites(t *testing.T) {
+// TestEachBugIsFound runs the sentence for each bug against a store with the bug, in a separate process, since the test
+// must fail there.
+func TestEachBugIsFound(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	var all sync.WaitGroup
-	places := make(chan struct{}, 6) // most of them wait for something that does not expire
+	places := make(chan struct{}, 6) // most of them wait for values to expire
 	for bug, sentence := range bugs {
 		all.Go(func() {
 			places <- struct{}{}
@@ -100,11 +100,11 @@ func TestTheSuiteBites(t *testing.T) {
 	all.Wait()
 }
 
-func TestTheBrokenStoreIsSoundWithoutABug(t *testing.T) {
+func TestTheBrokenStoreIsAStoreWithoutABug(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return new(broken) })
 }
 
-// TestBrokenStore fails, as TestTheSuiteBites has it do.
+// TestBrokenStore fails when TestEachBugIsFound runs it.
 func TestBrokenStore(t *testing.T) {
 	if os.Getenv("STORETEST_BROKEN") == "" {
 		return
@@ -119,7 +119,7 @@ func TestBrokenStore(t *testing.T) {
 // broken is a store with one bug, or none.
 type broken struct {
 	bug  string
-	left atomic.Int32 // loops over Keys that did not go to the end
+	left atomic.Int32 // loops over Keys that ended early
 
 	mu sync.Mutex
 	m  map[string]*entry
@@ -198,7 +198,7 @@ func (b *broken) put(key string, value []byte, ttl time.Duration) {
 	b.m[b.name(key)] = e
 }
 
-// pause lets others in where a good store would not.
+// pause lets other goroutines run between two steps that a good store does as one.
 func (b *broken) pause() {
 	b.mu.Unlock()
 	<-time.After(20 * time.Millisecond)

@@ -7,6 +7,10 @@ import (
 	"github.com/wetoken/wetoken/store/storetest"
 )
 
-func TestMemoryKeepsItsWord(t *testing.T) {
+func TestMemoryIsAStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return new(store.Memory) })
+}
+
+func TestTheAdapterOfTheExampleIsAStore(t *testing.T) {
+	storetest.Run(t, func(*testing.T) store.Store { return prefixed{base: new(store.Memory), prefix: "shop/"} })
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// odd are values that a store which takes bytes for text would change.
-var odd = map[string][]byte{
+// oddValues are values that a store would change if it treated bytes as text.
+var oddValues = map[string][]byte{
 	"text":         []byte("hello, 世界"),
 	"empty":        {},
 	"one byte":     {'x'},
@@ -25,14 +25,14 @@ var odd = map[string][]byte{
 	"no UTF-8":     {0xff, 0xfe, 0xc3, 0x28, 0x80},
 	"quotes":       []byte(`'"\;--` + "`"),
 	"line ends":    []byte("\r\n \t\n"),
-	"each byte":    every(),
+	"each byte":    eachByte(),
 	"64 KiB":       bytes.Repeat([]byte("0123456789abcdef"), 64<<10/16),
 	"NULL":         []byte("NULL"),
 	"looks hex":    []byte(`\x00ff`),
 	"blanks after": []byte("x   "),
 }
 
-func every() []byte {
+func eachByte() []byte {
 	b := make([]byte, 256)
 	for i := range b {
 		b[i] = byte(i)
@@ -40,8 +40,8 @@ func every() []byte {
 	return b
 }
 
-// apart are keys that a store might confuse: by case, by form, by blanks, or by taking them for patterns.
-var apart = []string{
+// similarKeys are keys that a store might confuse: by case, by form, by blanks, or as patterns.
+var similarKeys = []string{
 	"token/wx0123/stable", "token/wx0123/Stable", "TOKEN/WX0123/STABLE", "token/wx0123/stable ", " token/wx0123/stable",
 	"token/wx0123/stabl", "token/wx0123/stable/", "token/wx0123/%", "token/wx0123/_", "token/wx0123/*", "token/wx0123/?",
 	"token/wx0123/[a-z]", "token/wx0123/[", "token/wx0123/]", `token/wx0123/\`, `token/wx0123/\\`, `token/wx0123/\*`,
@@ -50,15 +50,15 @@ var apart = []string{
 	strings.Repeat("k", 511), strings.Repeat("k", 512), strings.Repeat("k", 511) + "K",
 }
 
-var values = []check{
+var valueChecks = []check{
 	{"Get returns what Set wrote, byte for byte", func(t *testing.T, s store.Store) {
-		for name, value := range odd {
+		for name, value := range oddValues {
 			require.NoError(t, s.Set(t.Context(), name, value, 0), name)
-			has(t, s, name, value)
+			requireValue(t, s, name, value)
 		}
 	}},
 	{"an absent key is no error", func(t *testing.T, s store.Store) {
-		lacks(t, s, "absent")
+		requireAbsent(t, s, "absent")
 	}},
 	{"an empty value is not an absent one", func(t *testing.T, s store.Store) {
 		require.NoError(t, s.Set(t.Context(), "empty", []byte{}, time.Hour))
@@ -71,10 +71,10 @@ var values = []check{
 		require.NoError(t, err)
 		require.True(t, ok)
 	}},
-	{"Set writes over what was there", func(t *testing.T, s store.Store) {
+	{"Set replaces the value", func(t *testing.T, s store.Store) {
 		for _, value := range []string{"a longer value than the next", "short", "", "again"} {
 			require.NoError(t, s.Set(t.Context(), "k", []byte(value), 0))
-			has(t, s, "k", []byte(value))
+			requireValue(t, s, "k", []byte(value))
 		}
 	}},
 	{"the value that Get returned belongs to the caller", func(t *testing.T, s store.Store) {
@@ -86,38 +86,38 @@ var values = []check{
 				got[i] = '!'
 			}
 			_ = append(got, "and more"...)
-			has(t, s, "k", []byte(value))
+			requireValue(t, s, "k", []byte(value))
 		}
 	}},
-	{"the store does not keep hold of the value it was given", func(t *testing.T, s store.Store) {
+	{"Set and Swap keep no reference to the value", func(t *testing.T, s store.Store) {
 		value := []byte("value")
 		require.NoError(t, s.Set(t.Context(), "set", value, 0))
 		_, err := s.Swap(t.Context(), "swap", nil, value, 0)
 		require.NoError(t, err)
 		value[0] = '!'
-		has(t, s, "set", []byte("value"))
-		has(t, s, "swap", []byte("value"))
+		requireValue(t, s, "set", []byte("value"))
+		requireValue(t, s, "swap", []byte("value"))
 	}},
 	{"Delete removes one key, and an absent one without error", func(t *testing.T, s store.Store) {
 		require.NoError(t, s.Delete(t.Context(), "absent"))
 		require.NoError(t, s.Set(t.Context(), "k", []byte("1"), 0))
 		require.NoError(t, s.Set(t.Context(), "k2", []byte("2"), 0))
 		require.NoError(t, s.Delete(t.Context(), "k"))
-		lacks(t, s, "k")
-		has(t, s, "k2", []byte("2"))
+		requireAbsent(t, s, "k")
+		requireValue(t, s, "k2", []byte("2"))
 	}},
-	{"keys are told apart byte by byte", func(t *testing.T, s store.Store) {
-		for i, key := range apart {
+	{"keys are compared byte by byte", func(t *testing.T, s store.Store) {
+		for i, key := range similarKeys {
 			swapped, err := s.Swap(t.Context(), key, nil, fmt.Append(nil, i), 0)
 			require.NoError(t, err, "%q", key)
 			require.True(t, swapped, "%q was taken for another key", key)
 		}
-		for i, key := range apart {
-			has(t, s, key, fmt.Append(nil, i))
+		for i, key := range similarKeys {
+			requireValue(t, s, key, fmt.Append(nil, i))
 		}
 		require.NoError(t, s.Delete(t.Context(), "token/wx0123/*"))
 		require.NoError(t, s.Delete(t.Context(), "token/wx0123/%"))
-		has(t, s, "token/wx0123/stable", []byte("0"))
+		requireValue(t, s, "token/wx0123/stable", []byte("0"))
 	}},
 	{"a ctx that is done is an error and never a miss", func(t *testing.T, s store.Store) {
 		require.NoError(t, s.Set(t.Context(), "k", []byte("value"), 0))
@@ -139,19 +139,19 @@ var values = []check{
 			errs++
 		}
 		require.Equal(t, 1, errs, "an error ends the sequence")
-		has(t, s, "k", []byte("value"))
-		lacks(t, s, "new")
+		requireValue(t, s, "k", []byte("value"))
+		requireAbsent(t, s, "new")
 	}},
-	{"all methods may be called at once", func(t *testing.T, s store.Store) {
+	{"all methods are safe for concurrent use", func(t *testing.T, s store.Store) {
 		var writing atomic.Int32
 		writing.Store(4)
-		together(t, 8, func(i int) error {
+		runTogether(t, 8, func(i int) error {
 			if i < 4 {
 				defer writing.Add(-1)
-				return writes(t.Context(), s)
+				return writeKeys(t.Context(), s)
 			}
 			for writing.Load() > 0 {
-				if err := reads(t.Context(), s); err != nil {
+				if err := readKeys(t.Context(), s); err != nil {
 					return err
 				}
 			}
@@ -160,8 +160,8 @@ var values = []check{
 	}},
 }
 
-// writes and reads use few keys often, whose values are all whole when they begin with "value".
-func writes(ctx context.Context, s store.Store) error {
+// writeKeys and readKeys use few keys often. A value that does not begin with "value" is torn.
+func writeKeys(ctx context.Context, s store.Store) error {
 	for n := range 8 {
 		key := fmt.Sprintf("key/%d", n%2)
 		if err := s.Set(ctx, key, fmt.Append(nil, "value ", n), time.Hour); err != nil {
@@ -179,7 +179,7 @@ func writes(ctx context.Context, s store.Store) error {
 	return nil
 }
 
-func reads(ctx context.Context, s store.Store) error {
+func readKeys(ctx context.Context, s store.Store) error {
 	for key, err := range s.Keys(ctx, "key/") {
 		if err != nil {
 			return err
@@ -195,8 +195,8 @@ func reads(ctx context.Context, s store.Store) error {
 	return nil
 }
 
-// has requires that key holds value.
-func has(t *testing.T, s store.Store, key string, value []byte) {
+// requireValue requires that key holds value.
+func requireValue(t *testing.T, s store.Store, key string, value []byte) {
 	t.Helper()
 	got, ok, err := s.Get(t.Context(), key)
 	require.NoError(t, err)
@@ -204,8 +204,8 @@ func has(t *testing.T, s store.Store, key string, value []byte) {
 	require.True(t, bytes.Equal(value, got), "%q holds %.80q, not %.80q", key, got, value)
 }
 
-// lacks requires that key is absent.
-func lacks(t *testing.T, s store.Store, key string) {
+// requireAbsent requires that key is absent.
+func requireAbsent(t *testing.T, s store.Store, key string) {
 	t.Helper()
 	value, ok, err := s.Get(t.Context(), key)
 	require.NoError(t, err)
@@ -213,8 +213,8 @@ func lacks(t *testing.T, s store.Store, key string) {
 	require.Empty(t, value)
 }
 
-// together calls do n times at once, with 0 to n-1, and requires that none fails.
-func together(t *testing.T, n int, do func(i int) error) {
+// runTogether calls do n times at once, with 0 to n-1, and requires that no call fails.
+func runTogether(t *testing.T, n int, do func(i int) error) {
 	t.Helper()
 	errs := make([]error, n)
 	start := make(chan struct{})

@@ -62,7 +62,7 @@ func TestLeaseIsHeldByOneOfManyConnections(t *testing.T) {
 		for worker := range 16 {
 			workers.Go(func() {
 				for range 15 {
-					l, ok, err := store.Take(t.Context(), s, "lease", time.Hour)
+					l, ok, err := store.TryLease(t.Context(), s, "lease", time.Hour)
 					if err != nil {
 						t.Errorf("worker %d: %v", worker, err)
 						return
@@ -122,7 +122,7 @@ func TestExpiredKeyGoesToOneWhileOthersSweep(t *testing.T) {
 	})
 }
 
-// TestProcessesShareOneFile has four processes raise one count in one SQLite file, each step by Swap.
+// TestProcessesShareOneFile runs four processes that count in one SQLite file, each step by Swap.
 func TestProcessesShareOneFile(t *testing.T) {
 	const processes, steps = 4, 50
 	d := sqlite(t)
@@ -174,7 +174,7 @@ func TestOneProcessOfMany(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	if _, ok, err := store.Take(t.Context(), s, "lease", time.Hour); ok {
+	if _, ok, err := store.TryLease(t.Context(), s, "lease", time.Hour); ok {
 		raise("winners")
 	} else {
 		require.NoError(t, err)

@@ -17,15 +17,15 @@ import (
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
-// database is one that tests can use.
+// database is a database for tests.
 type database struct {
 	dialect sqlstore.Dialect
 	driver  string
 	dsn     string
-	schema  string // a schema that its tables stand in
+	schema  string // the schema of its tables
 }
 
-// open opens a pool of its own.
+// open opens a new pool.
 func (d database) open(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(d.driver, d.dsn)
@@ -38,7 +38,7 @@ func (d database) open(t testing.TB) *sql.DB {
 	return db
 }
 
-// store returns a store in db whose table is dropped with t.
+// store returns a store in db whose table is dropped when t ends.
 func (d database) store(t testing.TB, db *sql.DB) *sqlstore.Store {
 	t.Helper()
 	s := &sqlstore.Store{DB: db, Dialect: d.dialect, Table: "t_" + strings.ToLower(rand.Text())}
@@ -78,7 +78,7 @@ func reach(t testing.TB, driver string) func(string) error {
 	}
 }
 
-// each runs a test on every database.
+// each runs a test on each database.
 func each(t *testing.T, test func(t *testing.T, d database)) {
 	for name, find := range map[string]func(testing.TB) database{"SQLite": sqlite, "MySQL": mysql, "Postgres": postgres} {
 		t.Run(name, func(t *testing.T) { test(t, find(t)) })

@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
-// One file on a local disk, which several processes may share.
+// A file on a local disk, which several processes may share.
 func Example() {
 	folder, err := os.MkdirTemp("", "wetoken")
 	if err != nil {

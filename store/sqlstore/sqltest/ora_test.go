@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOracleStatementsAsTheDriverReadsThem goes as far as one can without a server: the driver takes each statement of
-// sqlstore's golden file for what it is, and encodes what is bound to it.
-func TestOracleStatementsAsTheDriverReadsThem(t *testing.T) {
+// TestOracleStatementsAreParsedByTheDriver tests without a server: the driver classifies each statement of sqlstore's
+// golden file, and encodes its arguments.
+func TestOracleStatementsAreParsedByTheDriver(t *testing.T) {
 	golden, err := os.ReadFile("../testdata/oracle.golden")
 	require.NoError(t, err)
 	binds := regexp.MustCompile(`:[0-9]+`)

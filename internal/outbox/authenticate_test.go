@@ -18,11 +18,11 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// keysFor returns the keys of app shop, and knows no other app.
+// keysFor returns Keys for app shop alone.
 func keysFor(keys ...string) func(string) ([]string, error) {
 	return func(app string) ([]string, error) {
 		if app != "shop" {
-			return nil, fmt.Errorf("there is no app %.64q", app)
+			return nil, fmt.Errorf("unknown app %.64q", app)
 		}
 		return keys, nil
 	}
@@ -30,7 +30,7 @@ func keysFor(keys ...string) func(string) ([]string, error) {
 
 var shopItem = outbox.Item{App: "shop", ID: "a", Target: "http://crm/wx", Query: "appid=wx1", ContentType: "text/xml", Body: []byte("<xml/>")}
 
-// added returns the one item that a store has, and its key.
+// added returns the only item of a store and its key.
 func added(t *testing.T, s store.Store) (key string, record []byte) {
 	for _, key = range keysOf(t, s) {
 		if strings.HasPrefix(key, "item/") {
@@ -43,16 +43,16 @@ func added(t *testing.T, s store.Store) (key string, record []byte) {
 	return key, record
 }
 
-// deliverAll runs Keep on a store until nothing more happens.
+// deliverAll runs an outbox on a store for five seconds.
 func deliverAll(t *testing.T, s store.Store, keys ...string) (*target, *reports) {
 	x, r := new(target), new(reports)
-	stop := keep(t, &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Keys: keysFor(keys...)})
+	stop := runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: keysFor(keys...)})
 	<-time.After(5 * time.Second)
 	stop()
 	return x, r
 }
 
-func TestAnItemThatTheStoreMadeUpIsDroppedAndNotSent(t *testing.T) {
+func TestForgedItemIsDroppedAndNotSent(t *testing.T) {
 	forge := map[string]func(i *outbox.Item){
 		"without a code": func(i *outbox.Item) { i.MACs = nil },
 		"empty code":     func(i *outbox.Item) { i.MACs = [][]byte{{}} },
@@ -78,7 +78,7 @@ func TestAnItemThatTheStoreMadeUpIsDroppedAndNotSent(t *testing.T) {
 			require.NoError(t, s.Delete(t.Context(), key))
 			change(&item)
 
-			// It stands where the outbox itself would have put it, so that its key tells nothing.
+			// The item is stored under the key that Add would use, so that its key is valid.
 			mirror := new(store.Memory)
 			require.NoError(t, (&outbox.Outbox{Store: mirror}).Add(t.Context(), item))
 			key, _ = added(t, mirror)
@@ -87,29 +87,29 @@ func TestAnItemThatTheStoreMadeUpIsDroppedAndNotSent(t *testing.T) {
 			require.NoError(t, s.Set(t.Context(), key, record, 0))
 			x, r := deliverAll(t, s, "key", "old key")
 			require.Empty(t, x.times, name)
-			require.Equal(t, 1, r.of("dropped an item of app"), "%s: %q", name, r.list)
+			require.Equal(t, 1, r.count("dropped an item of app"), "%s: %q", name, r.list)
 			require.Empty(t, keysOf(t, s), name)
 		})
 	}
 }
 
-func TestARecordUnderAnotherKeyIsDropped(t *testing.T) {
+func TestRecordUnderAnotherKeyIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(store.Memory)
 		require.NoError(t, (&outbox.Outbox{Store: s, Keys: keysFor("key")}).Add(t.Context(), shopItem))
 		key, record := added(t, s)
-		for i := range 100 { // to be sent a hundred times
+		for i := range 100 { // a hundred copies
 			require.NoError(t, s.Set(t.Context(), fmt.Sprintf("%s%024d", key[:len(key)-24], i), record, 0))
 		}
 		x, r := deliverAll(t, s, "key")
 		require.Equal(t, 1, x.total())
 		require.Len(t, x.times["a"], 1)
-		require.Equal(t, 100, r.of("its record belongs to another key"))
+		require.Equal(t, 100, r.count("its record belongs to another key"))
 		require.Empty(t, keysOf(t, s))
 	})
 }
 
-func TestARecordThatIsNoneOrTooLargeIsDropped(t *testing.T) {
+func TestInvalidOrTooLargeRecordIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(store.Memory)
 		huge := `{"id":"a","target":"http://evil/","added":"` + strings.Repeat("x", 100000) + `"}`
@@ -126,7 +126,7 @@ func TestARecordThatIsNoneOrTooLargeIsDropped(t *testing.T) {
 	})
 }
 
-func TestAPlantedItemMakesNoLongLines(t *testing.T) {
+func TestForgedItemDoesNotMakeLongReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x, r := new(store.Memory), new(target), new(reports)
 		for _, item := range []outbox.Item{
@@ -137,10 +137,10 @@ func TestAPlantedItemMakesNoLongLines(t *testing.T) {
 		} {
 			record, err := json.Marshal(item)
 			require.NoError(t, err)
-			lane, id := sha256.Sum256([]byte(item.App+"\n"+item.Target)), sha256.Sum256([]byte(item.ID))
-			require.NoError(t, s.Set(t.Context(), fmt.Sprintf("item/%x/%x", lane[:12], id[:12]), record, 0))
+			queue, id := sha256.Sum256([]byte(item.App+"\n"+item.Target)), sha256.Sum256([]byte(item.ID))
+			require.NoError(t, s.Set(t.Context(), fmt.Sprintf("item/%x/%x", queue[:12], id[:12]), record, 0))
 		}
-		defer keep(t, &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Keys: keysFor()})()
+		defer runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: keysFor()})()
 		<-time.After(30 * time.Hour)
 		require.Zero(t, x.total())
 		require.NotEmpty(t, r.list)
@@ -151,7 +151,7 @@ func TestAPlantedItemMakesNoLongLines(t *testing.T) {
 	})
 }
 
-func TestAnItemIsSentWhileItsAppHasAKeyOfThatTime(t *testing.T) {
+func TestItemIsSentWhileItsAppHasAKeyThatAuthenticatesIt(t *testing.T) {
 	for _, c := range []struct {
 		added, now []string
 		sent       bool
@@ -159,11 +159,11 @@ func TestAnItemIsSentWhileItsAppHasAKeyOfThatTime(t *testing.T) {
 		{[]string{"k1"}, []string{"k1"}, true},
 		{[]string{"k1"}, []string{"k2", "k1"}, true},
 		{[]string{"k1"}, []string{"k2"}, false},
-		{[]string{"k2", "k1"}, []string{"k1"}, true}, // a server that does not know the new key yet
+		{[]string{"k2", "k1"}, []string{"k1"}, true}, // a process without the new key
 		{[]string{"k2", "k1"}, []string{"k3", "k2"}, true},
 		{[]string{"k2", ""}, []string{"", "k2"}, true},
 		{nil, []string{"k1"}, false},
-		{[]string{"k1"}, nil, true}, // and Send decides
+		{[]string{"k1"}, nil, true}, // Send decides
 		{[]string{""}, []string{""}, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -171,53 +171,53 @@ func TestAnItemIsSentWhileItsAppHasAKeyOfThatTime(t *testing.T) {
 			require.NoError(t, (&outbox.Outbox{Store: s, Keys: keysFor(c.added...)}).Add(t.Context(), shopItem))
 			x, r := deliverAll(t, s, c.now...)
 			require.Equal(t, c.sent, x.total() == 1, "%q %q", c.added, c.now)
-			require.Equal(t, !c.sent, r.of("neither sign_key nor previous_sign_key") == 1)
+			require.Equal(t, !c.sent, r.count("neither sign_key nor previous_sign_key") == 1)
 			require.Empty(t, keysOf(t, s))
 		})
 	}
 }
 
-func TestAnItemThatSendRefusesIsDropped(t *testing.T) {
+func TestItemThatSendRefusesIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r := new(store.Memory), new(reports)
 		send := func(context.Context, outbox.Item) error {
 			return fmt.Errorf("%w: its target is not configured", outbox.ErrRefused)
 		}
-		o := &outbox.Outbox{Store: s, Send: send, Report: r.add, Keys: keysFor()}
-		defer keep(t, o)()
+		o := &outbox.Outbox{Store: s, Send: send, OnError: r.add, Keys: keysFor()}
+		defer runOutbox(t, o)()
 		require.NoError(t, o.Add(t.Context(), shopItem))
 		<-time.After(5 * time.Second)
-		require.Equal(t, 1, r.of(`dropped an item of app "shop" for "crm": refused: its target is not configured`), "%q", r.list)
+		require.Equal(t, 1, r.count(`dropped an item of app "shop" for "crm": refused: its target is not configured`), "%q", r.list)
 		require.Empty(t, keysOf(t, s))
 	})
 }
 
-func TestItemsOfAnAppThatThisProcessDoesNotKnowWaitForOneThatDoes(t *testing.T) {
+func TestItemsOfAnUnknownAppWaitForAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, x, r := new(store.Memory), new(target), new(reports)
-		unknown := func(string) ([]string, error) { return nil, errors.New("there is no such app here") }
-		stop := keep(t, &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Keys: unknown})
+		unknown := func(string) ([]string, error) { return nil, errors.New("unknown app") }
+		stop := runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: unknown})
 		require.NoError(t, (&outbox.Outbox{Store: s, Keys: keysFor("key")}).Add(t.Context(), shopItem))
 		<-time.After(time.Hour)
 		require.Zero(t, x.total())
-		require.Equal(t, 1, r.of("crm fails, what is for it waits: there is no such app here"))
+		require.Equal(t, 1, r.count("delivery to crm failed, its items wait: unknown app"))
 		require.NotEmpty(t, keysOf(t, s))
 
-		stopSecond := keep(t, &outbox.Outbox{Store: s, Send: x.send, Report: r.add, Keys: keysFor("key")})
+		stopSecond := runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: keysFor("key")})
 		<-time.After(time.Minute)
 		require.Equal(t, 1, x.total())
 		stopSecond()
 
 		require.NoError(t, (&outbox.Outbox{Store: s, Keys: keysFor("key")}).Add(t.Context(), shopItem))
 		<-time.After(25 * time.Hour)
-		require.Equal(t, 1, r.of("was given up after 24h"))
+		require.Equal(t, 1, r.count("gave up an item for crm after 24h"))
 		require.Empty(t, keysOf(t, s))
 		stop()
-		require.ErrorContains(t, (&outbox.Outbox{Store: s, Keys: unknown}).Add(t.Context(), shopItem), "there is no such app here")
+		require.ErrorContains(t, (&outbox.Outbox{Store: s, Keys: unknown}).Add(t.Context(), shopItem), "unknown app")
 	})
 }
 
-func TestAddRefusesTextsThatNoRecordCouldHold(t *testing.T) {
+func TestAddRejectsTooLongOrInvalidTexts(t *testing.T) {
 	o := &outbox.Outbox{Store: new(store.Memory)}
 	for _, change := range []func(*outbox.Item){
 		func(i *outbox.Item) { i.Query = strings.Repeat("&", 64<<10) },
