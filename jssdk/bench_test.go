@@ -22,14 +22,14 @@ const (
 	benchPage   = "https://shop.example.com/goods/list.html?category=12&page=3&from=singlemessage"
 )
 
-// plain is a signature as most would write it: put together, hashed, written out.
-func plain() string {
+// plainSignature is a simple implementation: join, hash, encode.
+func plainSignature() string {
 	digest := sha1.Sum([]byte("jsapi_ticket=" + benchTicket + "&noncestr=" + benchNonce + "&timestamp=" + strconv.FormatInt(at, 10) + "&url=" + page))
 	return hex.EncodeToString(digest[:])
 }
 
-// least is the same with no memory wasted.
-func least() string {
+// leanSignature is the same without needless allocations.
+func leanSignature() string {
 	var space [512]byte
 	b := append(space[:0], "jsapi_ticket="+benchTicket+"&noncestr="+benchNonce+"&timestamp="...)
 	b = append(strconv.AppendInt(b, at, 10), "&url="...)
@@ -45,8 +45,8 @@ var (
 	sink string
 )
 
-// times does something n times.
-func times(do func() string) func(n int) {
+// repeat calls do n times.
+func repeat(do func() string) func(n int) {
 	return func(n int) {
 		for range n {
 			sink = do()
@@ -54,50 +54,50 @@ func times(do func() string) func(n int) {
 	}
 }
 
-// BenchmarkSign makes a signature, and BenchmarkConfig all of a wx.config, beside both floors.
+// BenchmarkSign measures a signature, and BenchmarkConfig a whole wx.config, beside both floors.
 func BenchmarkSign(b *testing.B) {
-	sign := times(func() string { return jssdk.Sign(benchTicket, benchNonce, at, page) })
-	b.Run("plain", func(b *testing.B) { bench.Ratio(b, 1, times(plain), sign) })
-	b.Run("least", func(b *testing.B) { bench.Ratio(b, 1, times(least), sign) })
+	sign := repeat(func() string { return jssdk.Sign(benchTicket, benchNonce, at, page) })
+	b.Run("plain", func(b *testing.B) { bench.Ratio(b, 1, repeat(plainSignature), sign) })
+	b.Run("least", func(b *testing.B) { bench.Ratio(b, 1, repeat(leanSignature), sign) })
 }
 
 func BenchmarkConfig(b *testing.B) {
-	s, ctx := kept(b), b.Context()
-	config := times(func() string {
+	s, ctx := newKeptSigner(b), b.Context()
+	config := repeat(func() string {
 		c, err := s.Config(ctx, page)
 		if err != nil {
 			b.Error(err)
 		}
 		return c.Signature
 	})
-	b.Run("plain", func(b *testing.B) { bench.Ratio(b, 1, times(plain), config) })
-	b.Run("least", func(b *testing.B) { bench.Ratio(b, 1, times(least), config) })
+	b.Run("plain", func(b *testing.B) { bench.Ratio(b, 1, repeat(plainSignature), config) })
+	b.Run("least", func(b *testing.B) { bench.Ratio(b, 1, repeat(leanSignature), config) })
 }
 
-// A ticket that another process keeps signs as well.
+// A Remote is a Source too.
 var _ jssdk.Source = (*ticket.Remote)(nil)
 
-// kept is a signer whose ticket is kept as an application's would be.
-func kept(t testing.TB) *jssdk.Signer {
+// newKeptSigner returns a signer whose ticket is kept as in an application.
+func newKeptSigner(t testing.TB) *jssdk.Signer {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx0123456789abcdef", "secret")
 	way := &wechat.Client{HTTP: wx.Client()}
 	tokens := &token.Manager{AppID: "wx0123456789abcdef", Secret: "secret", Client: way}
 	s := official()
 	s.Tickets = &ticket.Manager{AppID: s.AppID, Tokens: tokens, Client: way}
-	_, err := s.Config(t.Context(), page) // has WeChat make the ticket
+	_, err := s.Config(t.Context(), page) // fetches the ticket
 	require.NoError(t, err)
 	return s
 }
 
 func TestASignatureMakesAtMostTwoAllocations(t *testing.T) {
-	require.Equal(t, plain(), least())
-	require.Equal(t, plain(), jssdk.Sign(benchTicket, benchNonce, at, page))
+	require.Equal(t, plainSignature(), leanSignature())
+	require.Equal(t, plainSignature(), jssdk.Sign(benchTicket, benchNonce, at, page))
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { sink = jssdk.Sign(benchTicket, benchNonce, at, page) }), 2.0)
 }
 
 func TestAConfigMakesAtMostFourAllocations(t *testing.T) {
-	s, ctx := kept(t), t.Context()
+	s, ctx := newKeptSigner(t), t.Context()
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
 		c, err := s.Config(ctx, page)
 		if err != nil {

@@ -1,12 +1,12 @@
-// Calls wx.config for the page that holds this script, with a signature fetched from beside the script.
-// In the script's address: debug=true, jsApiList=a,b, openTagList=a,b, and agent=true for WeCom's wx.agentConfig.
+// Calls wx.config for the page of this script, with a signature from the server of the script.
+// Parameters of the script's address: debug=true, jsApiList=a,b, openTagList=a,b, and agent=true for wx.agentConfig.
 (function () {
   "use strict";
 
-  // Listeners may stand in scripts further down the page, which an answer can come before.
-  function tell(name, detail) {
+  // Waits until the page is parsed, since scripts further down may add listeners.
+  function dispatch(name, detail) {
     if (document.readyState === "loading") {
-      document.addEventListener("DOMContentLoaded", function () { tell(name, detail); });
+      document.addEventListener("DOMContentLoaded", function () { dispatch(name, detail); });
       return;
     }
     var event = document.createEvent("CustomEvent");
@@ -16,7 +16,7 @@
 
   function fail(errcode, errmsg) {
     if (window.console) console.error("wx.config: " + errmsg);
-    tell("wetoken:error", { errcode: errcode, errmsg: errmsg });
+    dispatch("wetoken:error", { errcode: errcode, errmsg: errmsg });
   }
 
   var script = document.currentScript;
@@ -25,7 +25,7 @@
     return;
   }
 
-  // The address as it was when the page was loaded is the one that iOS checks.
+  // iOS checks the address that the page was loaded from.
   var page = location.href.split("#")[0];
   var parts = script.src.split("#")[0].split("?");
   var endpoint = parts[0].replace(/\.js$/, "");
@@ -39,28 +39,28 @@
     return (query[name] || "").split(",").filter(function (s) { return s; });
   }
 
-  function ask(agent, then) {
-    var request = new XMLHttpRequest();
-    request.onload = function () {
+  function request(agent, then) {
+    var xhr = new XMLHttpRequest();
+    xhr.onload = function () {
       var answer = null;
-      try { answer = JSON.parse(request.responseText); } catch (e) { answer = null; }
-      if (request.status === 200 && answer) then(answer);
-      else fail(answer && answer.errcode || request.status, answer && answer.errmsg || "HTTP status " + request.status);
+      try { answer = JSON.parse(xhr.responseText); } catch (e) { answer = null; }
+      if (xhr.status === 200 && answer) then(answer);
+      else fail(answer && answer.errcode || xhr.status, answer && answer.errmsg || "HTTP status " + xhr.status);
     };
-    request.onerror = function () {
+    xhr.onerror = function () {
       fail(0, "no answer from " + endpoint + " (is " + location.host + " among the app's hosts?)");
     };
-    request.open("POST", endpoint);
-    // A string goes as text/plain, which needs no question in advance across hosts.
-    request.send(JSON.stringify({
+    xhr.open("POST", endpoint);
+    // A string is sent as text/plain, which needs no preflight request to another host.
+    xhr.send(JSON.stringify({
       url: page, agent: agent, debug: query.debug === "true",
       jsApiList: list("jsApiList"), openTagList: list("openTagList")
     }));
   }
 
   function agent() {
-    ask(true, function (answer) {
-      answer.success = function () { tell("wetoken:agent", null); };
+    request(true, function (answer) {
+      answer.success = function () { dispatch("wetoken:agent", null); };
       answer.fail = function (why) { fail(0, "agentConfig: " + (why && why.errMsg || "refused")); };
       window.wx.agentConfig(answer);
     });
@@ -68,14 +68,14 @@
 
   function config(answer) {
     if (!window.wx || !window.wx.config) {
-      fail(0, "WeChat's script, https://res.wx.qq.com/open/js/jweixin-1.6.0.js, must stand before config.js");
+      fail(0, "WeChat's script, https://res.wx.qq.com/open/js/jweixin-1.6.0.js, must come before config.js");
       return;
     }
     window.wx.config(answer);
     if (query.agent === "true") window.wx.ready(agent);
   }
 
-  ask(false, function (answer) {
+  request(false, function (answer) {
     if (window.wx || document.readyState === "complete") config(answer);
     else window.addEventListener("load", function () { config(answer); });
   });

@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// With a manager of tickets a signer has all it needs.
+// A signer with a manager of tickets.
 func Example() {
 	wx := new(wechattest.Server) // in place of WeChat
 	wx.AddApp("wx0123456789abcdef", "secret")

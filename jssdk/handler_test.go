@@ -15,7 +15,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// ask sends a request of a page to a mounted Handler.
+// ask sends the request of a page to a mounted Handler.
 func ask(s *jssdk.Signer, method, path, origin, body string) *httptest.ResponseRecorder {
 	return askOf(&jssdk.Handler{Signer: s, Cards: true}, method, path, origin, body)
 }
@@ -49,7 +49,7 @@ func TestAPageAsksForItsConfig(t *testing.T) {
 	require.Equal(t, []string{"wx-open-launch-app"}, c.OpenTagList)
 }
 
-func TestAPageMayLeaveTheListToTheSigner(t *testing.T) {
+func TestAPageMayOmitTheListOfCalls(t *testing.T) {
 	w := ask(official(), "POST", "/js/config", "", `{"url":"https://shop.example.com/"}`)
 	require.Equal(t, 200, w.Code, w.Body)
 	var c jssdk.Config
@@ -67,7 +67,7 @@ func TestAPageOfWeComAsksForItsAgentConfig(t *testing.T) {
 	require.Equal(t, []string{"selectExternalContact"}, c.JSAPIList)
 }
 
-func TestAPageOfAnotherHostIsToldWhy(t *testing.T) {
+func TestAPageOfAnotherHostIsRefusedWithTheReason(t *testing.T) {
 	w := ask(official(), "POST", "/js/config", "", `{"url":"https://evil.example.net/"}`)
 	require.Equal(t, 403, w.Code)
 	require.JSONEq(t, `{"errcode":403,"errmsg":"jssdk: this page may not be signed: its host is not among the app's hosts: evil.example.net"}`, w.Body.String())
@@ -78,7 +78,7 @@ func TestAPageOfAnotherHostIsToldWhy(t *testing.T) {
 	require.Empty(t, w.Header().Get("Access-Control-Allow-Origin"))
 }
 
-func TestAPreflightIsAnsweredToTheAppsHostsAlone(t *testing.T) {
+func TestAPreflightIsAnsweredOnlyForHosts(t *testing.T) {
 	for _, path := range []string{"/js/config", "/js/card"} {
 		w := ask(official(), "OPTIONS", path, shop, "")
 		require.Equal(t, 204, w.Code)
@@ -113,10 +113,10 @@ func TestAPageAsksForCards(t *testing.T) {
 	}
 }
 
-// Card ids of WeChat's shape.
+// Card ids in WeChat's form.
 const card1, card2 = "p1Pj9jr90_SQRaVqYI239Ka1erkI", "pFS7Fjg8kV1IdDz01r4SQwMkuC-_"
 
-func TestCardsAreSignedForNobodyUnlessTheAppSaysSo(t *testing.T) {
+func TestCardsAreNotSignedByDefault(t *testing.T) {
 	closed := &jssdk.Handler{Signer: official()}
 	for _, body := range []string{`{"addCard":[{"cardId":"` + card1 + `"}]}`, `{"chooseCard":{}}`} {
 		w := askOf(closed, "POST", "/js/card", shop, body)
@@ -124,13 +124,13 @@ func TestCardsAreSignedForNobodyUnlessTheAppSaysSo(t *testing.T) {
 		require.Contains(t, w.Body.String(), "cards is off")
 	}
 	require.Equal(t, 403, askOf(&jssdk.CardHandler{Signer: official()}, "POST", "/js/card", "", `{"chooseCard":{}}`).Code, "no Guard")
-	require.Equal(t, 404, askOf(&jssdk.CardHandler{Signer: work(), Guard: letIn}, "POST", "/js/card", "", `{"chooseCard":{}}`).Code)
+	require.Equal(t, 404, askOf(&jssdk.CardHandler{Signer: work(), Guard: admitAll}, "POST", "/js/card", "", `{"chooseCard":{}}`).Code)
 }
 
-func letIn(next http.Handler) http.Handler { return next }
+func admitAll(next http.Handler) http.Handler { return next }
 
-func TestTheAppsServerHasCardsSignedWithAllThatIsInThem(t *testing.T) {
-	h := &jssdk.CardHandler{Signer: official(), Guard: letIn}
+func TestCardHandlerSignsAllFields(t *testing.T) {
+	h := &jssdk.CardHandler{Signer: official(), Guard: admitAll}
 	w := askOf(h, "POST", "/js/card", "", `{"addCard":[{"cardId":"p1","code":"c1","openid":"o1","balance":"20000","outer_str":"x"}]}`)
 	require.Equal(t, 200, w.Code, w.Body)
 	var add struct {
@@ -146,12 +146,12 @@ func TestTheAppsServerHasCardsSignedWithAllThatIsInThem(t *testing.T) {
 	require.Equal(t, 400, askOf(h, "POST", "/js/card", "", `{}`).Code)
 	broken := official()
 	broken.Tickets = refused{}
-	w = askOf(&jssdk.CardHandler{Signer: broken, Guard: letIn}, "POST", "/js/card", "", `{"chooseCard":{}}`)
+	w = askOf(&jssdk.CardHandler{Signer: broken, Guard: admitAll}, "POST", "/js/card", "", `{"chooseCard":{}}`)
 	require.Equal(t, 502, w.Code)
-	require.Contains(t, w.Body.String(), "10.1.2.3", "our own servers are told what is wrong")
+	require.Contains(t, w.Body.String(), "10.1.2.3", "our own servers get the error")
 }
 
-func TestNoStrangerHasAValueOfItsOwnSigned(t *testing.T) {
+func TestStrangersCannotHaveOtherFieldsSigned(t *testing.T) {
 	for _, body := range []string{
 		`{"addCard":[{"cardId":"ID","code":"20000"}]}`, `{"addCard":[{"cardId":"ID","openid":"20000"}]}`,
 		`{"addCard":[{"cardId":"ID","balance":"20000"}]}`, `{"addCard":[{"cardId":"ID"},{"cardId":"ID","Balance":"1"}]}`,
@@ -174,7 +174,7 @@ func TestWeComHasNoCards(t *testing.T) {
 	}
 }
 
-func TestAPageOfAnotherHostIsGivenNoCards(t *testing.T) {
+func TestAPageOfAnotherHostGetsNoCards(t *testing.T) {
 	for _, origin := range []string{"", "null", "https://evil.example.net"} {
 		w := ask(official(), "POST", "/js/card", origin, `{"addCard":[{"cardId":"p1"}]}`)
 		require.Equal(t, 403, w.Code, origin)
@@ -182,7 +182,7 @@ func TestAPageOfAnotherHostIsGivenNoCards(t *testing.T) {
 	}
 }
 
-func TestBadRequestsAreToldWhatTheBodyMustBe(t *testing.T) {
+func TestInvalidBodiesAreNamed(t *testing.T) {
 	for path, bodies := range map[string][]string{
 		"/js/config": {"", "x", "[]", `{"url":1}`},
 		"/js/card":   {"", "x", "{}", `{"addCard":[]}`, `{"addCard":[{}]}`, `{"addCard":[` + strings.Repeat(`{"cardId":"p"},`, 100) + `{"cardId":"p"}]}`},
@@ -197,7 +197,7 @@ func TestBadRequestsAreToldWhatTheBodyMustBe(t *testing.T) {
 	}
 }
 
-func TestAPublicAnswerDoesNotSayWhatIsWrongWithTheAppsSecrets(t *testing.T) {
+func TestAPublicAnswerHasNoErrorOfTheApp(t *testing.T) {
 	s := official()
 	s.Tickets = refused{}
 	w := ask(s, "POST", "/js/config", shop, `{"url":"https://shop.example.com/"}`)

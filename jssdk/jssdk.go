@@ -1,4 +1,4 @@
-// Package jssdk signs what pages pass to WeChat's scripts: wx.config, WeCom's wx.agentConfig, and cards.
+// Package jssdk signs the arguments that pages pass to WeChat's scripts: wx.config, WeCom's wx.agentConfig, and cards.
 //
 //	tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s} // or a *ticket.Remote
 //	signer := &jssdk.Signer{AppID: id, Tickets: tickets, Hosts: []string{"shop.example.com"}}
@@ -8,8 +8,8 @@
 //
 //	<script src="https://wx.example.com/wx/js/config.js?jsApiList=scanQRCode,chooseImage"></script>
 //
-// A page may be signed when its host is among Hosts, and runs when that host is also among the JS safe domains
-// (JS接口安全域名) in WeChat's console.
+// A page may be signed if its host is among Hosts. WeChat accepts the signature if the host is also one of the JS safe
+// domains (JS接口安全域名) in WeChat's console.
 package jssdk
 
 import (
@@ -26,80 +26,86 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// ErrPage is the refusal to sign for a page: its address is not a whole one, or its host is not among Signer.Hosts.
+// ErrPage is the refusal to sign for a page: its address is incomplete, or its host is not among Signer.Hosts.
 var ErrPage = errors.New("this page may not be signed")
 
-// Source hands out tickets by WeChat's name of their kind: jsapi, wx_card or agent_config. A *ticket.Manager and a
+// Source returns tickets by WeChat's name of their type: jsapi, wx_card or agent_config. A *ticket.Manager and a
 // *ticket.Remote are Sources.
 type Source interface {
 	Ticket(ctx context.Context, typ string) (wechat.Credential, error)
 }
 
-// Signer signs for one app. Its methods are safe for concurrent use, and its fields are not to be changed after the
-// first. Errors wrap ErrPage, or what kept the ticket from being had.
+// Signer signs for one app. Its methods are safe for concurrent use. Do not change its fields after the first call.
+// Errors wrap ErrPage, or the reason why there is no ticket.
 //
 // See https://developers.weixin.qq.com/doc/service/guide/h5/jssdk.html (JS-SDK 使用权限签名算法).
 type Signer struct {
-	AppID   string // the corp id of WeCom
+	AppID   string // WeCom: the corp id
 	Tickets Source
-	Hosts   []string // hosts of the pages that may be signed, such as shop.example.com or 127.0.0.1:8080
 
-	Kind    wechat.Kind // an official account (公众号) or WeCom (企业微信): no other kind has tickets. Default wechat.Official
-	AgentID int         // the WeCom application, where AgentConfig is wanted
+	// Hosts are the hosts of the pages that may be signed, such as shop.example.com or 127.0.0.1:8080.
+	Hosts []string
+
+	// Kind is an official account (公众号) or WeCom (企业微信): other kinds have no tickets. Default: wechat.Official.
+	Kind wechat.Kind
+
+	// AgentID is the WeCom application. It is required for AgentConfig.
+	AgentID int
 }
 
 // Config is the argument of wx.config.
 type Config struct {
-	Beta        bool     `json:"beta,omitempty"` // WeCom: makes the calls of wx.invoke's form work
+	Beta        bool     `json:"beta,omitempty"` // WeCom: enables wx.invoke
 	Debug       bool     `json:"debug"`          // WeChat's script shows each call and its result
 	AppID       string   `json:"appId"`
 	Timestamp   int64    `json:"timestamp"` // seconds
 	NonceStr    string   `json:"nonceStr"`
 	Signature   string   `json:"signature"`
-	JSAPIList   []string `json:"jsApiList"`             // calls the page wants to make; not signed
-	OpenTagList []string `json:"openTagList,omitempty"` // open tags (开放标签) the page holds; not signed
+	JSAPIList   []string `json:"jsApiList"`             // calls that the page makes; not signed
+	OpenTagList []string `json:"openTagList,omitempty"` // open tags (开放标签) on the page; not signed
 }
 
-// Config signs the page for wx.config. Its list of calls is that of sharing, in WeChat's new and old names; a caller may
-// set another one, Debug and OpenTagList afterwards. What follows # in the address is not signed.
+// Config signs a page for wx.config. JSAPIList is that of sharing, in WeChat's new and old names. A caller may replace
+// it, and set Debug and OpenTagList. The part of the address from # on is not signed.
 //
-// A page that changes its address without being loaded anew signs the new address, but on iOS the one it was loaded by.
+// A page that changes its address without loading again signs the new address, but on iOS the address it was loaded
+// from.
 func (s *Signer) Config(ctx context.Context, page string) (Config, error) {
-	sig, err := s.sign(ctx, "jsapi", page)
+	sig, err := s.signPage(ctx, "jsapi", page)
 	if err != nil {
 		return Config{}, err
 	}
 	return Config{
 		Beta: s.Kind == wechat.Work, AppID: s.AppID,
 		Timestamp: sig.timestamp, NonceStr: sig.nonce, Signature: sig.signature,
-		JSAPIList: slices.Clone(sharing[:]),
+		JSAPIList: slices.Clone(sharingCalls[:]),
 	}, nil
 }
 
-// sharing is what nearly every page wants: the calls of today, and those of older WeChat.
-var sharing = [...]string{
+// sharingCalls are the calls for sharing, which nearly every page makes: the present ones and those of older WeChat.
+var sharingCalls = [...]string{
 	"updateAppMessageShareData", "updateTimelineShareData",
 	"onMenuShareAppMessage", "onMenuShareTimeline", "onMenuShareQQ", "onMenuShareWeibo", "onMenuShareQZone",
 }
 
-// AgentConfig is the argument of WeCom's wx.agentConfig; the page adds success and fail.
+// AgentConfig is the argument of WeCom's wx.agentConfig. The page adds success and fail.
 type AgentConfig struct {
 	CorpID    string   `json:"corpid"`
 	AgentID   int      `json:"agentid"`
 	Timestamp int64    `json:"timestamp"` // seconds
 	NonceStr  string   `json:"nonceStr"`
 	Signature string   `json:"signature"`
-	JSAPIList []string `json:"jsApiList"` // calls the page wants to make, none by default; not signed
+	JSAPIList []string `json:"jsApiList"` // calls that the page makes, none by default; not signed
 }
 
-// AgentConfig signs the page for wx.agentConfig, in the name of the WeCom application AgentID, whose own ticket it needs.
+// AgentConfig signs a page for wx.agentConfig and the WeCom application AgentID, with the application's own ticket.
 //
 // See https://developer.work.weixin.qq.com/document/path/94313 (企业微信).
 func (s *Signer) AgentConfig(ctx context.Context, page string) (AgentConfig, error) {
 	if s.Kind != wechat.Work || s.AgentID == 0 {
-		return AgentConfig{}, fmt.Errorf("jssdk: agentConfig is of WeCom's applications: Kind must be work and AgentID must be set: %w", ErrPage)
+		return AgentConfig{}, fmt.Errorf("jssdk: agentConfig is for applications of WeCom: want Kind work and an AgentID: %w", ErrPage)
 	}
-	sig, err := s.sign(ctx, "agent_config", page)
+	sig, err := s.signPage(ctx, "agent_config", page)
 	if err != nil {
 		return AgentConfig{}, err
 	}
@@ -110,32 +116,32 @@ func (s *Signer) AgentConfig(ctx context.Context, page string) (AgentConfig, err
 	}, nil
 }
 
-type signed struct {
+type signature struct {
 	timestamp        int64
 	nonce, signature string
 }
 
-func (s *Signer) sign(ctx context.Context, typ, page string) (signed, error) {
-	if err := s.allows(page); err != nil {
-		return signed{}, err
+func (s *Signer) signPage(ctx context.Context, typ, page string) (signature, error) {
+	if err := s.checkPage(page); err != nil {
+		return signature{}, err
 	}
-	ticket, err := s.ticket(ctx, typ)
+	ticket, err := s.readTicket(ctx, typ)
 	if err != nil {
-		return signed{}, err
+		return signature{}, err
 	}
-	sig := signed{timestamp: time.Now().Unix(), nonce: rand.Text()}
+	sig := signature{timestamp: time.Now().Unix(), nonce: rand.Text()}
 	sig.signature = Sign(ticket, sig.nonce, sig.timestamp, page)
 	return sig, nil
 }
 
-func (s *Signer) allows(page string) error {
+func (s *Signer) checkPage(page string) error {
 	if err := hosts.Check(page, s.Hosts); err != nil {
 		return fmt.Errorf("jssdk: %w: %w", ErrPage, err)
 	}
 	return nil
 }
 
-func (s *Signer) ticket(ctx context.Context, typ string) (string, error) {
+func (s *Signer) readTicket(ctx context.Context, typ string) (string, error) {
 	if err := field.CheckOneOf(cmp.Or(s.Kind, wechat.Official), wechat.Official, wechat.Work); err != nil {
 		return "", fmt.Errorf("jssdk: Signer.Kind %w", err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// tickets hands out the same ticket of each kind, or an error.
+// tickets returns the same ticket for each type, or an error.
 type tickets map[string]string
 
 func (t tickets) Ticket(_ context.Context, typ string) (wechat.Credential, error) {
@@ -58,7 +58,7 @@ func vectors(t *testing.T) []vector {
 	return list
 }
 
-func TestPublishedSignaturesComeOut(t *testing.T) {
+func TestPublishedSignatures(t *testing.T) {
 	seen := 0
 	for _, v := range vectors(t) {
 		in := v.Inputs
@@ -67,7 +67,7 @@ func TestPublishedSignaturesComeOut(t *testing.T) {
 			at, err := strconv.ParseInt(in["timestamp"], 10, 64)
 			require.NoError(t, err)
 			require.Equal(t, v.Expected["signature"], jssdk.Sign(in["jsapi_ticket"], in["noncestr"], at, in["page_url"]), v.Name)
-			require.Equal(t, "f4d90daf4b3bca3078ab155816175ba34c443a7b", // of an older page of the manual
+			require.Equal(t, "f4d90daf4b3bca3078ab155816175ba34c443a7b", // from an older page of the manual
 				jssdk.Sign(in["jsapi_ticket"], in["noncestr"], at, "http://mp.weixin.qq.com"))
 		case strings.HasPrefix(v.Name, "card-"):
 			values := []string{in["api_ticket"], in["timestamp"], in["nonce_str"], in["card_id"], in["code"], ""}
@@ -81,7 +81,7 @@ func TestPublishedSignaturesComeOut(t *testing.T) {
 	require.Equal(t, 3, seen)
 }
 
-// signature is WeChat's formula written down a second time.
+// signature is a second implementation of the documented formula.
 func signature(ticket, nonce string, timestamp int64, page string) string {
 	digest := sha1.Sum(fmt.Appendf(nil, "jsapi_ticket=%s&noncestr=%s&timestamp=%d&url=%s", ticket, nonce, timestamp, page))
 	return hex.EncodeToString(digest[:])
@@ -96,7 +96,7 @@ func TestConfigSignsTheWholeAddressWithoutItsFragment(t *testing.T) {
 	})
 }
 
-func TestConfigIsWhatWeChatsScriptReads(t *testing.T) {
+func TestConfigHasTheFieldsOfWeChatsScript(t *testing.T) {
 	c, err := official().Config(t.Context(), "https://shop.example.com/")
 	require.NoError(t, err)
 	require.Len(t, c.NonceStr, 26)
@@ -113,7 +113,7 @@ func TestConfigIsWhatWeChatsScriptReads(t *testing.T) {
 	require.Equal(t, "updateAppMessageShareData", again.JSAPIList[0], "a caller's list is its own")
 }
 
-func TestWeComsConfigAsksForItsForm(t *testing.T) {
+func TestConfigOfWeComHasBeta(t *testing.T) {
 	c, err := work().Config(t.Context(), "https://shop.example.com/")
 	require.NoError(t, err)
 	require.True(t, c.Beta)
@@ -139,13 +139,13 @@ func TestAKindWithoutTicketsIsNamed(t *testing.T) {
 	}
 }
 
-func TestOnlyWeComsApplicationsHaveAgentConfig(t *testing.T) {
+func TestOnlyApplicationsOfWeComHaveAgentConfig(t *testing.T) {
 	noAgent := work()
 	noAgent.AgentID = 0
 	for _, s := range []*jssdk.Signer{official(), noAgent} {
 		_, err := s.AgentConfig(t.Context(), "https://shop.example.com/")
 		require.ErrorIs(t, err, jssdk.ErrPage)
-		require.ErrorContains(t, err, "AgentID must be set")
+		require.ErrorContains(t, err, "want Kind work and an AgentID")
 	}
 }
 
@@ -166,7 +166,7 @@ func TestARefusalNamesTheHostAndNotTheAddress(t *testing.T) {
 	require.EqualError(t, err, "jssdk: this page may not be signed: its host is not among the app's hosts: evil.example.net")
 }
 
-func TestATicketThatIsNotToBeHadIsTheError(t *testing.T) {
+func TestTheErrorOfTheTicketIsReturned(t *testing.T) {
 	s := official()
 	s.Tickets = tickets{}
 	_, err := s.Config(t.Context(), "https://shop.example.com/")
@@ -179,14 +179,14 @@ func TestATicketThatIsNotToBeHadIsTheError(t *testing.T) {
 	require.EqualError(t, err, "jssdk: ticket: wx_card: none here")
 }
 
-// cardSignature is WeChat's formula for cards written down a second time.
+// cardSignature is a second implementation of the documented formula for cards.
 func cardSignature(values ...string) string {
 	sort.Strings(values)
 	digest := sha1.Sum([]byte(strings.Join(values, "")))
 	return hex.EncodeToString(digest[:])
 }
 
-func TestAddCardSignsWhatItsExtHolds(t *testing.T) {
+func TestAddCardSignsTheFieldsOfCardExt(t *testing.T) {
 	card := jssdk.Card{CardID: "pCard", Code: "c1", OpenID: "oUser", Balance: "100", FixedBeginTimestamp: 7, OuterStr: `a"b`}
 	signed, err := official().AddCard(t.Context(), card)
 	require.NoError(t, err)
@@ -201,7 +201,7 @@ func TestAddCardSignsWhatItsExtHolds(t *testing.T) {
 	require.Equal(t, map[string]any{"code": "c1", "openid": "oUser", "balance": "100", "fixed_begintimestamp": 7.0, "outer_str": `a"b`}, ext)
 }
 
-func TestFieldsACardDoesNotHaveStayOutOfItsExt(t *testing.T) {
+func TestEmptyFieldsAreLeftOutOfCardExt(t *testing.T) {
 	signed, err := official().AddCard(t.Context(), jssdk.Card{CardID: "pCard"})
 	require.NoError(t, err)
 	var ext map[string]string
@@ -223,7 +223,7 @@ func TestNoTwoCardsShareANonce(t *testing.T) {
 	}
 }
 
-func TestTheNonceOfACardCannotBeShownAsABalance(t *testing.T) {
+func TestTheNonceOfACardHasNoDigits(t *testing.T) {
 	for range 100 {
 		signed, err := official().AddCard(t.Context(), jssdk.Card{CardID: "pCard"})
 		require.NoError(t, err)

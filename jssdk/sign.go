@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Sign is the signature of wx.config and wx.agentConfig, for those who have a ticket of their own. timestamp is in
-// seconds; page is the whole address as the browser has it, of which what follows # is left out. It checks nothing.
+// Sign returns the signature of wx.config and wx.agentConfig, for programs with a ticket of their own. timestamp is in
+// seconds. page is the whole address that the browser shows; the part from # on is ignored. Sign does not check its
+// arguments.
 func Sign(ticket, nonce string, timestamp int64, page string) string {
 	page, _, _ = strings.Cut(page, "#")
 	var space [512]byte
@@ -21,11 +22,11 @@ func Sign(ticket, nonce string, timestamp int64, page string) string {
 	b = strconv.AppendInt(b, timestamp, 10)
 	b = append(b, "&url="...)
 	b = append(b, page...)
-	return sum(b)
+	return hexSHA1(b)
 }
 
-// SignCard is the signature over a card (卡券): the ticket of kind wx_card and the values that the call takes, in any
-// order, empty ones left out. [Signer.AddCard] and [Signer.ChooseCard] know which values those are.
+// SignCard returns the signature of a card (卡券) over values: the wx_card ticket and the values of the call, in any
+// order. Empty values make no difference. [Signer.AddCard] and [Signer.ChooseCard] use it with the right values.
 func SignCard(values ...string) string {
 	values = slices.Clone(values)
 	slices.Sort(values)
@@ -34,10 +35,10 @@ func SignCard(values ...string) string {
 	for _, v := range values {
 		b = append(b, v...)
 	}
-	return sum(b)
+	return hexSHA1(b)
 }
 
-func sum(b []byte) string {
+func hexSHA1(b []byte) string {
 	digest := sha1.Sum(b)
 	var text [2 * sha1.Size]byte
 	hex.Encode(text[:], digest[:])

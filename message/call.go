@@ -12,29 +12,28 @@ import (
 	"github.com/wetoken/wetoken/internal/relay"
 )
 
-// maxCalls is how many call= a request may have.
+// maxCalls is the most call= parameters of a request.
 const maxCalls = 16
 
-// Calls returns what the Receiver serves, with one thing more: the query of the callback URL may name further backends
-// for each message, as wechat-proxy has it:
+// Calls returns a handler like the Receiver that also accepts backends in the query of the callback URL, in the format
+// of wechat-proxy:
 //
 //	https://wx.example.com/msg?call=crm.example.com/wx&call=/local
 //
-// They get the message in form, and the first reply in their order, after those of Forwarding, is the user's. An
-// address may lack http://. One that begins with / is served by local, in this process; without a local there are none.
-// A query is easily forged, so addresses must be on Forwarding.Hosts, unless AllowPrivate is set they are not dialled
-// where they turn out not to be on the public internet, and there must be one of SignKeys, by which the backend knows
-// what is ours. A request that names another one is answered 403.
+// These backends get the message in form, and may reply to the user, after those of Forwarding. An address may lack
+// http://. An address that begins with / is served by local in this process, or refused if local is nil. A query is
+// easy to forge: an address must be on Forwarding.Hosts and public, unless AllowPrivate is set, and one of SignKeys is
+// required, so that the backend can verify the request. Any other address is refused with 403.
 func (in *Receiver) Calls(form Form, local http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		in.serve(w, r, func(query url.Values) ([]backend, error) { return in.forward.calls(query["call"], form, local) })
+		in.serve(w, r, func(query url.Values) ([]backend, error) { return in.forward.callBackends(query["call"], form, local) })
 	})
 }
 
-// calls turns what a request names into backends. The error is a Refusal.
-func (f *forwarder) calls(addresses []string, form Form, local http.Handler) ([]backend, error) {
+// callBackends returns the backends that a request names. The error is a Refusal.
+func (f *forwarder) callBackends(addresses []string, form Form, local http.Handler) ([]backend, error) {
 	if len(addresses) > maxCalls {
-		return nil, fmt.Errorf("%w: there are more than %d", ErrBackend, maxCalls)
+		return nil, fmt.Errorf("%w: %d call= parameters: want at most %d", ErrBackend, len(addresses), maxCalls)
 	}
 	var list []backend
 	for _, address := range addresses {
@@ -42,9 +41,9 @@ func (f *forwarder) calls(addresses []string, form Form, local http.Handler) ([]
 		switch {
 		case strings.HasPrefix(address, "/") && local != nil:
 			address = "http://local" + address
-			sender.HTTP = &http.Client{Transport: inProcess{local}}
+			sender.HTTP = &http.Client{Transport: handlerTransport{local}}
 		case f.sender.Key == "":
-			return nil, fmt.Errorf("%w: a backend that a request names needs one of SignKeys (sign_key)", ErrBackend)
+			return nil, fmt.Errorf("%w: no SignKeys (sign_key): want one for a backend that a request names", ErrBackend)
 		default:
 			if !strings.Contains(address, "://") {
 				address = "http://" + address
@@ -59,23 +58,23 @@ func (f *forwarder) calls(addresses []string, form Form, local http.Handler) ([]
 				sender.HTTP = f.sender.HTTP
 			}
 		}
-		t, err := Backend{URL: address, Form: form, Answer: true}.ready(sender)
+		b, err := Backend{URL: address, Form: form, Answer: true}.prepare(sender)
 		if err != nil {
 			return nil, fmt.Errorf("%w: its %s %s", ErrBackend, err.Field, err.Reason)
 		}
-		t.all = true
-		list = append(list, t)
+		b.fullQuery = true
+		list = append(list, b)
 	}
 	return list, nil
 }
 
-// inProcess serves a request by a handler of this process.
-type inProcess struct{ http.Handler }
+// handlerTransport serves requests with a handler of this process.
+type handlerTransport struct{ http.Handler }
 
-func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	in := r.Clone(r.Context())
 	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:0"
-	w := &localAnswer{header: make(http.Header)}
+	w := &responseBuffer{header: make(http.Header)}
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -98,24 +97,24 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: w.status, Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
 }
 
-// localAnswer is an http.ResponseWriter that keeps what is written.
-type localAnswer struct {
+// responseBuffer is an http.ResponseWriter that stores the response.
+type responseBuffer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
-func (w *localAnswer) Header() http.Header { return w.header }
+func (w *responseBuffer) Header() http.Header { return w.header }
 
-func (w *localAnswer) WriteHeader(status int) {
+func (w *responseBuffer) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
 }
 
-func (w *localAnswer) Write(p []byte) (int, error) {
+func (w *responseBuffer) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
-	if w.body.Len() <= relay.MaxAnswer { // one write beyond is enough for the sender to refuse it
+	if w.body.Len() <= relay.MaxResponse { // the sender refuses a longer response
 		w.body.Write(p)
 	}
 	return len(p), nil

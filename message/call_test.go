@@ -14,7 +14,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-func TestCallsGoToTheAppsHostsAndNowhereElse(t *testing.T) {
+func TestCallsGoToAllowedHostsOnly(t *testing.T) {
 	inside := make(chan struct{}, 10)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inside <- struct{}{}
@@ -63,12 +63,12 @@ func TestCallsGoToTheAppsHostsAndNowhereElse(t *testing.T) {
 	require.Empty(t, inside)
 
 	unsigned, _ := receiver(t, func(c *message.Config) { c.Forward.Hosts, c.Forward.AllowPrivate = []string{address}, true })
-	require.Equal(t, 403, one(unsigned, local, address+"/x").Tries[0].Status, "its backend could not tell it from a forged one")
-	require.Equal(t, "local aes", one(unsigned, local, "/user").Shown, "and a handler of this process need not")
+	require.Equal(t, 403, one(unsigned, local, address+"/x").Tries[0].Status, "the backend could not distinguish it from a forged one")
+	require.Equal(t, "local aes", one(unsigned, local, "/user").Shown, "a handler of this process needs no signature")
 	require.Empty(t, inside)
 
 	rec := serve(build(true).Calls(message.FormXML, nil), "POST", url.Values{"call": {"http://evil.example/"}}, "<xml/>")
-	require.Equal(t, 401, rec.Code, "who has no signature learns nothing about hosts")
+	require.Equal(t, 401, rec.Code, "an unsigned request learns nothing about hosts")
 	in := build(true)
 	query, body := official().send(hello)
 	query.Set("call", "http://"+address)

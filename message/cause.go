@@ -7,12 +7,10 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
-	"sync"
-	"time"
 )
 
-// cause is the setting, or else the part of a callback, that is likely wrong when one is refused. It is for the log: the
-// sender learns no more than the Refusal.
+// cause is the setting, or the part of a callback, that is probably wrong when a callback is refused. It is only for
+// the log: the sender learns the Refusal alone.
 type cause int
 
 const (
@@ -24,31 +22,31 @@ const (
 	causeBody
 	causeBackend
 	causeRepeat
-	causes // how many there are
+	causeCount
 )
 
-// causeNames say in the log where to look.
-var causeNames = [causes]string{
-	causeToken:   "Token: it differs from that of WeChat's console, or the sender is not WeChat",
-	causeKey:     "EncodingAESKey (aes_key): it differs from that of WeChat's console",
-	causeID:      "receive id: the message is for another app, or receive_ids lacks its id",
-	causeClock:   "clock: ours or the sender's is wrong, or the callback is an old one",
-	causeMode:    "Mode (mode): it differs from that of WeChat's console",
+// causeTexts describe causes in the log.
+var causeTexts = [causeCount]string{
+	causeToken:   "Token: differs from the one in WeChat's console, or the sender is not WeChat",
+	causeKey:     "EncodingAESKey (aes_key): differs from the one in WeChat's console",
+	causeID:      "receive id: the message is for another app, or its id is not in receive_ids",
+	causeClock:   "clock: this machine's or the sender's is wrong, or the callback is old",
+	causeMode:    "Mode (mode): differs from the one in WeChat's console",
 	causeBody:    "body",
 	causeBackend: "call=",
-	causeRepeat:  "signature of another message, sent again",
+	causeRepeat:  "signature was used with another body",
 }
 
-// Errors under ErrSeal. They decide about the cause.
+// These errors are wrapped together with ErrSeal, and determine the cause.
 var (
 	errKey  = errors.New("wrong padding or length")
-	errID   = errors.New("sealed for another id")
-	errText = errors.New("the decrypted text cannot be read")
-	errMode = errors.New("WeChat encrypts, but Config.Mode is plain")
+	errID   = errors.New("encrypted for another id")
+	errText = errors.New("invalid decrypted text")
+	errMode = errors.New("message is encrypted, but Config.Mode is plain")
 )
 
-// causeOf returns why Echo, Open or a later check refused a callback. There is none to tell of a request that carries no
-// signature at all.
+// causeOf returns the cause of an error of VerifyURL, Open or a later check. ok is false for a request without a
+// signature.
 func causeOf(err error, query url.Values) (c cause, ok bool) {
 	switch {
 	case errors.Is(err, ErrSignature):
@@ -71,47 +69,26 @@ func causeOf(err error, query url.Values) (c cause, ok bool) {
 	return c, true
 }
 
-// complainEvery is how often one cause is logged.
-const complainEvery = time.Minute
-
-// complaints bounds what is logged of refused callbacks, as strangers cause it too.
-type complaints struct {
-	mu   sync.Mutex
-	last [causes]time.Time
-	more [causes]int
-}
-
-// due reports whether c is to be logged now, and how many times it was not since it was logged last.
-func (p *complaints) due(c cause) (now bool, more int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at := time.Now(); p.last[c].IsZero() || at.Sub(p.last[c]) >= complainEvery {
-		more, p.last[c], p.more[c] = p.more[c], at, 0
-		return true, more
-	}
-	p.more[c]++
-	return false, 0
-}
-
-// complain logs why a callback was refused: each cause once a minute as a warning, and all at debug.
-func (in *Receiver) complain(ctx context.Context, query url.Values, err error) {
+// logRefusal logs a refused callback: each cause once a minute as a warning, all others at debug.
+func (in *Receiver) logRefusal(ctx context.Context, query url.Values, err error) {
 	c, ok := causeOf(err, query)
 	if ok {
 		var more int
-		if ok, more = in.complaints.due(c); ok {
-			in.log.WarnContext(ctx, "message: callback refused", "cause", causeNames[c], "error", err, "repeats", more)
+		if ok, more = in.logLimit.Allow(c); ok {
+			in.log.WarnContext(ctx, "message: callback refused", "cause", causeTexts[c], "error", err, "repeats", more)
 			return
 		}
 	}
 	in.log.LogAttrs(ctx, slog.LevelDebug, "message: callback refused", slog.Any("error", err))
 }
 
-// tellID returns an id as the log may have it: what a forged message ends with can be a part of its text.
-func tellID(id []byte) string {
+// printableID returns an id for the log. The end of a forged message can be a part of its text, which must not be
+// logged.
+func printableID(id []byte) string {
 	s := string(id)
 	plain := strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
 	if plain && len(s) <= 32 && (s == "" || strings.HasPrefix(s, "w")) {
 		return fmt.Sprintf("%q", s)
 	}
-	return fmt.Sprintf("%d bytes that are no appid", len(s))
+	return fmt.Sprintf("%d bytes that are not an appid", len(s))
 }

@@ -12,47 +12,47 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Mode is how WeChat's console says messages are sent (消息加解密方式).
+// Mode is the encryption of messages that is set in WeChat's console (消息加解密方式).
 type Mode string
 
 const (
-	Plain      Mode = "plain"      // 明文模式: readable, and signed without the body
-	Compatible Mode = "compatible" // 兼容模式: both; the encrypted part is the one believed, and must be there
-	Secure     Mode = "secure"     // 安全模式: encrypted; anything else is refused. WeCom knows no other
+	Plain      Mode = "plain"      // 明文模式: not encrypted; the signature does not cover the body
+	Compatible Mode = "compatible" // 兼容模式: both; the encrypted part is required, and is the one used
+	Secure     Mode = "secure"     // 安全模式: encrypted; the only mode of WeCom
 )
 
-// Config is what a Receiver needs to know; most of it is on the page of WeChat's console where the callback URL is set.
+// Config configures a Receiver. Most values are on the page in WeChat's console where the callback URL is set.
 type Config struct {
 	AppID          string // the appid; WeCom's corp id
 	Token          string
 	EncodingAESKey string // 43 characters; may be empty in plain mode
 
-	Mode Mode // default Secure with an EncodingAESKey, else Plain
+	Mode Mode // default Secure with an EncodingAESKey, otherwise Plain
 
-	// Kind is that of the app: an official account (公众号), a mini program (小程序), whose users WeChat shows no passive
-	// reply, or WeCom (企业微信), whose messages are recognized whatever Kind says. Default wechat.Official. A
-	// wechat.Website gets no messages.
+	// Kind is the kind of the app: wechat.Official, wechat.Mini, to whose users WeChat shows no passive replies, or
+	// wechat.Work. Messages of WeCom are recognized with any Kind. Default wechat.Official. A wechat.Website receives no
+	// messages.
 	Kind wechat.Kind
 
-	// The values before the present ones, while they are being changed: messages that were sent with them, and repeats
-	// of those, are still accepted and answered. Default none.
+	// PreviousToken and PreviousAESKey are the values before a change. Messages with them are still accepted and answered.
+	// Default none.
 	PreviousToken  string
 	PreviousAESKey string
 
-	// ReceiveIDs are the ids that an encrypted message may be for. Default AppID alone. An app that belongs to an open
-	// platform has the platform's appid here, a WeCom suite the suite's id and the provider's corp id, and a WeCom app
-	// whose messages name nobody, or a smart robot of WeCom, "". AnyReceiveID accepts all: a WeCom suite is sent
-	// messages for each corp that installed it, with that corp's id.
+	// ReceiveIDs are the ids to which an encrypted message may be addressed. Default AppID alone. Set the platform's appid
+	// for an app of an open platform, the suite's id and the provider's corp id for a WeCom suite, and "" for a smart robot
+	// or an application of WeCom whose messages have no id. AnyReceiveID accepts all ids: a WeCom suite receives messages
+	// for each corp that installed it, with the id of that corp.
 	ReceiveIDs   []string
 	AnyReceiveID bool
 
-	// Store is what the processes that serve this app share, so that a message is handled once. Default one of this
-	// process. Name tells what is stored here from that of others, default AppID: where several Receivers share an
-	// AppID, as the applications of a corp do, each needs its own.
+	// Store is shared by the processes that serve this app, so that a message is handled once. Default a store in memory.
+	// Name is a part of the keys in it, default AppID. Receivers with the same AppID, such as the applications of a corp,
+	// need different names.
 	Store store.Store
 	Name  string
 
-	Forward Forwarding // where messages are sent on to; default nowhere
+	Forward Forwarding // backends for messages; default none
 
 	Log  *slog.Logger // default slog.Default()
 	Rand io.Reader    // default crypto/rand
@@ -60,21 +60,24 @@ type Config struct {
 	redacted
 }
 
-// ConfigError is why New did not accept a Config.
+// ConfigError is the error of New for an invalid Config.
 type ConfigError struct {
-	Field  string // of Config, such as Token or Forward.Backends[0].URL
-	Reason string // the rest of a sentence that begins with the field. It names no other field, and holds no secret
+	// Field is the name of the field in Config, such as Token or Forward.Backends[0].URL.
+	Field string
+
+	// Reason completes a sentence that begins with Field. It names no other field and contains no secret.
+	Reason string
 }
 
-// Error names the field and says what is wrong with it.
+// Error returns the field and the reason.
 func (e *ConfigError) Error() string { return "message: Config." + e.Field + " " + e.Reason }
 
-// within returns e as the error of a struct that contains that of e.
-func (e *ConfigError) within(outer string) *ConfigError {
+// inField returns e with its field in an outer field.
+func (e *ConfigError) inField(outer string) *ConfigError {
 	return &ConfigError{outer + "." + e.Field, e.Reason}
 }
 
-// New returns a Receiver. Its error is a *ConfigError.
+// New returns a Receiver. The error is a *ConfigError.
 func New(c Config) (*Receiver, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -88,17 +91,17 @@ func New(c Config) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Receiver{mode: c.Mode, mini: c.Kind == wechat.Mini, tokens: c.tokens(), keys: keys, log: c.Log, rand: c.Rand,
-		prefix: c.prefix(), store: c.Store, forward: forward, large: make(chan struct{}, largeMax)}, nil
+	return &Receiver{mode: c.Mode, mini: c.Kind == wechat.Mini, tokens: c.allTokens(), keys: keys, log: c.Log, rand: c.Rand,
+		prefix: c.keyPrefix(), store: c.Store, forward: forward, largeBodies: make(chan struct{}, maxLargeBodies)}, nil
 }
 
-// check returns a ConfigError for a field that is wrong in itself.
+// check returns a *ConfigError for an invalid field.
 func (c Config) check() error {
 	if c.AppID == "" {
-		return &ConfigError{"AppID", "is empty: set the appid, for WeCom the corp id"}
+		return &ConfigError{"AppID", "is empty: want the appid, for WeCom the corp id"}
 	}
 	if c.Token == "" {
-		return &ConfigError{"Token", "is empty: set the Token of WeChat's console"}
+		return &ConfigError{"Token", "is empty: want the Token in WeChat's console"}
 	}
 	for _, f := range []struct{ name, value string }{
 		{"AppID", c.AppID}, {"Token", c.Token}, {"PreviousToken", c.PreviousToken},
@@ -122,12 +125,12 @@ func (c Config) check() error {
 		return &ConfigError{"Mode", fmt.Sprintf("is %q: want plain, compatible or secure", string(c.Mode))}
 	}
 	if c.EncodingAESKey == "" && (c.Mode == Compatible || c.Mode == Secure || c.PreviousAESKey != "") {
-		return &ConfigError{"EncodingAESKey", "is empty: it can be left out in plain mode alone, and without a previous one"}
+		return &ConfigError{"EncodingAESKey", "is empty: want a key, except in plain mode without a previous key"}
 	}
 	return nil
 }
 
-// withDefaults returns c with its defaults.
+// withDefaults returns c with default values.
 func (c Config) withDefaults() Config {
 	if c.Mode == "" {
 		c.Mode = Plain
@@ -151,13 +154,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// tokens are those that callbacks may be signed with.
-func (c Config) tokens() []string {
+// allTokens returns the current and the previous token.
+func (c Config) allTokens() []string {
 	if c.PreviousToken == "" {
 		return []string{c.Token}
 	}
 	return []string{c.Token, c.PreviousToken}
 }
 
-// prefix is that of all keys in the stores.
-func (c Config) prefix() string { return "message/" + c.Name + "/" }
+// keyPrefix returns the prefix of all keys in the stores.
+func (c Config) keyPrefix() string { return "message/" + c.Name + "/" }

@@ -10,7 +10,7 @@ import (
 	wire "github.com/wetoken/wetoken/wechat"
 )
 
-func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
+func TestNewNamesTheInvalidField(t *testing.T) {
 	good := official().config()
 	for _, c := range []struct {
 		change func(*message.Config)
@@ -50,8 +50,7 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// requireField requires that err is a ConfigError whose Field leads to a field of message.Config, of which it tells no
-// other.
+// requireField requires that err is a ConfigError for an existing field of message.Config, and names no other field.
 func requireField(t *testing.T, err error) {
 	t.Helper()
 	var wrong *message.ConfigError
@@ -68,12 +67,12 @@ func requireField(t *testing.T, err error) {
 	}
 }
 
-func TestKeysWithSpareBitsAreTaken(t *testing.T) {
+func TestKeysWithSpareBitsAreAccepted(t *testing.T) {
 	for _, key := range []string{sampleKey, strings.Repeat("A", 42) + "G", strings.Repeat("/", 42) + "/"} {
 		w := official()
 		w.key = key
 		query, body := w.send("<xml><MsgType>text</MsgType></xml>")
-		m, err := w.inbox(t).Open(query, body)
+		m, err := w.newReceiver(t).Open(query, body)
 		require.NoError(t, err)
 		require.Equal(t, "text", m.MsgType)
 	}

@@ -9,19 +9,19 @@ import (
 	"github.com/wetoken/wetoken/internal/outbox"
 )
 
-// copy stores a copy of a message for t. The same message stored again while its copy waits is one copy.
-func (f *forwarder) copy(ctx context.Context, o outgoing, t *backend) error {
-	q, err := f.question(t, o)
+// storeCopy stores a copy of a message for b. Storing the copy again while it waits does nothing.
+func (f *forwarder) storeCopy(ctx context.Context, job forwardJob, b *backend) error {
+	request, err := f.buildRequest(b, job)
 	if err != nil {
 		return err
 	}
 	err = f.outbox.Add(ctx, outbox.Item{
 		App:         f.name,
-		ID:          q.id + "/" + string(t.Form),
-		Target:      q.url,
-		Query:       q.query,
-		ContentType: q.contentType,
-		Body:        q.body,
+		ID:          request.id + "/" + string(b.Form),
+		Target:      request.url,
+		Query:       request.query,
+		ContentType: request.contentType,
+		Body:        request.body,
 	})
 	if err != nil {
 		return fmt.Errorf("message: store a copy: %w", err)
@@ -29,43 +29,42 @@ func (f *forwarder) copy(ctx context.Context, o outgoing, t *backend) error {
 	return nil
 }
 
-// Deliver sends a copy that the Outbox of [Forwarding] has kept to its backend, which takes it with any 2xx. The outbox
-// has authenticated it under one of SignKeys. Without any nothing can be authenticated, and only a backend that is
-// configured now is sent to.
+// Deliver sends a copy from the Outbox of [Forwarding] to its backend. The backend accepts it with any 2xx status. The
+// outbox has authenticated the copy with one of SignKeys. Without SignKeys no copy is authenticated, and a copy is sent
+// only to a backend in the configuration.
 func (in *Receiver) Deliver(ctx context.Context, copy outbox.Item) error {
-	return in.forward.deliver(ctx, copy)
+	return in.forward.deliverCopy(ctx, copy)
 }
 
-func (f *forwarder) deliver(ctx context.Context, copy outbox.Item) error {
-	i := slices.IndexFunc(f.backends, func(t backend) bool { return !t.Answer && t.URL == copy.Target })
-	timeout := copyTime
+func (f *forwarder) deliverCopy(ctx context.Context, copy outbox.Item) error {
+	i := slices.IndexFunc(f.backends, func(b backend) bool { return !b.Answer && b.URL == copy.Target })
+	timeout := defaultCopyTimeout
 	if i >= 0 {
 		timeout = f.backends[i].Timeout
 	} else if f.sender.Key == "" && f.sender.PreviousKey == "" {
-		return fmt.Errorf("message: deliver a copy: %w: without a sign_key copies go to backends that are configured, and this one is not", outbox.ErrRefused)
+		return fmt.Errorf("message: deliver a copy: %w: its target is not configured, and without a sign_key it could be forged", outbox.ErrRefused)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	id, _, _ := strings.Cut(copy.ID, "/")
-	_, err := f.sender.Deliver(ctx, id, address(copy.Target, copy.Query), copy.ContentType, copy.Body)
+	_, err := f.sender.Deliver(ctx, id, withQuery(copy.Target, copy.Query), copy.ContentType, copy.Body)
 	return err
 }
 
-// Keep delivers the copies that Forwarding asks for, those of earlier processes too, until ctx ends, whose cause it
-// returns. A copy is delivered at least once: it waits for a backend that is down, with tries from one second up to ten
-// minutes apart, and is given up, with a warning in the log, when it is a day old and its backend still fails. Copies
-// arrive in any order. One Keep runs in each process; without a Backend for copies, and none waiting from before, or with
-// an Outbox, it does nothing.
+// Run does background work until ctx ends, and returns the cause of ctx; it does not listen. It delivers the copies in
+// Records, also those of earlier processes, at least once and in any order. After a failure a copy is tried again,
+// after one second at first and up to ten minutes later. A copy that is a day old is given up, with a warning in the
+// log, if its backend still fails. Call Run once in each process. Without copies, or with an Outbox, it only waits.
 //
-// Copies carry an HMAC under each of SignKeys, so that no other program with access to Records can have anything sent. A
-// copy that none of them authenticates is dropped, with a warning in the log. To change the key, keep the old one as the
-// second for a day. Copies that wait when the first key is set are dropped.
-func (in *Receiver) Keep(ctx context.Context) error { return in.forward.keep(ctx) }
+// Copies carry an HMAC under each of SignKeys, so that another program with access to Records cannot make a Receiver
+// send anything. A copy that no key authenticates is dropped, with a warning in the log. To change the key, keep the
+// old key as the second one for a day. Copies that wait when the first key is set are dropped.
+func (in *Receiver) Run(ctx context.Context) error { return in.forward.run(ctx) }
 
-func (f *forwarder) keep(ctx context.Context) error {
-	copies := slices.ContainsFunc(f.backends, func(t backend) bool { return !t.Answer })
-	if own := f.own; own != nil && own.Store != nil && (copies || own.Waiting(ctx)) {
-		return own.Keep(ctx)
+func (f *forwarder) run(ctx context.Context) error {
+	copies := slices.ContainsFunc(f.backends, func(b backend) bool { return !b.Answer })
+	if own := f.ownOutbox; own != nil && own.Store != nil && (copies || own.Waiting(ctx)) {
+		return own.Run(ctx)
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)

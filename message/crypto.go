@@ -9,42 +9,43 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 )
 
-// WeChat's encryption, the same for every kind of account (消息加解密):
-// base64(AES-256-CBC(16 random bytes, length in 4 bytes, text, receiver, padding)), the IV being the key's first half.
+// WeChat encrypts messages of all kinds of accounts in the same way (消息加解密):
+// base64(AES-256-CBC(16 random bytes, length in 4 bytes, text, receiver, padding)), with the first half of the key as IV.
 // https://developer.work.weixin.qq.com/document/path/91144
 const (
 	headerSize  = 16 + 4
-	paddingSize = 32 // of PKCS #7; not the cipher's 16
+	paddingSize = 32 // of PKCS #7; the block size of AES is 16
 )
 
-// aesKey is one EncodingAESKey made ready. It is safe for concurrent use.
+// aesKey is a decoded EncodingAESKey. It is safe for concurrent use.
 type aesKey struct {
 	block cipher.Block
 	iv    [aes.BlockSize]byte
 }
 
-func parseKey(encodingAESKey string) (*aesKey, error) {
+func parseAESKey(encodingAESKey string) (*aesKey, error) {
 	if n := len(encodingAESKey); n != 43 {
-		return nil, fmt.Errorf("it has %d characters, WeChat's have 43", n)
+		return nil, fmt.Errorf("it has %d characters: want 43", n)
 	}
-	// 43 characters are 258 bits for 256: the last two are often not zero, and must not be checked.
+	// 43 characters are 258 bits, of which 256 are used. The last two are often not zero, and must not be checked.
 	raw, err := base64.StdEncoding.DecodeString(encodingAESKey + "=")
 	if err != nil || len(raw) != 32 {
-		return nil, fmt.Errorf("it has characters other than A-Z, a-z, 0-9, + and /")
+		return nil, errors.New("it has other characters than A-Z, a-z, 0-9, + and /")
 	}
 	k := &aesKey{iv: [aes.BlockSize]byte(raw)}
 	k.block, err = aes.NewCipher(raw)
 	return k, err
 }
 
-// open decrypts base64 text. What it returns has its own memory. Its errors are ErrSeal, and how long it takes to find
-// one does not depend on where a wrong padding is wrong.
-func (k *aesKey) open(sealed string) (text, receiver []byte, err error) {
+// decrypt decrypts base64 text. The results do not share its memory. The error is ErrSeal, and the time to detect an
+// invalid padding does not depend on its position.
+func (k *aesKey) decrypt(sealed string) (text, receiver []byte, err error) {
 	b, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: not base64", ErrSeal)
@@ -59,15 +60,15 @@ func (k *aesKey) open(sealed string) (text, receiver []byte, err error) {
 		beyond := subtle.ConstantTimeLessOrEq(pad+1, i)
 		good &= beyond | subtle.ConstantTimeByteEq(b[len(b)-i], byte(pad))
 	}
-	end := headerSize + uint64(binary.BigEndian.Uint32(b[16:])) // in 64 bits: the length is the sender's
+	end := headerSize + uint64(binary.BigEndian.Uint32(b[16:])) // in 64 bits, as the sender chooses the length
 	if good == 0 || headerSize+pad > len(b) || end > uint64(len(b)-pad) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrSeal, errKey)
 	}
 	return b[headerSize:end], b[end : len(b)-pad], nil
 }
 
-// seal encrypts buf in place, which is headerSize bytes to be filled and the text, and returns it grown.
-func (k *aesKey) seal(buf []byte, receiver string, random io.Reader) ([]byte, error) {
+// encrypt encrypts buf in place and returns it extended. buf is headerSize free bytes and the text.
+func (k *aesKey) encrypt(buf []byte, receiver string, random io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(random, buf[:16]); err != nil {
 		return nil, fmt.Errorf("message: read random bytes: %w", err)
 	}
@@ -81,8 +82,8 @@ func (k *aesKey) seal(buf []byte, receiver string, random io.Reader) ([]byte, er
 	return buf, nil
 }
 
-// signature returns the SHA-1, in hex, of parts sorted and joined.
-func signature(parts ...[]byte) (sum [2 * sha1.Size]byte) {
+// sign returns the SHA-1 in hex of the parts, sorted and joined.
+func sign(parts ...[]byte) (sum [2 * sha1.Size]byte) {
 	slices.SortFunc(parts, bytes.Compare)
 	h := sha1.New()
 	for _, p := range parts {
@@ -93,10 +94,10 @@ func signature(parts ...[]byte) (sum [2 * sha1.Size]byte) {
 	return sum
 }
 
-// signedBy returns the token that made the signature of up to three parts. The time it takes does not depend on how much
-// of a signature is right.
-func signedBy(tokens []string, given string, parts ...string) (token *string, ok bool) {
-	size := 32 // for a token
+// findSigner returns the token that made the signature of up to three parts. The time does not depend on how much of
+// the signature is right.
+func findSigner(tokens []string, given string, parts ...string) (token *string, ok bool) {
+	size := 32 // of a token
 	for _, p := range parts {
 		size += len(p)
 	}
@@ -109,7 +110,7 @@ func signedBy(tokens []string, given string, parts ...string) (token *string, ok
 	for i := range tokens {
 		all := joined
 		all[len(parts)] = append(buf[len(buf):], tokens[i]...)
-		sum := signature(all[:len(parts)+1]...)
+		sum := sign(all[:len(parts)+1]...)
 		if subtle.ConstantTimeCompare([]byte(given), sum[:]) == 1 {
 			token, ok = &tokens[i], true
 		}

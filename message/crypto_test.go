@@ -10,7 +10,7 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-func TestRotationLosesNoMessage(t *testing.T) {
+func TestKeyRotationLosesNoMessage(t *testing.T) {
 	old, now := official(), official()
 	now.token, now.key = "BBBBB", strings.Repeat("B", 43)
 	config := now.config()
@@ -25,33 +25,33 @@ func TestRotationLosesNoMessage(t *testing.T) {
 		require.NoError(t, err)
 		out, err := in.Seal(m, message.Text("hi"))
 		require.NoError(t, err)
-		require.Contains(t, w.read(t, out), "hi", "a reply has the token and the key that the message came with")
+		require.Contains(t, w.read(t, out), "hi", "a reply uses the token and the key of the message")
 		q := w.plain()
 		q.Set("echostr", "42")
-		echo, err := in.Echo(q)
+		echo, err := in.VerifyURL(q)
 		require.NoError(t, err)
 		require.Equal(t, "42", echo)
 	}
 	query, body := old.send(hello)
-	_, err = now.inbox(t).Open(query, body)
-	require.ErrorIs(t, err, message.ErrSignature, "after the rotation the old token is worth nothing")
+	_, err = now.newReceiver(t).Open(query, body)
+	require.ErrorIs(t, err, message.ErrSignature, "the old token is invalid after the rotation")
 	old.token = now.token
 	query, body = old.send(hello)
-	_, err = now.inbox(t).Open(query, body)
+	_, err = now.newReceiver(t).Open(query, body)
 	require.ErrorIs(t, err, message.ErrSeal, "nor is the old key")
 }
 
-func TestAMessageForAnotherAppIsRefused(t *testing.T) {
+func TestMessageForAnotherAppIsRefused(t *testing.T) {
 	other := official()
 	other.id = "wx0000000000000000"
 	query, body := other.send(hello)
-	_, err := official().inbox(t).Open(query, body)
+	_, err := official().newReceiver(t).Open(query, body)
 	require.ErrorIs(t, err, message.ErrSeal)
 
 	other.id = ""
 	query, body = other.send(hello)
-	_, err = official().inbox(t).Open(query, body)
-	require.ErrorIs(t, err, message.ErrSeal, "no receiver is not ours either")
+	_, err = official().newReceiver(t).Open(query, body)
+	require.ErrorIs(t, err, message.ErrSeal, "an empty receiver is refused")
 
 	config := official().config()
 	config.ReceiveIDs = []string{"wxplatform", ""}
@@ -61,15 +61,15 @@ func TestAMessageForAnotherAppIsRefused(t *testing.T) {
 	require.NoError(t, err, "unless it is expected")
 	out, err := in.Seal(m, message.Text("hi"))
 	require.NoError(t, err)
-	require.Contains(t, other.read(t, out), "hi", "the reply's receiver is the message's")
+	require.Contains(t, other.read(t, out), "hi", "the reply has the receiver of the message")
 	query, body = official().send(hello)
 	_, err = in.Open(query, body)
-	require.ErrorIs(t, err, message.ErrSeal, "ReceiveIDs takes the place of AppID")
+	require.ErrorIs(t, err, message.ErrSeal, "ReceiveIDs replaces AppID")
 }
 
-func TestADamagedCiphertextIsRefused(t *testing.T) {
+func TestDamagedCiphertextIsRefused(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	length := func(n uint32) []byte {
 		f := w.frame(hello)
 		binary.BigEndian.PutUint32(f[16:], n)
@@ -99,12 +99,12 @@ func TestADamagedCiphertextIsRefused(t *testing.T) {
 		_, err := in.Open(w.sealed(encrypt), []byte("<xml><Encrypt>"+encrypt+"</Encrypt></xml>"))
 		require.ErrorIs(t, err, message.ErrSeal, name)
 	}
-	// A length that takes the receiver, or part of it, for text.
+	// A length that includes the receiver, or a part of it.
 	f := length(uint32(len(hello) + len(w.id)))
 	encrypt := w.encrypt(f)
 	_, err := in.Open(w.sealed(encrypt), []byte("<xml><Encrypt>"+encrypt+"</Encrypt></xml>"))
 	require.ErrorIs(t, err, message.ErrSeal)
-	// Padding to blocks of 16, which some senders use, means the same.
+	// Padding to blocks of 16, which some senders use, is accepted.
 	text := hello
 	for len(w.pad(text, 16))%32 == 0 {
 		text += " "
@@ -114,14 +114,14 @@ func TestADamagedCiphertextIsRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestADecryptedTextThatIsNoDocumentIsRefused(t *testing.T) {
+func TestDecryptedTextMustBeADocument(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	for _, text := range []string{"", "<xml>", "{", "hello", "[]", "<!DOCTYPE x><xml/>", "<xml/>\x00", "{\"MsgType\":\"a\"} x"} {
 		query, body := w.send(text)
 		_, err := in.Open(query, body)
 		require.ErrorIs(t, err, message.ErrSeal, text)
-		require.NotErrorIs(t, err, message.ErrBody, "not another refusal beside it")
+		require.NotErrorIs(t, err, message.ErrBody, "no other Refusal is wrapped")
 		require.NotErrorIs(t, err, message.ErrMediaType)
 	}
 }

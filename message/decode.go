@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Decode fills the struct that into points to from the message's fields, of XML and JSON alike. The structs of
-// package event are made for it, and so is any of your own:
+// Decode sets the fields of the struct that into points to from the fields of the message, XML or JSON. Package event
+// has structs for WeChat's events; any other struct works too:
 //
 //	var e struct {
 //		MsgID  int64
@@ -18,12 +18,12 @@ import (
 //	}
 //	err := m.Decode(&e)
 //
-// A Go field takes the WeChat field of its name; if there is none, one whose name differs only in letter case and
-// underscores: TraceID takes trace_id. A tag says otherwise: `wechat:"SubscribeMsgPopupEvent>List,List"` goes down
-// from one element to the next, and takes the first of the paths that leads somewhere. Fields are strings, booleans,
-// numbers, time.Time (of seconds since 1970), Element, structs, and slices of those, which take every element of the
-// name, below every element on the way: one is as good as many, and an empty list (<List></List>, null, []) has none.
-// A field that WeChat did not send stays as it was. The error names the field that does not fit.
+// A Go field takes the WeChat field with its name, or else one whose name differs only in letter case and underscores:
+// TraceID takes trace_id. A tag sets other names: `wechat:"SubscribeMsgPopupEvent>List,List"` lists paths from one
+// element to the next, of which the first that exists is used. Fields are strings, booleans, numbers, time.Time
+// (seconds since 1970), Element, structs, and slices of these. A slice takes all elements with the name below all
+// elements of the path; a single element is one item, and an empty list (<List></List>, null, []) is none. A field that
+// WeChat did not send is not changed. The error names the field with an invalid value.
 func (m *Message) Decode(into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
@@ -52,7 +52,7 @@ func decodeStruct(e *Element, v reflect.Value) error {
 		if !ok {
 			paths = f.Name
 		}
-		found := lookup(e, paths)
+		found := findPath(e, paths)
 		if len(found) == 0 {
 			continue
 		}
@@ -63,14 +63,14 @@ func decodeStruct(e *Element, v reflect.Value) error {
 	return nil
 }
 
-// lookup returns the elements at the first path that leads somewhere.
-func lookup(e *Element, paths string) []*Element {
+// findPath returns the elements at the first path that exists.
+func findPath(e *Element, paths string) []*Element {
 	for path := range strings.SplitSeq(paths, ",") {
 		at := []*Element{e}
 		for name := range strings.SplitSeq(path, ">") {
 			var below []*Element
 			for _, parent := range at {
-				below = append(below, parent.findAll(name)...)
+				below = append(below, parent.findChildren(name)...)
 			}
 			at = below
 		}
@@ -85,7 +85,7 @@ func decodeField(found []*Element, v reflect.Value) error {
 	if v.Kind() != reflect.Slice {
 		return decodeValue(found[0], v)
 	}
-	found = items(found, v.Type().Elem().Kind() == reflect.Struct)
+	found = withoutEmptyLists(found, v.Type().Elem().Kind() == reflect.Struct)
 	list := reflect.MakeSlice(v.Type(), len(found), len(found))
 	for i, e := range found {
 		if err := decodeValue(e, list.Index(i)); err != nil {
@@ -96,14 +96,14 @@ func decodeField(found []*Element, v reflect.Value) error {
 	return nil
 }
 
-// items leaves out the elements that stand for an empty list: of structs all that are hollow, and of others those that
-// are hollow one and all, as a text among texts may be empty.
-func items(found []*Element, structs bool) []*Element {
-	full := slices.DeleteFunc(slices.Clone(found), (*Element).hollow)
+// withoutEmptyLists removes the elements that mean an empty list. Of structs these are all empty elements. Of other
+// values an empty element is a value, unless all are empty.
+func withoutEmptyLists(found []*Element, structs bool) []*Element {
+	full := slices.DeleteFunc(slices.Clone(found), (*Element).isEmptyList)
 	if structs || len(full) == 0 {
 		return full
 	}
-	return slices.DeleteFunc(found, func(e *Element) bool { return e.empty })
+	return slices.DeleteFunc(found, func(e *Element) bool { return e.emptyArray })
 }
 
 func decodeValue(e *Element, v reflect.Value) error {
@@ -112,8 +112,8 @@ func decodeValue(e *Element, v reflect.Value) error {
 		*to = *e
 		return nil
 	case *time.Time:
-		if n := strings.TrimSpace(e.Text); n != "" && n != "0" && !assign(to, n) {
-			return fmt.Errorf("%.40q is not a time in seconds", e.Text)
+		if n := strings.TrimSpace(e.Text); n != "" && n != "0" && !parseInto(to, n) {
+			return fmt.Errorf("invalid time %.40q: want seconds since 1970", e.Text)
 		}
 		return nil
 	}
@@ -132,7 +132,7 @@ func decodeValue(e *Element, v reflect.Value) error {
 		case "false", "0", "":
 			v.SetBool(false)
 		default:
-			return fmt.Errorf("%.40q is not true or false", text)
+			return fmt.Errorf("invalid boolean %.40q: want true or false", text)
 		}
 		return nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -154,10 +154,10 @@ func decodeValue(e *Element, v reflect.Value) error {
 		}
 		v.SetFloat(n)
 	default:
-		return fmt.Errorf("a Go field of type %s cannot be filled", v.Type())
+		return fmt.Errorf("unsupported type %s of a Go field", v.Type())
 	}
 	if err != nil {
-		return fmt.Errorf("%.40q does not fit %s", text, v.Type())
+		return fmt.Errorf("invalid value %.40q: want %s", text, v.Type())
 	}
 	return nil
 }

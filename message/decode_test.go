@@ -9,7 +9,7 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-func TestDecodeFindsFieldsByTheirNames(t *testing.T) {
+func TestDecodeFindsFieldsByName(t *testing.T) {
 	type common struct{ MsgType string }
 	for _, doc := range []string{
 		`<xml><MsgType>event</MsgType><trace_id>t1</trace_id><MsgID>9007199254740993</MsgID><Location_X>1.5</Location_X><ok>1</ok>` +
@@ -62,20 +62,20 @@ func TestDecodePrefersTheExactName(t *testing.T) {
 	require.Equal(t, "1", e.Other)
 }
 
-func TestDecodeNamesTheFieldThatDoesNotFit(t *testing.T) {
+func TestDecodeNamesTheInvalidField(t *testing.T) {
 	m := open(t, `<xml><N>abc</N><Big>256</Big><Empty/><Deep><B>maybe</B></Deep></xml>`)
 	var number struct{ N int }
-	require.EqualError(t, m.Decode(&number), `message: decode N: "abc" does not fit int`)
+	require.EqualError(t, m.Decode(&number), `message: decode N: invalid value "abc": want int`)
 	var big struct{ Big uint8 }
 	require.ErrorContains(t, m.Decode(&big), "Big")
 	var deep struct{ Deep struct{ B bool } }
-	require.ErrorContains(t, m.Decode(&deep), `message: decode Deep: B: "maybe" is not true or false`)
+	require.ErrorContains(t, m.Decode(&deep), `message: decode Deep: B: invalid boolean "maybe": want true or false`)
 	var when struct{ N time.Time }
 	require.ErrorContains(t, m.Decode(&when), "N")
 	var list struct{ N []float32 }
 	require.ErrorContains(t, m.Decode(&list), "N")
 	var odd struct{ N map[string]string }
-	require.ErrorContains(t, m.Decode(&odd), "map[string]string cannot be filled")
+	require.ErrorContains(t, m.Decode(&odd), "unsupported type map[string]string")
 	var empty struct {
 		Empty int
 		None  func()
@@ -128,7 +128,7 @@ func TestDecodeReadsAnEmptyListAsNoItems(t *testing.T) {
 	require.Equal(t, lists{Plain: []item{{"1"}}, Texts: []string{"a", ""}}, texts)
 }
 
-func TestDecodeGathersTheItemsOfRepeatedWrappers(t *testing.T) {
+func TestDecodeCollectsTheItemsOfRepeatedWrappers(t *testing.T) {
 	for _, doc := range []string{
 		`<xml><PicList><item>a</item></PicList><PicList><item>b</item><item>c</item></PicList></xml>`,
 		`<xml><PicList/><PicList><item>a</item></PicList><Other/><PicList><Item>b</Item><Item>c</Item></PicList></xml>`,
@@ -150,7 +150,7 @@ func TestDecodeGathersTheItemsOfRepeatedWrappers(t *testing.T) {
 	require.Equal(t, []int{1, 2, 3}, deep.V)
 }
 
-func TestAnEmptyArrayStaysInRootAndInJSON(t *testing.T) {
+func TestEmptyArrayIsKeptInRootAndJSON(t *testing.T) {
 	m := open(t, `{"MsgType":"event","List":[],"Deep":{"L":[],"n":1},"Two":[[],[]],"Twice":[],"Twice":[],"Mixed":[],"Mixed":2,"In":[{"L":[]},[]],"Content":[]}`)
 	require.NotNil(t, m.Root.Child("List"))
 	require.NotNil(t, m.Root.Child("Deep").Child("L"))

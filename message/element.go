@@ -2,36 +2,35 @@ package message
 
 import "strings"
 
-// Element is one field of WeChat's document with everything below it, whether the document was XML or JSON. It keeps
-// the fields that have no Go field. A JSON array is one Element for each of its values, all of the same name, which
-// is how WeChat writes lists in XML too, and an empty one is an Element without Text and Children; a number, true or
-// false is the Text it was written with.
+// Element is a field of a WeChat document, XML or JSON, with all fields below it. A JSON array is one Element for each
+// of its values, with the same name, as WeChat writes lists in XML; an empty array is an Element without Text and
+// Children. A number, true or false is Text as WeChat wrote it.
 type Element struct {
 	Name     string
 	Text     string // of an element without children
 	Children []Element
 
-	bare  bool // a JSON number, true, false or null: written without quotation marks
-	list  bool // from a JSON array
-	empty bool // a JSON array without values
+	unquoted   bool // a JSON number, true, false or null
+	inArray    bool // from a JSON array
+	emptyArray bool // an empty JSON array
 }
 
-// node is an Element as package document fills it.
-type node Element
+// documentNode is an Element with the methods that package document needs.
+type documentNode Element
 
-func (n *node) SetName(name string) { n.Name = name }
-func (n *node) SetText(text string) { n.Text = text }
+func (n *documentNode) SetName(name string) { n.Name = name }
+func (n *documentNode) SetText(text string) { n.Text = text }
 
-func (n *node) AddChild() *node {
+func (n *documentNode) AddChild() *documentNode {
 	n.Children = append(n.Children, Element{})
-	return (*node)(&n.Children[len(n.Children)-1])
+	return (*documentNode)(&n.Children[len(n.Children)-1])
 }
 
-// hollow reports whether e stands for a list without items, rather than being one: <List></List>, <List/>, "List":null,
-// "List":[] and "List":{}.
-func (e *Element) hollow() bool { return len(e.Children) == 0 && blank(e.Text) && !e.list }
+// isEmptyList reports whether e means a list without items: <List></List>, <List/>, "List":null, "List":[] and
+// "List":{}.
+func (e *Element) isEmptyList() bool { return len(e.Children) == 0 && isBlank(e.Text) && !e.inArray }
 
-// Child returns the first child of that name, nil if there is none. It may be called on nil.
+// Child returns the first child with a name, nil if there is none. e may be nil.
 func (e *Element) Child(name string) *Element {
 	if e == nil {
 		return nil
@@ -44,7 +43,7 @@ func (e *Element) Child(name string) *Element {
 	return nil
 }
 
-// Get returns the text found by following the names down from e, "" if there is none:
+// Get returns the text of the element at a path of names below e, "" if there is none:
 //
 //	result := m.Root.Get("ScanCodeInfo", "ScanResult")
 func (e *Element) Get(path ...string) string {
@@ -57,22 +56,22 @@ func (e *Element) Get(path ...string) string {
 	return e.Text
 }
 
-// find returns the first child of that name, or else the first whose name is alike.
-func (e *Element) find(name string) *Element {
+// findChild returns the first child with a name, or else the first with a similar name: see sameName.
+func (e *Element) findChild(name string) *Element {
 	if c := e.Child(name); c != nil || e == nil {
 		return c
 	}
 	for i := range e.Children {
-		if alike(e.Children[i].Name, name) {
+		if sameName(e.Children[i].Name, name) {
 			return &e.Children[i]
 		}
 	}
 	return nil
 }
 
-// findAll returns the children that have the name of the one that find returns.
-func (e *Element) findAll(name string) (all []*Element) {
-	first := e.find(name)
+// findChildren returns all children with the name of the one that findChild returns.
+func (e *Element) findChildren(name string) (all []*Element) {
+	first := e.findChild(name)
 	if first == nil {
 		return nil
 	}
@@ -84,26 +83,26 @@ func (e *Element) findAll(name string) (all []*Element) {
 	return all
 }
 
-// alike reports whether two names differ in letter case and underscores only. WeChat writes MsgId, MsgID and msgid,
-// Location_X and trace_id, for fields that Go calls MsgID, LocationX and TraceID.
-func alike(a, b string) bool {
+// sameName reports whether two names differ only in letter case and underscores. WeChat writes MsgId, MsgID and msgid,
+// Location_X and trace_id, for fields whose Go names are MsgID, LocationX and TraceID.
+func sameName(a, b string) bool {
 	for {
 		a, b = strings.TrimLeft(a, "_"), strings.TrimLeft(b, "_")
 		if a == "" || b == "" {
 			return a == b
 		}
-		if lower(a[0]) != lower(b[0]) {
+		if toLower(a[0]) != toLower(b[0]) {
 			return false
 		}
 		a, b = a[1:], b[1:]
 	}
 }
 
-func lower(c byte) byte {
+func toLower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
 	}
 	return c
 }
 
-func blank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }
+func isBlank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }

@@ -8,88 +8,94 @@ import (
 	"github.com/wetoken/wetoken/internal/document"
 )
 
-// encoder writes documents for WeChat, in XML or in JSON. What is an element with children in one is an object in the
-// other.
+// encoder writes documents for WeChat, in XML or JSON. An element with children in XML is an object in JSON.
 type encoder struct {
-	buf   []byte
-	json  bool
-	comma bool // JSON: something stands before the next member
+	buf       []byte
+	json      bool
+	needComma bool // JSON: the next member needs a comma before it
 }
 
-// root opens the document.
-func (e *encoder) root() {
+// openRoot begins the document.
+func (e *encoder) openRoot() {
 	if e.json {
 		e.buf = append(e.buf, '{')
-		e.comma = false
+		e.needComma = false
 	} else {
 		e.buf = append(e.buf, "<xml>"...)
 	}
 }
 
-func (e *encoder) endRoot() { e.close("xml") }
+func (e *encoder) closeRoot() { e.closeElement("xml") }
 
-// open begins an element with children.
-func (e *encoder) open(name string) {
-	e.tag(name)
+// openElement begins an element with children.
+func (e *encoder) openElement(name string) {
+	e.openTag(name)
 	if e.json {
 		e.buf = append(e.buf, '{')
-		e.comma = false
+		e.needComma = false
 	}
 }
 
-func (e *encoder) close(name string) {
+func (e *encoder) closeElement(name string) {
 	if e.json {
 		e.buf = append(e.buf, '}')
-		e.comma = true
+		e.needComma = true
 		return
 	}
-	e.endTag(name)
+	e.closeTag(name)
 }
 
-// openList begins a list, whose items openItem begins.
+// openList begins a list. openItem begins each of its items.
 func (e *encoder) openList(name string) {
-	e.tag(name)
+	e.openTag(name)
 	if e.json {
 		e.buf = append(e.buf, '[')
-		e.comma = false
+		e.needComma = false
 	}
 }
 
 func (e *encoder) openItem(name string) {
 	if !e.json {
-		e.tag(name)
+		e.openTag(name)
 		return
 	}
-	if e.comma {
+	if e.needComma {
 		e.buf = append(e.buf, ',')
 	}
 	e.buf = append(e.buf, '{')
-	e.comma = false
+	e.needComma = false
 }
 
 func (e *encoder) closeList(name string) {
 	if e.json {
 		e.buf = append(e.buf, ']')
-		e.comma = true
+		e.needComma = true
 		return
 	}
-	e.endTag(name)
+	e.closeTag(name)
 }
 
-// text writes a name and its text, which may have any characters.
-func (e *encoder) text(name, value string) {
-	e.begin(name)
+// writeText writes a name and its text, in which all characters are escaped.
+func (e *encoder) writeText(name, value string) {
+	e.openText(name)
 	if e.json {
 		e.buf = appendJSON(e.buf, value)
 	} else {
 		e.buf = appendCDATA(e.buf, value)
 	}
-	e.end(name)
+	e.closeText(name)
 }
 
-// begin and end stand around text that needs no escaping.
-func (e *encoder) begin(name string) {
-	e.tag(name)
+// writeOptional writes text that is not empty.
+func (e *encoder) writeOptional(name, value string) {
+	if value != "" {
+		e.writeText(name, value)
+	}
+}
+
+// openText and closeText enclose text that needs no escaping.
+func (e *encoder) openText(name string) {
+	e.openTag(name)
 	if e.json {
 		e.buf = append(e.buf, '"')
 	} else {
@@ -97,48 +103,48 @@ func (e *encoder) begin(name string) {
 	}
 }
 
-func (e *encoder) end(name string) {
+func (e *encoder) closeText(name string) {
 	if e.json {
 		e.buf = append(e.buf, '"')
 		return
 	}
 	e.buf = append(e.buf, "]]>"...)
-	e.endTag(name)
+	e.closeTag(name)
 }
 
-func (e *encoder) number(name string, n int64) {
-	e.tag(name)
+func (e *encoder) writeNumber(name string, n int64) {
+	e.openTag(name)
 	e.buf = strconv.AppendInt(e.buf, n, 10)
 	if !e.json {
-		e.endTag(name)
+		e.closeTag(name)
 	}
 }
 
-func (e *encoder) tag(name string) {
+func (e *encoder) openTag(name string) {
 	if !e.json {
 		e.buf = append(e.buf, '<')
 		e.buf = append(e.buf, name...)
 		e.buf = append(e.buf, '>')
 		return
 	}
-	if e.comma {
+	if e.needComma {
 		e.buf = append(e.buf, ',')
 	}
 	e.buf = append(e.buf, '"')
 	e.buf = appendJSON(e.buf, name)
 	e.buf = append(e.buf, '"', ':')
-	e.comma = true
+	e.needComma = true
 }
 
-func (e *encoder) endTag(name string) {
+func (e *encoder) closeTag(name string) {
 	e.buf = append(e.buf, '<', '/')
 	e.buf = append(e.buf, name...)
 	e.buf = append(e.buf, '>')
 }
 
-// elements writes, in JSON, those of a list of elements that keep wants: a name that comes more than once, or that
-// came in a JSON array, as an array.
-func (e *encoder) elements(list []Element, keep func(*Element) bool) {
+// writeElements writes the elements of a list that keep accepts, in JSON. Elements with the same name, or from a JSON
+// array, become an array.
+func (e *encoder) writeElements(list []Element, keep func(*Element) bool) {
 	count := make(map[string]int, len(list))
 	for i := range list {
 		if keep == nil || keep(&list[i]) {
@@ -151,42 +157,42 @@ func (e *encoder) elements(list []Element, keep func(*Element) bool) {
 		if n == 0 || keep != nil && !keep(&list[i]) {
 			continue
 		}
-		count[name] = 0 // all of this name are written now
-		e.tag(name)
-		if n == 1 && !list[i].list && !list[i].empty {
-			e.element(&list[i])
+		count[name] = 0 // all elements with this name are written now
+		e.openTag(name)
+		if n == 1 && !list[i].inArray && !list[i].emptyArray {
+			e.writeElement(&list[i])
 			continue
 		}
 		e.buf = append(e.buf, '[')
-		e.comma = false
+		e.needComma = false
 		for j := i; j < len(list) && n > 0; j++ {
 			if list[j].Name != name || keep != nil && !keep(&list[j]) {
 				continue
 			}
 			n--
-			if list[j].empty {
+			if list[j].emptyArray {
 				continue
 			}
-			if e.comma {
+			if e.needComma {
 				e.buf = append(e.buf, ',')
 			}
-			e.element(&list[j])
-			e.comma = true
+			e.writeElement(&list[j])
+			e.needComma = true
 		}
 		e.buf = append(e.buf, ']')
-		e.comma = true
+		e.needComma = true
 	}
 }
 
-func (e *encoder) element(c *Element) {
+func (e *encoder) writeElement(c *Element) {
 	switch {
 	case len(c.Children) > 0:
 		e.buf = append(e.buf, '{')
-		e.comma = false
-		e.elements(c.Children, nil)
+		e.needComma = false
+		e.writeElements(c.Children, nil)
 		e.buf = append(e.buf, '}')
-		e.comma = true
-	case c.bare:
+		e.needComma = true
+	case c.unquoted:
 		e.buf = append(e.buf, c.Text...)
 	default:
 		e.buf = append(e.buf, '"')
@@ -195,7 +201,7 @@ func (e *encoder) element(c *Element) {
 	}
 }
 
-// appendCDATA escapes the one thing that CDATA cannot hold, and replaces what XML cannot.
+// appendCDATA appends s, with "]]>" escaped and characters that XML does not allow replaced.
 func appendCDATA(buf []byte, s string) []byte {
 	s = document.Clean(s)
 	for {
@@ -208,7 +214,7 @@ func appendCDATA(buf []byte, s string) []byte {
 	}
 }
 
-// appendJSON escapes s for the inside of a JSON string. Unlike encoding/json it leaves <, > and & alone.
+// appendJSON appends s escaped for a JSON string. It does not escape <, > and &, which encoding/json does.
 func appendJSON(buf []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	for _, r := range s {

@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/message/event"
 )
 
-// The whole of an account that answers: verified, decrypted, routed, encrypted.
+// A Receiver verifies and decrypts messages, calls handlers, and encrypts the replies.
 func Example() {
 	in, err := message.New(message.Config{
 		AppID:          "wxba5fad812f8e6fb9",
@@ -48,10 +48,10 @@ func Example() {
 func ExampleNew() {
 	_, err := message.New(message.Config{AppID: "wxba5fad812f8e6fb9", Token: "AAAAA", EncodingAESKey: "tooshort"})
 	fmt.Println(err)
-	// Output: message: Config.EncodingAESKey is not an EncodingAESKey: it has 8 characters, WeChat's have 43
+	// Output: message: Config.EncodingAESKey is not an EncodingAESKey: it has 8 characters: want 43
 }
 
-// Open and Seal serve callbacks that come by another way than net/http.
+// Open and Seal serve callbacks that do not come over net/http.
 func ExampleReceiver_Open() {
 	in, err := message.New(message.Config{AppID: "wxba5fad812f8e6fb9", Token: "AAAAA"})
 	if err != nil {

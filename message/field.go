@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// namedField is a field of Message under the name that WeChat gives it.
+// namedField is a field of Message with its name in WeChat's documents.
 type namedField struct {
-	name string
-	of   func(*Message) any // a pointer to it
+	name    string
+	pointer func(*Message) any // to the field
 }
 
 // namedFields are in the order in which MarshalJSON writes them.
@@ -54,8 +54,8 @@ var namedFields = [...]namedField{
 	{"InfoType", func(m *Message) any { return &m.InfoType }},
 }
 
-// fieldOf finds a field by its name. WeChat writes two of them in two ways.
-var fieldOf = func() map[string]*namedField {
+// fieldByName has the fields by name. WeChat uses two spellings for two of them.
+var fieldByName = func() map[string]*namedField {
 	m := make(map[string]*namedField, len(namedFields)+2)
 	for i := range namedFields {
 		m[namedFields[i].name] = &namedFields[i]
@@ -64,11 +64,10 @@ var fieldOf = func() map[string]*namedField {
 	return m
 }()
 
-// field returns a pointer to the field that keeps e, nil if only Root does. Some JSON of WeCom is in small letters
-// throughout.
-func (m *Message) field(e *Element) any {
-	f := fieldOf[e.Name]
-	for i := 0; f == nil && m.origin.small && i < len(namedFields); i++ {
+// fieldFor returns a pointer to the field for e, nil if only Root has it. Some JSON of WeCom has lower case names.
+func (m *Message) fieldFor(e *Element) any {
+	f := fieldByName[e.Name]
+	for i := 0; f == nil && m.origin.lowerCase && i < len(namedFields); i++ {
 		if strings.EqualFold(namedFields[i].name, e.Name) {
 			f = &namedFields[i]
 		}
@@ -76,25 +75,25 @@ func (m *Message) field(e *Element) any {
 	if f == nil {
 		return nil
 	}
-	return f.of(m)
+	return f.pointer(m)
 }
 
-// fill sets the typed fields from Root. A number that is none stays zero and is to be found in Root: WeChat has
-// surprised before, and a message is worth more than one field of it.
-func (m *Message) fill() {
-	for i := len(m.Root.Children) - 1; i >= 0; i-- { // backwards, so that the first of a name stays
+// setFields sets the fields from Root. A field with an invalid number stays zero, and the text is in Root: a message is
+// not refused because of one field.
+func (m *Message) setFields() {
+	for i := len(m.Root.Children) - 1; i >= 0; i-- { // backwards, so that the first element with a name is used
 		c := &m.Root.Children[i]
-		if to := m.field(c); to != nil && len(c.Children) == 0 {
-			assign(to, c.Text)
+		if to := m.fieldFor(c); to != nil && len(c.Children) == 0 {
+			parseInto(to, c.Text)
 		}
 	}
-	if m.CreateTime.IsZero() { // notices of WeCom suites
-		assign(&m.CreateTime, m.Root.Get("TimeStamp"))
+	if m.CreateTime.IsZero() { // a notice of a WeCom suite
+		parseInto(&m.CreateTime, m.Root.Get("TimeStamp"))
 	}
 }
 
-// assign parses text into to, and reports whether it could.
-func assign(to any, text string) bool {
+// parseInto parses text into to, and reports whether the text is valid.
+func parseInto(to any, text string) bool {
 	switch to := to.(type) {
 	case *string:
 		*to = text
@@ -120,53 +119,53 @@ func assign(to any, text string) bool {
 	return true
 }
 
-// MarshalJSON writes m as one flat JSON object of WeChat's names, the form in which backends of wechat-proxy have
-// been sent messages at /msg/json: CreateTime, MsgId and the coordinates are numbers, empty fields are left out, and
-// fields that Message does not name follow as they came, lists as arrays. MsgIdStr is MsgId once more, as text: numbers
-// above 2^53 lose their last digits in JavaScript and in other languages.
+// MarshalJSON writes m as one flat JSON object with WeChat's names, in the format that wechat-proxy posts to /msg/json:
+// CreateTime, MsgId and the coordinates are numbers, empty fields are omitted, and the fields that Message does not
+// have follow as in Root, lists as arrays. MsgIdStr is MsgId as text, as JavaScript and other languages round numbers
+// above 2^53.
 func (m *Message) MarshalJSON() ([]byte, error) {
 	w := encoder{buf: make([]byte, 0, 512), json: true}
-	w.root()
+	w.openRoot()
 	for i := range namedFields {
 		name := namedFields[i].name
-		switch v := namedFields[i].of(m).(type) {
+		switch v := namedFields[i].pointer(m).(type) {
 		case *string:
 			if *v != "" || name == "ToUserName" || name == "FromUserName" || name == "MsgType" {
-				w.text(name, *v)
+				w.writeText(name, *v)
 			}
 		case *int64:
 			if *v != 0 {
-				w.number(name, *v)
+				w.writeNumber(name, *v)
 				if name == "MsgId" {
-					w.text("MsgIdStr", strconv.FormatInt(*v, 10))
+					w.writeText("MsgIdStr", strconv.FormatInt(*v, 10))
 				}
 			}
 		case *float64:
 			if *v != 0 {
-				w.tag(name)
+				w.openTag(name)
 				w.buf = strconv.AppendFloat(w.buf, *v, 'f', -1, 64)
 			}
 		case *time.Time:
-			w.number(name, unix(*v))
+			w.writeNumber(name, unixSeconds(*v))
 		}
 	}
-	w.elements(m.Root.Children, m.rest)
-	w.endRoot()
+	w.writeElements(m.Root.Children, m.isUnwritten)
+	w.closeRoot()
 	return w.buf, nil
 }
 
-// rest reports whether MarshalJSON must write e because the typed fields did not.
-func (m *Message) rest(e *Element) bool {
+// isUnwritten reports whether MarshalJSON has to write e, as no field of Message has its value.
+func (m *Message) isUnwritten(e *Element) bool {
 	if e.Name == "MsgIdStr" && m.MsgID != 0 {
 		return false
 	}
-	if e.empty {
-		return m.field(e) == nil
+	if e.emptyArray {
+		return m.fieldFor(e) == nil
 	}
-	if e.Text == "" && len(e.Children) == 0 && !e.list { // one of a list keeps the others' places
+	if e.Text == "" && len(e.Children) == 0 && !e.inArray { // an empty item of a list keeps its place
 		return false
 	}
-	to := m.field(e)
+	to := m.fieldFor(e)
 	if to == nil || len(e.Children) > 0 {
 		return true
 	}
@@ -174,7 +173,7 @@ func (m *Message) rest(e *Element) bool {
 	return ok && *n == 0 && strings.TrimSpace(e.Text) != "0"
 }
 
-func unix(t time.Time) int64 {
+func unixSeconds(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}

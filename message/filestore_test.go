@@ -21,7 +21,7 @@ import (
 	"github.com/wetoken/wetoken/store/storetest"
 )
 
-// files is a Store in a folder, for tests with several processes: a file for each key, behind one lock.
+// files is a Store in a folder for tests with several processes: a file for each key, and one lock.
 type files struct{ dir string }
 
 type fileRecord struct {
@@ -82,7 +82,7 @@ func (f files) write(key string, value []byte, until time.Time) error {
 	if err := os.WriteFile(next, b, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(next, f.path(key)) // whole or not at all, whenever the process is killed
+	return os.Rename(next, f.path(key)) // atomic if the process is killed
 }
 
 func (f files) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
@@ -170,7 +170,7 @@ func (f files) Keys(ctx context.Context, prefix string) iter.Seq2[string, error]
 	}
 }
 
-func TestTheFileStoreOfTheseTestsIsAStore(t *testing.T) {
+func TestFileStoreIsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
 		dir := t.TempDir()
 		return files{dir}

@@ -13,8 +13,8 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// One message for three: a shop that answers what is about prices and may take its time, a chat bot for the rest, and a
-// CRM that has a copy of everything.
+// Messages about prices go to a shop, which may take 12 seconds, all messages go to a chat bot, and a CRM gets a copy of
+// each message.
 func ExampleForwarding() {
 	bot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("signed:", r.Header.Get("Wetoken-Signature") != "")
@@ -23,7 +23,7 @@ func ExampleForwarding() {
 	defer bot.Close()
 	config := message.Config{
 		AppID: "wxba5fad812f8e6fb9", Token: "AAAAA",
-		Store: new(store.Memory), // in real life one that lasts
+		Store: new(store.Memory), // use a persistent store in production
 		Forward: message.Forwarding{
 			SignKeys: []string{"a key that the backends have"},
 			Backends: []message.Backend{
@@ -38,7 +38,7 @@ func ExampleForwarding() {
 		fmt.Println(err)
 		return
 	}
-	// go in.Keep(ctx) delivers the copies.
+	// go in.Run(ctx) delivers the copies.
 
 	wx := push.Callback{AppID: config.AppID, Token: config.Token, Handler: in}
 	pushed, err := wx.Push(context.Background(), push.Message{Content: "hello"})

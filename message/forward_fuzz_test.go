@@ -12,15 +12,15 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// answering is a backend that answers one thing.
-type answering string
+// fixedResponse is a backend that always responds with the same body.
+type fixedResponse string
 
-func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a fixedResponse) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
 }
 
-// Whatever a backend answers to a message, WeChat gets a reply that it takes, or success.
-func FuzzWhatABackendAnswers(f *testing.F) {
+// FuzzBackendResponse checks that WeChat gets a valid reply or success for any response of a backend.
+func FuzzBackendResponse(f *testing.F) {
 	for _, s := range []string{
 		"", "success", "ok", replyJSON("hi"), replyJSON("]]>"), "<xml><MsgType>text</MsgType><Content>hi</Content></xml>",
 		"<html></html>", "<xml></xml>", "{}", `{"MsgType":"news","Articles":[{"Item":{}},{"Title":"x"}]}`, `{"MsgType":"other"}`,
@@ -35,7 +35,7 @@ func FuzzWhatABackendAnswers(f *testing.F) {
 				if !sealed {
 					c.EncodingAESKey = ""
 				}
-				c.Forward.HTTP = &http.Client{Transport: answering(body)}
+				c.Forward.HTTP = &http.Client{Transport: fixedResponse(body)}
 				c.Forward.Backends = []message.Backend{{URL: "http://a/", Answer: true}}
 			})
 			c := callback(in)

@@ -19,27 +19,27 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-func TestTheReplyIsTheFirstNonEmptyInConfiguredOrder(t *testing.T) {
+func TestReplyIsTheFirstInConfiguredOrder(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		says []http.HandlerFunc // nil is dead
 		want string
 		in   time.Duration
 	}{
-		{"the first though it is slower", []http.HandlerFunc{says(2*time.Second, replyJSON("one")), says(0, replyJSON("two"))}, "one", 2 * time.Second},
-		{"the second as the first has none", []http.HandlerFunc{says(time.Second, ""), says(0, replyJSON("two"))}, "two", time.Second},
-		{"success is none", []http.HandlerFunc{says(0, " success\n"), says(time.Second, replyJSON("two"))}, "two", time.Second},
-		{"an empty text is none", []http.HandlerFunc{says(0, replyJSON("")), says(0, replyJSON("two"))}, "two", 0},
-		{"nobody has one", []http.HandlerFunc{says(0, ""), says(time.Second, "success")}, "", time.Second},
-		{"dead", []http.HandlerFunc{nil, says(time.Second, replyJSON("two"))}, "two", time.Second},
-		{"garbage", []http.HandlerFunc{says(0, "<html><body>oh</body></html>"), says(0, replyJSON("two"))}, "two", 0},
-		{"not well-formed", []http.HandlerFunc{says(0, "<xml><MsgType>"), says(0, replyJSON("two"))}, "two", 0},
-		{"text", []http.HandlerFunc{says(0, "ok"), says(0, replyJSON("two"))}, "two", 0},
-		{"an empty object", []http.HandlerFunc{says(0, `{"code":0}`), says(0, replyJSON("two"))}, "two", 0},
-		{"an image without its id", []http.HandlerFunc{says(0, `{"MsgType":"image"}`), says(0, replyJSON("two"))}, "two", 0},
-		{"slow", []http.HandlerFunc{says(time.Hour, ""), says(0, replyJSON("two"))}, "two", 4 * time.Second},
-		{"two slow ones are no slower", []http.HandlerFunc{says(time.Hour, ""), says(time.Hour, ""), says(0, replyJSON("three"))}, "three", 4 * time.Second},
-		{"a slow one behind delays nothing", []http.HandlerFunc{says(0, replyJSON("one")), says(time.Hour, "")}, "one", 0},
+		{"the first though it is slower", []http.HandlerFunc{respondAfter(2*time.Second, replyJSON("one")), respondAfter(0, replyJSON("two"))}, "one", 2 * time.Second},
+		{"the second as the first has none", []http.HandlerFunc{respondAfter(time.Second, ""), respondAfter(0, replyJSON("two"))}, "two", time.Second},
+		{"success is none", []http.HandlerFunc{respondAfter(0, " success\n"), respondAfter(time.Second, replyJSON("two"))}, "two", time.Second},
+		{"an empty text is none", []http.HandlerFunc{respondAfter(0, replyJSON("")), respondAfter(0, replyJSON("two"))}, "two", 0},
+		{"no backend has one", []http.HandlerFunc{respondAfter(0, ""), respondAfter(time.Second, "success")}, "", time.Second},
+		{"dead", []http.HandlerFunc{nil, respondAfter(time.Second, replyJSON("two"))}, "two", time.Second},
+		{"garbage", []http.HandlerFunc{respondAfter(0, "<html><body>oh</body></html>"), respondAfter(0, replyJSON("two"))}, "two", 0},
+		{"not well-formed", []http.HandlerFunc{respondAfter(0, "<xml><MsgType>"), respondAfter(0, replyJSON("two"))}, "two", 0},
+		{"text", []http.HandlerFunc{respondAfter(0, "ok"), respondAfter(0, replyJSON("two"))}, "two", 0},
+		{"an empty object", []http.HandlerFunc{respondAfter(0, `{"code":0}`), respondAfter(0, replyJSON("two"))}, "two", 0},
+		{"an image without its id", []http.HandlerFunc{respondAfter(0, `{"MsgType":"image"}`), respondAfter(0, replyJSON("two"))}, "two", 0},
+		{"slow", []http.HandlerFunc{respondAfter(time.Hour, ""), respondAfter(0, replyJSON("two"))}, "two", 4 * time.Second},
+		{"two slow ones are no slower", []http.HandlerFunc{respondAfter(time.Hour, ""), respondAfter(time.Hour, ""), respondAfter(0, replyJSON("three"))}, "three", 4 * time.Second},
+		{"a slow one behind delays nothing", []http.HandlerFunc{respondAfter(0, replyJSON("one")), respondAfter(time.Hour, "")}, "one", 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := new(backends)
@@ -52,12 +52,12 @@ func TestTheReplyIsTheFirstNonEmptyInConfiguredOrder(t *testing.T) {
 			require.Equal(t, c.want, p.Shown, "%s: %s", c.name, p.Fault)
 			require.Empty(t, p.Fault, c.name)
 			require.Equal(t, c.in, time.Since(begun), c.name)
-			<-time.After(10 * time.Second) // what is left behind has ended, or the bubble would not
+			<-time.After(10 * time.Second) // all goroutines have ended, or the bubble would fail
 		})
 	}
 }
 
-func TestAStatusOtherThan2xxIsNoAnswerAndARedirectIsNotFollowed(t *testing.T) {
+func TestStatusOtherThan2xxIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
 		b.set("a", func(w http.ResponseWriter, r *http.Request) {
@@ -69,23 +69,23 @@ func TestAStatusOtherThan2xxIsNoAnswerAndARedirectIsNotFollowed(t *testing.T) {
 			w.WriteHeader(404)
 			io.WriteString(w, replyJSON("b"))
 		})
-		b.set("c", says(0, replyJSON("c")))
+		b.set("c", respondAfter(0, replyJSON("c")))
 		in, log := forwarding(t, b, ask(3))
 		require.Equal(t, "c", deliver(t, callback(in), push.Message{Content: "hi"}).Shown)
-		require.Empty(t, b.at("inside"))
+		require.Empty(t, b.requests("inside"))
 		require.Contains(t, log.String(), "redirects are not followed")
 		require.NotContains(t, log.String(), "inside")
 		require.NotContains(t, log.String(), "hi")
 	})
 }
 
-func TestATargetThatFailsForAMomentIsAskedAgain(t *testing.T) {
+func TestBackendThatFailsBrieflyIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
 		in, _ := forwarding(t, b, ask(1))
 		go func() {
 			<-time.After(2 * time.Second)
-			b.set("a", says(0, replyJSON("back")))
+			b.set("a", respondAfter(0, replyJSON("back")))
 		}()
 		begun := time.Now()
 		p := deliver(t, callback(in), push.Message{Content: "hi"})
@@ -95,7 +95,7 @@ func TestATargetThatFailsForAMomentIsAskedAgain(t *testing.T) {
 	})
 }
 
-func TestAMessageThatNoBackendTookIsNotReceived(t *testing.T) {
+func TestMessageThatNoBackendAcceptedIsNotAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
 		in, _ := forwarding(t, b, ask(2))
@@ -106,18 +106,18 @@ func TestAMessageThatNoBackendTookIsNotReceived(t *testing.T) {
 		}
 		require.Len(t, p.Tries, 3)
 
-		b.set("b", says(0, "")) // one that takes it is enough
+		b.set("b", respondAfter(0, "")) // one accepting backend is enough
 		p = deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Empty(t, p.Fault)
 		require.Len(t, p.Tries, 1)
 	})
 }
 
-func TestRulesDecideWhoHasAMessage(t *testing.T) {
+func TestWhenSelectsTheBackends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
 		for _, host := range []string{"a", "b", "c"} {
-			b.set(host, says(0, replyJSON(host)))
+			b.set(host, respondAfter(0, replyJSON(host)))
 		}
 		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true, When: message.All(message.OnType("text"), message.OnKeyword("price"))},
@@ -128,31 +128,31 @@ func TestRulesDecideWhoHasAMessage(t *testing.T) {
 		require.Equal(t, "b", deliver(t, callback(in), push.Message{Event: "CLICK"}).Shown)
 		require.Equal(t, "c", deliver(t, callback(in), push.Message{Content: "hi"}).Shown)
 		synctest.Wait()
-		require.Len(t, b.at("a"), 1)
-		require.Len(t, b.at("b"), 1)
-		require.Len(t, b.at("c"), 3)
+		require.Len(t, b.requests("a"), 1)
+		require.Len(t, b.requests("b"), 1)
+		require.Len(t, b.requests("c"), 3)
 	})
 }
 
-func TestAHandlersOwnReplyComesFirst(t *testing.T) {
+func TestReplyOfAHandlerComesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
-		b.set("a", says(time.Second, replyJSON("backend")))
+		b.set("a", respondAfter(time.Second, replyJSON("backend")))
 		in, _ := forwarding(t, b, ask(1))
 		in.Handle(message.OnText("own"), say("own"))
 		in.Handle(message.OnText("silent"), func(context.Context, *message.Message) (message.Reply, error) { return nil, nil })
 		require.Equal(t, "own", deliver(t, callback(in), push.Message{Content: "own"}).Shown)
 		require.Equal(t, "backend", deliver(t, callback(in), push.Message{Content: "silent"}).Shown)
 		require.Equal(t, "backend", deliver(t, callback(in), push.Message{Content: "other"}).Shown)
-		require.Len(t, b.at("a"), 3, "the backend has them all")
+		require.Len(t, b.requests("a"), 3, "the backend has them all")
 	})
 }
 
-func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
+func TestEachFormHasItsContentAndNoSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, w := new(backends), official()
 		var raw string
-		b.set("a", func(rw http.ResponseWriter, r *http.Request) { // has the app's key, and seals its reply
+		b.set("a", func(rw http.ResponseWriter, r *http.Request) { // has the app's key, and encrypts its reply
 			body, _ := io.ReadAll(r.Body)
 			raw = string(body)
 			q := r.URL.Query()
@@ -164,8 +164,8 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 			require.NoError(t, err)
 			rw.Write(sealed)
 		})
-		b.set("b", says(0, ""))
-		b.set("c", says(0, ""))
+		b.set("b", respondAfter(0, ""))
+		b.set("c", respondAfter(0, ""))
 		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true, Form: message.FormRaw},
 			{Answer: true, URL: "http://b/wx?own=1"},
@@ -175,7 +175,7 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 		require.Equal(t, "sealed by the backend", p.Shown, p.Fault)
 		synctest.Wait()
 
-		one, two, three := b.at("a")[0], b.at("b")[0], b.at("c")[0]
+		one, two, three := b.requests("a")[0], b.requests("b")[0], b.requests("c")[0]
 		require.Contains(t, raw, "<Encrypt>")
 		require.NotContains(t, raw, "你好")
 		require.Equal(t, p.Document, two.Body)
@@ -183,12 +183,12 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 			`,"MsgType":"text","MsgId":4611686018427387905,"MsgIdStr":"4611686018427387905","Content":"<hi> & 你好"}`, three.Body)
 		require.Equal(t, []string{"text/xml; charset=utf-8", "text/xml; charset=utf-8", "application/json"},
 			[]string{one.Header.Get("Content-Type"), two.Header.Get("Content-Type"), three.Header.Get("Content-Type")})
-		for i, s := range []seen{one, two, three} {
+		for i, s := range []received{one, two, three} {
 			q := s.URL.Query()
 			require.Equal(t, w.id, q.Get("appid"))
 			require.Equal(t, "oFrom", q.Get("openid"))
 			require.NotEmpty(t, q.Get("timestamp"))
-			require.Equal(t, i == 0, q.Has("signature"), "which would be right for any body")
+			require.Equal(t, i == 0, q.Has("signature"), "it would be valid for any body")
 			require.Equal(t, i == 0, q.Has("msg_signature"))
 			require.Equal(t, i == 0, q.Has("encrypt_type"))
 			require.Equal(t, i == 1, q.Has("own"))
@@ -211,12 +211,12 @@ func TestEachFormIsWhatItSaysAndHoldsNoSecret(t *testing.T) {
 	})
 }
 
-func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
+func TestSignatureOfWeChatIsForwardedOnlyIfConfigured(t *testing.T) {
 	for _, handed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			b, w := new(backends), official()
 			for _, host := range []string{"a", "b", "c", "d", "e"} {
-				b.set(host, says(0, ""))
+				b.set(host, respondAfter(0, ""))
 			}
 			in, _ := forwarding(t, b, []message.Backend{
 				{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw}, {},
@@ -226,12 +226,12 @@ func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
 			c := callback(in.Calls(message.FormJSON, nil))
 			c.URL = "http://wx.example/message?call=e"
 			ctx, cancel := context.WithCancel(t.Context())
-			go in.Keep(ctx)
+			go in.Run(ctx)
 			deliver(t, c, push.Message{Content: "hi"})
 			synctest.Wait()
 			cancel()
 			for _, host := range []string{"a", "b", "c", "d", "e"} {
-				q := b.at(host)[0].URL.Query()
+				q := b.requests(host)[0].URL.Query()
 				right := q.Get("signature") == sign(w.token, q.Get("timestamp"), q.Get("nonce"))
 				require.Equal(t, handed || host == "c", right, host)
 				require.Equal(t, handed || host == "c", q.Has("signature"), host)
@@ -240,28 +240,28 @@ func TestTheSignatureOfWeChatIsHandedOnOnlyWhereConfigured(t *testing.T) {
 	}
 }
 
-func TestADeliveryHasOneIDHoweverOftenItComes(t *testing.T) {
+func TestRepeatedDeliveriesHaveTheSameID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
 		ids := make(map[string]bool) // of different messages and apps
 		for _, name := range []string{"shop", "other"} {
 			for _, p := range []push.Message{{Content: "hi", MsgID: 7}, {Content: "hi", MsgID: 8}, {Event: "CLICK", EventKey: "a"}, {Event: "CLICK", EventKey: "b"}} {
-				b.seen = nil
+				b.received = nil
 				b.set("a", nil)
 				in, _ := forwarding(t, b, []message.Backend{{Answer: true}, {Form: message.FormJSON}, {Form: message.FormRaw, URL: "http://b/wx"}},
 					func(c *message.Config) { c.Store, c.Name = s, name })
-				deliver(t, callback(in), p) // three times, as the one that answers is down
-				b.set("a", says(0, ""))
-				b.set("b", says(0, ""))
+				deliver(t, callback(in), p) // three times, as the first backend is down
+				b.set("a", respondAfter(0, ""))
+				b.set("b", respondAfter(0, ""))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				require.ErrorIs(t, in.Keep(ctx), context.DeadlineExceeded)
+				require.ErrorIs(t, in.Run(ctx), context.DeadlineExceeded)
 				cancel()
-				id := b.at("a")[0].Header.Get("Wetoken-Delivery")
+				id := b.requests("a")[0].Header.Get("Wetoken-Delivery")
 				require.Regexp(t, "^[0-9a-f]{32}$", id)
-				require.Greater(t, len(b.at("a")), 3)
-				require.NotEmpty(t, b.at("b"))
+				require.Greater(t, len(b.requests("a")), 3)
+				require.NotEmpty(t, b.requests("b"))
 				for _, host := range []string{"a", "b"} {
-					for _, r := range b.at(host) {
+					for _, r := range b.requests(host) {
 						require.Equal(t, id, r.Header.Get("Wetoken-Delivery"))
 					}
 				}
@@ -272,13 +272,13 @@ func TestADeliveryHasOneIDHoweverOftenItComes(t *testing.T) {
 	})
 }
 
-func TestAJSONMessageGoesOnInEachForm(t *testing.T) {
+func TestJSONMessageIsForwardedInEachForm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
 		for _, host := range []string{"a", "b", "c"} {
-			b.set(host, says(0, ""))
+			b.set(host, respondAfter(0, ""))
 		}
-		b.set("c", says(0, `{"MsgType":"transfer_customer_service"}`))
+		b.set("c", respondAfter(0, `{"MsgType":"transfer_customer_service"}`))
 		in, _ := forwarding(t, b, []message.Backend{
 			{Answer: true}, {Answer: true, Form: message.FormJSON}, {Answer: true, Form: message.FormRaw},
 		})
@@ -287,30 +287,30 @@ func TestAJSONMessageGoesOnInEachForm(t *testing.T) {
 		p := deliver(t, c, push.Message{Event: "wxa_media_check", Fields: map[string]any{
 			"result": map[string]any{"suggest": "pass]]>", "label": 100}, "detail": []any{map[string]any{"a": 1}, map[string]any{"a": 2}}, "1 odd<name>": "x"}})
 		require.Equal(t, "transfer_customer_service", p.Type, p.Fault)
-		xml := b.at("a")[0].Body
+		xml := b.requests("a")[0].Body
 		require.Contains(t, xml, "<result><label>100</label><suggest><![CDATA[pass]]]]><![CDATA[>]]></suggest></result>")
 		require.Contains(t, xml, "<detail><a>1</a></detail><detail><a>2</a></detail>")
 		require.Contains(t, xml, "<_1_odd_name_><![CDATA[x]]></_1_odd_name_>")
 		other, err := message.New(message.Config{AppID: "x", Token: "AAAAA"})
 		require.NoError(t, err)
 		m, err := other.Open(official().plain(), []byte(xml))
-		require.NoError(t, err, "what we write as XML is XML")
+		require.NoError(t, err, "the output is XML")
 		require.Equal(t, "wxa_media_check", m.Event)
-		require.Contains(t, b.at("b")[0].Body, `"result":{"label":100,"suggest":"pass]]>"}`)
-		require.Contains(t, b.at("c")[0].Body, `"Encrypt":"`)
-		require.Equal(t, "application/json", b.at("c")[0].Header.Get("Content-Type"))
+		require.Contains(t, b.requests("b")[0].Body, `"result":{"label":100,"suggest":"pass]]>"}`)
+		require.Contains(t, b.requests("c")[0].Body, `"Encrypt":"`)
+		require.Equal(t, "application/json", b.requests("c")[0].Header.Get("Content-Type"))
 	})
 }
 
-func TestWhatABackendMayReply(t *testing.T) {
+func TestBackendReplies(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"JSON news in wechat-proxy's shape": {`{"MsgType":"news","ArticleCount":1,"Articles":[{"Item":{"Title":"T","Url":"http://x/"}}]}`, "<item><Title><![CDATA[T]]></Title>"},
-		"XML, with somebody else's names":   {"<xml><ToUserName>x</ToUserName><FromUserName>y</FromUserName><MsgType>text</MsgType><Content>&lt;hi&gt;</Content></xml>", "<Content><![CDATA[<hi>]]></Content>"},
+		"XML, with other names":             {"<xml><ToUserName>x</ToUserName><FromUserName>y</FromUserName><MsgType>text</MsgType><Content>&lt;hi&gt;</Content></xml>", "<Content><![CDATA[<hi>]]></Content>"},
 		"music without a picture":           {`{"MsgType":"music","Music":{"Title":"T","ThumbMediaId":""}}`, "<Music><Title><![CDATA[T]]></Title></Music>"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := new(backends)
-			b.set("a", says(0, c.body))
+			b.set("a", respondAfter(0, c.body))
 			in, _ := forwarding(t, b, ask(1))
 			p := deliver(t, callback(in), push.Message{Content: "hi"})
 			require.Empty(t, p.Fault, name)
@@ -319,22 +319,22 @@ func TestWhatABackendMayReply(t *testing.T) {
 	}
 }
 
-func TestNonsenseInAnswerToAnEventDoesNotBeatAReply(t *testing.T) {
+func TestInvalidReplyToAnEventIsIgnored(t *testing.T) {
 	for _, nonsense := range []string{"<xml><return_code>SUCCESS</return_code></xml>", "<xml><errcode>500</errcode></xml>", `{"code":0,"msg":"ok"}`, "{}", "<xml/>"} {
 		synctest.Test(t, func(t *testing.T) {
 			b := new(backends)
-			b.set("a", says(0, nonsense))
-			b.set("b", says(0, replyJSON("good")))
+			b.set("a", respondAfter(0, nonsense))
+			b.set("b", respondAfter(0, replyJSON("good")))
 			in, _ := forwarding(t, b, ask(2))
 			require.Equal(t, "good", deliver(t, callback(in), push.Message{Event: "subscribe"}).Shown, nonsense)
 		})
 	}
 }
 
-func TestAnEventsOwnReplyGoesThrough(t *testing.T) {
+func TestEventSpecificReplyIsAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(backends)
-		b.set("a", says(0, `{"ErrCode":0,"ErrMsg":"success"}`))
+		b.set("a", respondAfter(0, `{"ErrCode":0,"ErrMsg":"success"}`))
 		in, _ := forwarding(t, b, ask(1))
 		c := callback(in)
 		c.Kind, c.JSON = push.Mini, true
@@ -343,20 +343,20 @@ func TestAnEventsOwnReplyGoesThrough(t *testing.T) {
 	})
 }
 
-func TestForwardIsCheckedWhenTheReceiverIsMade(t *testing.T) {
+func TestNewChecksForwarding(t *testing.T) {
 	for want, c := range map[string]struct {
 		target message.Backend
 		change func(*message.Config)
 	}{
-		"[0].URL is not a whole":              {target: message.Backend{URL: "/x"}},
+		"[0].URL is not an absolute":          {target: message.Backend{URL: "/x"}},
 		"[0].Form is \"soap\"":                {target: message.Backend{Form: "soap"}},
 		"at most 14s":                         {target: message.Backend{Answer: true, Timeout: 15 * time.Second}},
 		"at most 5m0s":                        {target: message.Backend{Timeout: 6 * time.Minute}},
 		"Timeout is -1s":                      {target: message.Backend{Answer: true, Timeout: -time.Second}},
 		"[0].Late is for":                     {target: message.Backend{Late: true}},
 		"Forward.API is not set":              {target: message.Backend{Answer: true, Late: true}},
-		"has more than 2 keys":                {change: func(c *message.Config) { c.Forward.SignKeys = []string{"a", "", "b", "c"} }},
-		"need a store that lasts":             {change: func(c *message.Config) { c.Store = nil }},
+		"want at most 2":                      {change: func(c *message.Config) { c.Forward.SignKeys = []string{"a", "", "b", "c"} }},
+		"want a persistent store":             {change: func(c *message.Config) { c.Store = nil }},
 		"message: Config.Forward.Backends[0]": {target: message.Backend{URL: "ftp://x/"}},
 	} {
 		config := official().config()

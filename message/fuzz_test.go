@@ -12,7 +12,7 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-// FuzzEnvelope sends anything, with any parameters, and then with right signatures.
+// FuzzEnvelope sends any body with any parameters, and then with valid signatures.
 func FuzzEnvelope(f *testing.F) {
 	w := official()
 	sealed := w.encrypt(w.frame(hello))
@@ -20,7 +20,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add("msg_signature=%zz&echostr=+", "<xml><Encrypt>"+sealed+"</Encrypt></xml>", sealed)
 	f.Add("", `{"encrypt":"`+sealed+`"}`, sealed[:64])
 	f.Add("nonce="+strings.Repeat("n", 200), "<xml><Encrypt/></xml>", "====")
-	secure := w.inbox(f)
+	secure := w.newReceiver(f)
 	config := w.config()
 	config.Mode = message.Compatible
 	compatible, err := message.New(config)
@@ -29,21 +29,21 @@ func FuzzEnvelope(f *testing.F) {
 		q, _ := url.ParseQuery(query)
 		for _, in := range []*message.Receiver{secure, compatible} {
 			_, err := in.Open(q, []byte(body))
-			require.Error(t, err, "nothing unsigned is opened")
-			_, err = in.Echo(q)
+			require.Error(t, err, "an unsigned message is not opened")
+			_, err = in.VerifyURL(q)
 			require.Error(t, err)
 			check(t, in, w.plain(), body)
 			check(t, in, w.sealed(encrypt), body)
 			check(t, in, w.sealed(encrypt), "<xml><Encrypt><![CDATA["+encrypt+"]]></Encrypt></xml>")
 			signed := w.sealed(encrypt)
 			signed.Set("echostr", encrypt)
-			_, err = in.Echo(signed)
+			_, err = in.VerifyURL(signed)
 			refused(t, err)
 		}
 	})
 }
 
-// FuzzDecrypted seals what only one with the token and the key could: any text, any length, any receiver and padding.
+// FuzzDecrypted encrypts with the right keys: any text, length, receiver and padding.
 func FuzzDecrypted(f *testing.F) {
 	w := official()
 	f.Add(hello, w.id, int64(0), byte(0))
@@ -51,7 +51,7 @@ func FuzzDecrypted(f *testing.F) {
 	f.Add("", "", int64(-1), byte(1))
 	f.Add(strings.Repeat(" ", 32), w.id, int64(1<<32-1), byte(32))
 	f.Add("<xml>", "wx0", int64(1), byte(33))
-	in := w.inbox(f)
+	in := w.newReceiver(f)
 	f.Fuzz(func(t *testing.T, text, receiver string, more int64, spoil byte) {
 		w := w
 		w.id = receiver
@@ -63,7 +63,7 @@ func FuzzDecrypted(f *testing.F) {
 	})
 }
 
-// FuzzXML has encoding/xml judge what we accept.
+// FuzzXML compares accepted XML with encoding/xml.
 func FuzzXML(f *testing.F) {
 	for _, doc := range slices.Concat(acceptedXML, refusedXML[:len(refusedXML)-2], []string{textMessage, hello}) {
 		f.Add(doc)
@@ -78,16 +78,16 @@ func FuzzXML(f *testing.F) {
 		if strings.TrimLeft(m.Raw, "\ufeff \t\r\n")[0] != '<' {
 			return
 		}
-		if legal(doc) {
+		if isLegal(doc) {
 			require.Equal(t, doc, m.Raw)
 		}
-		want, err := judge(m.Raw)
+		want, err := parseWithEncodingXML(m.Raw)
 		require.NoError(t, err, "%q", doc)
-		same(t, want, m.Root, doc)
+		requireSameTree(t, want, m.Root, doc)
 	})
 }
 
-// FuzzJSON has encoding/json judge what we accept, and what we make of it.
+// FuzzJSON compares accepted JSON and its output with encoding/json.
 func FuzzJSON(f *testing.F) {
 	f.Add(`{"ToUserName":"gh_1","CreateTime":1,"MsgType":"event","List":[{"a":1.5e3},{"a":null,"a":true}],"x":{"y":[[1],"2"]}}`)
 	f.Add(`{"MsgId":"9223372036854775808","":""}`)
@@ -109,13 +109,13 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// FuzzParseReply reads what a backend may answer, and sends it on.
+// FuzzParseReply parses any response of a backend, and seals it.
 func FuzzParseReply(f *testing.F) {
 	f.Add(`{"MsgType":"news","Articles":[{"Item":{"Title":"t"}}]}`)
 	f.Add("<xml><MsgType>video</MsgType><Video><MediaId>m</MediaId></Video></xml>")
 	f.Add("success")
 	w := official()
-	in := w.inbox(f)
+	in := w.newReceiver(f)
 	f.Fuzz(func(t *testing.T, body string) {
 		reply, err := message.ParseReply([]byte(body))
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-// logged returns a Receiver and what it logs from debug up.
+// logged returns a Receiver and its log, with debug lines.
 func logged(t testing.TB, w wechat) (*message.Receiver, *bytes.Buffer) {
 	var log bytes.Buffer
 	config := w.config()
@@ -39,9 +39,9 @@ func serve(h http.Handler, method string, query url.Values, body string, with ..
 	return w
 }
 
-func TestRoutesAreThoseOfTheComment(t *testing.T) {
+func TestRoutesAreAsDocumented(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	in.Handle(message.Any, say("hi"))
 	mux := http.NewServeMux()
 	for pattern, h := range in.Routes() {
@@ -56,22 +56,22 @@ func TestRoutesAreThoseOfTheComment(t *testing.T) {
 	require.Equal(t, 405, serve(mux, "PUT", query, "").Code)
 }
 
-func TestTheURLCheckCannotBeMadeAPage(t *testing.T) {
+func TestURLCheckIsPlainText(t *testing.T) {
 	w := official()
 	query := w.plain()
 	query.Set("echostr", "<script>alert(1)</script>")
-	rec := serve(w.inbox(t), "GET", query, "")
+	rec := serve(w.newReceiver(t), "GET", query, "")
 	require.Equal(t, 200, rec.Code)
 	require.Equal(t, "<script>alert(1)</script>", rec.Body.String())
 	require.Equal(t, "text/plain; charset=utf-8", rec.Header().Get("Content-Type"))
 	require.Equal(t, "nosniff", rec.Header().Get("X-Content-Type-Options"))
 	query.Set("echostr", strings.Repeat("x", 5000))
-	require.Equal(t, 401, serve(w.inbox(t), "GET", query, "").Code)
+	require.Equal(t, 401, serve(w.newReceiver(t), "GET", query, "").Code)
 }
 
-func TestAnAnswersContentTypeIsItsOwn(t *testing.T) {
+func TestContentTypeFollowsTheReply(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	in.Handle(message.OnText("hello"), say("hi"))
 	in.Handle(message.OnType("transfer"), func(context.Context, *message.Message) (message.Reply, error) {
 		return message.TransferCustomerService{}, nil
@@ -147,31 +147,31 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 	}
 }
 
-func TestACompressedBodyIsRefused(t *testing.T) {
+func TestCompressedBodyIsRefused(t *testing.T) {
 	w := official()
 	query, body := w.send(hello)
 	r := httptest.NewRequest("POST", "/message?"+query.Encode(), bytes.NewReader(body))
 	r.Header.Set("Content-Encoding", "gzip")
 	rec := httptest.NewRecorder()
-	w.inbox(t).ServeHTTP(rec, r)
+	w.newReceiver(t).ServeHTTP(rec, r)
 	require.Equal(t, 415, rec.Code)
 }
 
-func TestABodyThatBreaksOffIsRefused(t *testing.T) {
+func TestIncompleteBodyIsRefused(t *testing.T) {
 	w := official()
 	query, body := w.send(hello)
 	r := httptest.NewRequest("POST", "/message?"+query.Encode(),
 		io.MultiReader(bytes.NewReader(body[:20]), iotest.ErrReader(errors.New("connection reset"))))
 	rec := httptest.NewRecorder()
-	w.inbox(t).ServeHTTP(rec, r)
+	w.newReceiver(t).ServeHTTP(rec, r)
 	require.Equal(t, 400, rec.Code)
 }
 
-func TestWrongSignaturesAllGetTheSameAnswer(t *testing.T) {
+func TestWrongSignaturesGetTheSameResponse(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	w.key = ""
-	plain := w.inbox(t)
+	plain := w.newReceiver(t)
 	query, body := official().send(hello)
 	var first *httptest.ResponseRecorder
 	for _, change := range []func(url.Values){
@@ -205,9 +205,9 @@ func TestRefusalsAreErrorsWithAStatus(t *testing.T) {
 	require.Equal(t, 400, message.Refusal(1).Status())
 }
 
-func TestASlashAfterTheRouteIsServed(t *testing.T) {
+func TestTrailingSlashIsServed(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	in.Handle(message.Any, say("hi"))
 	mux := http.NewServeMux()
 	wetoken.Bind(mux, "/wx", in)

@@ -19,10 +19,10 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-// Programs that nobody here wrote seal messages for us and open our replies: the npm packages wechat-crypto and
+// TestNpmPackagesInteroperate checks the cryptography against independent programs: the npm packages wechat-crypto and
 // @wecom/crypto, in the versions of testdata/npm/package.json. The test needs node, npm and a registry. Where they
 // are missing it is skipped, or fails if WETOKEN_TEST_REQUIRE is 1. The short form leaves it out.
-func TestNpmsPackagesReadWhatWeWriteAndWeWhatTheyWrite(t *testing.T) {
+func TestNpmPackagesInteroperate(t *testing.T) {
 	testform.NeedFull(t)
 	dir := npm(t)
 	texts := []string{"", "x", "你好，世界 💖", "a]]>b", strings.Repeat("long 长 ", 220)}
@@ -45,7 +45,7 @@ func TestNpmsPackagesReadWhatWeWriteAndWeWhatTheyWrite(t *testing.T) {
 
 	results := node(t, dir, jobs)
 	for i, w := range apps {
-		in := w.inbox(t)
+		in := w.newReceiver(t)
 		query := w.sealed("")
 		query.Set("timestamp", jobs[i].Timestamp)
 		query.Set("msg_signature", results[i].Signature)
@@ -96,7 +96,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// npm installs the packages into a folder of the test's own.
+// npm installs the packages into a temporary folder.
 func npm(t *testing.T) string {
 	missing := func(format string, a ...any) {
 		reason := fmt.Sprintf(format, a...)
@@ -127,7 +127,7 @@ func npm(t *testing.T) string {
 	return dir
 }
 
-// node has the packages do the jobs.
+// node runs the jobs with the packages.
 func node(t *testing.T, dir string, jobs []job) []result {
 	in, err := json.Marshal(jobs)
 	require.NoError(t, err)

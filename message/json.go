@@ -11,20 +11,20 @@ import (
 
 var errJSON = errors.New("JSON is not an object, or not well-formed")
 
-// withoutControls returns a JSON document of WeChat without the control characters that it may have in strings. Any
-// other document is returned as it is.
-func withoutControls(doc string) string {
-	if !strings.HasPrefix(trim(doc), "{") {
+// dropControls returns a JSON document without control characters in strings, which WeChat may send. It returns any
+// other document unchanged.
+func dropControls(doc string) string {
+	if !strings.HasPrefix(trimDocument(doc), "{") {
 		return doc
 	}
-	b := []byte(trim(doc))
+	b := []byte(trimDocument(doc))
 	if json.Valid(b) || wirejson.Check(b) != nil {
 		return doc
 	}
 	return string(wirejson.Clean(b))
 }
 
-// parseJSON reads a JSON object into the same tree as XML, within the same bounds.
+// parseJSON parses a JSON object into the same tree as XML, within the same bounds.
 func parseJSON(s string, root *Element) error {
 	if b := []byte(s); !json.Valid(b) {
 		if err := wirejson.Check(b); err != nil {
@@ -32,29 +32,29 @@ func parseJSON(s string, root *Element) error {
 		}
 		return errJSON
 	}
-	p := &jsonParser{dec: json.NewDecoder(strings.NewReader(s)), left: document.MaxElements}
+	p := &jsonParser{dec: json.NewDecoder(strings.NewReader(s)), elementsLeft: document.MaxElements}
 	p.dec.UseNumber()
 	if t, err := p.dec.Token(); err != nil || t != json.Delim('{') {
 		return errJSON
 	}
 	root.Name = "xml"
-	return p.object(root, 1)
+	return p.readObject(root, 1)
 }
 
 type jsonParser struct {
-	dec  *json.Decoder
-	left int
+	dec          *json.Decoder
+	elementsLeft int
 }
 
-// object reads the members of an object whose '{' is behind us into e.
-func (p *jsonParser) object(e *Element, depth int) error {
+// readObject reads the members of an object into e, after its '{'.
+func (p *jsonParser) readObject(e *Element, depth int) error {
 	for p.dec.More() {
 		name, err := p.dec.Token()
 		if err != nil {
 			return errJSON
 		}
 		key, _ := name.(string)
-		if err := p.value(e, key, false, depth+1); err != nil {
+		if err := p.readValue(e, key, false, depth+1); err != nil {
 			return err
 		}
 	}
@@ -62,9 +62,10 @@ func (p *jsonParser) object(e *Element, depth int) error {
 	return err
 }
 
-// value reads one value as children of e called name: one, or one for each value of an array, arrays within it included.
-func (p *jsonParser) value(e *Element, name string, list bool, depth int) error {
-	if p.left--; p.left < 0 || depth > document.MaxDepth {
+// readValue reads one value and adds it to e as a child with a name. An array adds one child for each value, nested
+// arrays included.
+func (p *jsonParser) readValue(e *Element, name string, list bool, depth int) error {
+	if p.elementsLeft--; p.elementsLeft < 0 || depth > document.MaxDepth {
 		return document.ErrBounds
 	}
 	t, err := p.dec.Token()
@@ -74,28 +75,28 @@ func (p *jsonParser) value(e *Element, name string, list bool, depth int) error 
 	if t == json.Delim('[') {
 		before := len(e.Children)
 		for p.dec.More() {
-			if err := p.value(e, name, true, depth+1); err != nil {
+			if err := p.readValue(e, name, true, depth+1); err != nil {
 				return err
 			}
 		}
 		if !list && len(e.Children) == before {
-			e.Children = append(e.Children, Element{Name: name, empty: true})
+			e.Children = append(e.Children, Element{Name: name, emptyArray: true})
 		}
 		_, err := p.dec.Token()
 		return err
 	}
-	c := Element{Name: name, list: list}
+	c := Element{Name: name, inArray: list}
 	switch t := t.(type) {
 	case json.Delim: // '{'
-		if err := p.object(&c, depth); err != nil {
+		if err := p.readObject(&c, depth); err != nil {
 			return err
 		}
 	case string:
 		c.Text = t
 	case json.Number:
-		c.Text, c.bare = t.String(), true
+		c.Text, c.unquoted = t.String(), true
 	case bool:
-		c.Text, c.bare = "false", true
+		c.Text, c.unquoted = "false", true
 		if t {
 			c.Text = "true"
 		}

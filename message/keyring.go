@@ -7,14 +7,14 @@ import (
 	"slices"
 )
 
-// keyring are the keys of an app, and the ids that a text encrypted with them may be for.
+// keyring has the keys of an app and the ids to which a text may be addressed.
 type keyring struct {
 	keys  []*aesKey
 	ids   []string
-	anyID bool // ids do not matter
+	anyID bool // all ids are accepted
 }
 
-// newKeyring returns the keys that c has.
+// newKeyring returns the keys and ids of c.
 func newKeyring(c Config) (keyring, error) {
 	r := keyring{ids: slices.Clone(c.ReceiveIDs), anyID: c.AnyReceiveID}
 	if len(r.ids) == 0 {
@@ -26,7 +26,7 @@ func newKeyring(c Config) (keyring, error) {
 		if k.value == "" {
 			continue
 		}
-		key, err := parseKey(k.value)
+		key, err := parseAESKey(k.value)
 		if err != nil {
 			return keyring{}, &ConfigError{k.field, "is not an EncodingAESKey: " + err.Error()}
 		}
@@ -35,19 +35,19 @@ func newKeyring(c Config) (keyring, error) {
 	return r, nil
 }
 
-// unseal decrypts with the key that fits, and checks whom the text is for. Its errors are ErrSeal.
-func (r keyring) unseal(sealed string) (text []byte, receiveID string, key *aesKey, err error) {
+// decrypt decrypts with the key that fits, and checks the id to which the text is addressed. The error is ErrSeal.
+func (r keyring) decrypt(sealed string) (text []byte, receiveID string, key *aesKey, err error) {
 	for _, k := range r.keys {
-		t, id, e := k.open(sealed)
+		t, id, e := k.decrypt(sealed)
 		switch {
 		case e != nil:
 			if err == nil {
 				err = e
 			}
-		case r.isFor(id):
+		case r.acceptsID(id):
 			text, receiveID, key = t, string(id), k
-		default: // this is the key, then
-			err = fmt.Errorf("%w: %w: %s is neither Config.AppID nor one of ReceiveIDs", ErrSeal, errID, tellID(id))
+		default: // the key is right
+			err = fmt.Errorf("%w: %w: %s is neither Config.AppID nor one of ReceiveIDs", ErrSeal, errID, printableID(id))
 		}
 	}
 	if key != nil {
@@ -56,8 +56,8 @@ func (r keyring) unseal(sealed string) (text []byte, receiveID string, key *aesK
 	return nil, "", nil, err
 }
 
-// isFor reports whether a text that ends with id is for this app.
-func (r keyring) isFor(id []byte) bool {
+// acceptsID reports whether a text addressed to id is for this app.
+func (r keyring) acceptsID(id []byte) bool {
 	found := 0
 	for _, want := range r.ids {
 		found |= subtle.ConstantTimeCompare(id, []byte(want))
@@ -65,8 +65,8 @@ func (r keyring) isFor(id []byte) bool {
 	return found == 1 || r.anyID && isWord(id)
 }
 
-// isWord reports whether b can be an id of WeChat or the text of a check: up to 64 letters, digits, - and _. To take
-// anything else for one would tell anyone who has the token whether the padding behind it is right.
+// isWord reports whether b can be an id of WeChat or the text of a URL check: up to 64 letters, digits, - and _.
+// Accepting more would tell a sender with the token whether a guessed padding is right.
 func isWord(b []byte) bool {
 	return len(b) <= 64 && !bytes.ContainsFunc(b, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')

@@ -12,13 +12,13 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// From WeChat's request to what the user reads, with nothing of ours in between.
-func TestEveryKindOfAccountIsReadAndAnsweredInEveryMode(t *testing.T) {
+// TestEachKindOfAccountIsReadAndAnsweredInEachMode checks the reply that the user reads, with an independent WeChat.
+func TestEachKindOfAccountIsReadAndAnsweredInEachMode(t *testing.T) {
 	for _, kind := range []push.Kind{push.Official, push.Mini, push.Work} {
 		for _, mode := range []message.Mode{message.Plain, message.Compatible, message.Secure} {
 			for _, json := range []bool{false, true} {
 				if kind == push.Official && json || kind == push.Work && mode != message.Secure {
-					continue // there is no such thing
+					continue // this mode does not exist
 				}
 				synctest.Test(t, func(t *testing.T) {
 					name := fmt.Sprint(kind, " ", mode, " JSON:", json)

@@ -17,32 +17,34 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-func TestABackendMayTakeEightSecondsAndIsAskedOnce(t *testing.T) {
+func TestBackendMayTakeEightSecondsAndGetsOneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), new(store.Memory)
-		b.set("a", says(8*time.Second, replyJSON("slow but sure")))
+		b.set("a", respondAfter(8*time.Second, replyJSON("slow but sure")))
 		targets := []message.Backend{{Answer: true, Timeout: 12 * time.Second}}
 		one, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
 		two, _ := forwarding(t, b, targets, func(c *message.Config) { c.Store = s })
 		begun := time.Now()
-		p := deliver(t, callback(inTurn(one, two)), push.Message{Content: "hi"})
+		p := deliver(t, callback(roundRobin(one, two)), push.Message{Content: "hi"})
 		require.Equal(t, "slow but sure", p.Shown, p.Fault)
 		require.Len(t, p.Tries, 2)
 		require.InDelta(t, 8, time.Since(begun).Seconds(), 0.1)
-		require.Len(t, b.at("a"), 1)
+		require.Len(t, b.requests("a"), 1)
 	})
 }
 
-// fixed is a token that stays good.
-type fixed string
+// fixedToken is a token that does not expire.
+type fixedToken string
 
-func (f fixed) Token(context.Context) (wire.Credential, error) {
+func (f fixedToken) Token(context.Context) (wire.Credential, error) {
 	return wire.Credential{Value: string(f), Expires: time.Now().Add(time.Hour)}, nil
 }
 
-func (f fixed) Renew(ctx context.Context, _ string) (wire.Credential, error) { return f.Token(ctx) }
+func (f fixedToken) Renew(ctx context.Context, _ string) (wire.Credential, error) {
+	return f.Token(ctx)
+}
 
-// client returns a way to wx with the token of an app.
+// client returns a Client of wx with the token of an app.
 func client(t testing.TB, wx *wechattest.Server, app wechattest.App) *wire.Client {
 	wx.Add(app)
 	path, query := "/cgi-bin/token", url.Values{"grant_type": {"client_credential"}, "appid": {app.ID}, "secret": {app.Secret}}
@@ -54,16 +56,16 @@ func client(t testing.TB, wx *wechattest.Server, app wechattest.App) *wire.Clien
 		Token string `json:"access_token"`
 	}
 	require.NoError(t, c.Get(t.Context(), path, query, &answer))
-	c.Tokens = fixed(answer.Token)
+	c.Tokens = fixedToken(answer.Token)
 	return c
 }
 
-// late is a Config's way to WeChat.
-func late(t testing.TB, wx *wechattest.Server) *wire.Client {
+// lateClient returns a Client of wx for late replies.
+func lateClient(t testing.TB, wx *wechattest.Server) *wire.Client {
 	return client(t, wx, wechattest.App{ID: official().id, Secret: "app secret"})
 }
 
-func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
+func TestLateReplyIsSentOnceIfConfigured(t *testing.T) {
 	for _, c := range []struct {
 		takes time.Duration
 		late  bool
@@ -77,23 +79,23 @@ func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
 		{14700 * time.Millisecond, true, 3, "", 1},
 		{20 * time.Second, true, 3, "", 1},
 		{4 * time.Minute, true, 3, "", 1},
-		{8 * time.Second, true, 1, push.Unavailable, 1}, // WeChat did not come back for it
+		{8 * time.Second, true, 1, push.Unavailable, 1}, // no further try
 		{13900 * time.Millisecond, false, 3, "the reply", 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b, wx, s := new(backends), new(wechattest.Server), new(store.Memory)
-			b.set("a", says(c.takes, replyJSON("the reply")))
+			b.set("a", respondAfter(c.takes, replyJSON("the reply")))
 			target := message.Backend{Answer: true, Timeout: 14 * time.Second}
 			if c.late {
 				target.Late, target.Timeout = true, 5*time.Minute
 			}
-			api := late(t, wx)
+			api := lateClient(t, wx)
 			var all []http.Handler
 			for range 2 {
 				in, _ := forwarding(t, b, []message.Backend{target}, func(m *message.Config) { m.Forward.API, m.Store = api, s })
 				all = append(all, in)
 			}
-			w := callback(inTurn(all...))
+			w := callback(roundRobin(all...))
 			w.Tries = c.tries
 			p := deliver(t, w, push.Message{Content: "hi", From: "oFrom"})
 			require.Equal(t, c.shown, p.Shown, "%s: %s", c.takes, p.Fault)
@@ -103,18 +105,18 @@ func TestWhatIsLateIsSentOnceIfTheRuleSaysSo(t *testing.T) {
 				require.Equal(t, "/cgi-bin/message/custom/send", m.Path)
 				require.JSONEq(t, `{"touser":"oFrom","msgtype":"text","text":{"content":"the reply"}}`, string(m.Body))
 			}
-			require.Len(t, b.at("a"), 1)
+			require.Len(t, b.requests("a"), 1)
 		})
 	}
 }
 
-func TestAtTheLastCallWhatIsAtHandIsTheReply(t *testing.T) {
+func TestReplyAtTheDeadlineIsTheFirstAvailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
-		b.set("a", says(time.Minute, replyJSON("much later")))
-		b.set("b", says(time.Second, replyJSON("at hand")))
+		b.set("a", respondAfter(time.Minute, replyJSON("much later")))
+		b.set("b", respondAfter(time.Second, replyJSON("at hand")))
 		in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true, Timeout: 2 * time.Minute}, {Answer: true}},
-			func(m *message.Config) { m.Forward.API = late(t, wx) })
+			func(m *message.Config) { m.Forward.API = lateClient(t, wx) })
 		p := deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Equal(t, "at hand", p.Shown)
 		<-time.After(5 * time.Minute)
@@ -122,13 +124,13 @@ func TestAtTheLastCallWhatIsAtHandIsTheReply(t *testing.T) {
 	})
 }
 
-func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
+func TestMiniProgramReplyIsSentAtOnceIfConfigured(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			b, wx := new(backends), new(wechattest.Server)
-			b.set("a", says(0, replyJSON("hello")))
+			b.set("a", respondAfter(0, replyJSON("hello")))
 			in, _ := forwarding(t, b, []message.Backend{{Answer: true, Late: true}}, func(m *message.Config) {
-				if m.Forward.API = late(t, wx); !json {
+				if m.Forward.API = lateClient(t, wx); !json {
 					m.Kind = wire.Mini
 				}
 			})
@@ -144,12 +146,12 @@ func TestAMiniProgramsReplyIsSentAtOnceIfTheRuleSaysSo(t *testing.T) {
 	}
 }
 
-func TestALateReplyWithoutItsMediaLetsTheNextBackendAnswer(t *testing.T) {
+func TestLateReplyWithoutMediaIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, wx := new(backends), new(wechattest.Server)
-		b.set("a", says(0, `{"MsgType":"image","Image":{}}`))
-		b.set("b", says(0, replyJSON("good")))
-		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.Forward.API = late(t, wx) })
+		b.set("a", respondAfter(0, `{"MsgType":"image","Image":{}}`))
+		b.set("b", respondAfter(0, replyJSON("good")))
+		in, log := forwarding(t, b, []message.Backend{{Answer: true, Late: true}, {Answer: true}}, func(m *message.Config) { m.Forward.API = lateClient(t, wx) })
 		require.Equal(t, "good", deliver(t, callback(in), push.Message{Content: "hi"}).Shown)
 		<-time.After(time.Minute)
 		require.Empty(t, wx.Sent())

@@ -15,7 +15,7 @@ import (
 func open(t testing.TB, doc string) *message.Message {
 	w := official()
 	w.key = ""
-	m, err := w.inbox(t).Open(w.plain(), []byte(doc))
+	m, err := w.newReceiver(t).Open(w.plain(), []byte(doc))
 	require.NoError(t, err, doc)
 	return m
 }
@@ -23,7 +23,7 @@ func open(t testing.TB, doc string) *message.Message {
 const head = "<xml><ToUserName><![CDATA[gh_1]]></ToUserName>\n<FromUserName><![CDATA[oUser]]></FromUserName>\n" +
 	"<CreateTime>1348831860</CreateTime>\n"
 
-func TestEveryKindOfMessageHasItsFields(t *testing.T) {
+func TestEachMsgTypeHasItsFields(t *testing.T) {
 	type M = message.Message
 	for body, want := range map[string]M{
 		`<MsgType><![CDATA[text]]></MsgType><Content><![CDATA[this is a test]]></Content><MsgId>1234567890123456</MsgId><MsgDataId>xx</MsgDataId><Idx>2</Idx>`: {
@@ -62,7 +62,7 @@ func TestEveryKindOfMessageHasItsFields(t *testing.T) {
 	}
 }
 
-func TestAMsgIDBeyondTheReachOfFloatsIsIntact(t *testing.T) {
+func TestLargeMsgIDIsExact(t *testing.T) {
 	for _, doc := range []string{
 		`<xml><MsgId>9007199254740993</MsgId></xml>`,
 		`<xml><MsgId> 9007199254740993 </MsgId></xml>`,
@@ -74,7 +74,7 @@ func TestAMsgIDBeyondTheReachOfFloatsIsIntact(t *testing.T) {
 	require.EqualValues(t, math.MaxInt64, open(t, `{"MsgId":9223372036854775807}`).MsgID)
 }
 
-func TestANumberThatIsNoneCostsNoMessage(t *testing.T) {
+func TestInvalidNumberDoesNotRefuseTheMessage(t *testing.T) {
 	m := open(t, `<xml><MsgType>text</MsgType><MsgId>4J…</MsgId><CreateTime>soon</CreateTime><Latitude>NaN</Latitude><Scale>99999999999999999999</Scale></xml>`)
 	require.Zero(t, m.MsgID)
 	require.Zero(t, m.Scale)
@@ -99,32 +99,32 @@ func TestUnknownTypesAndFieldsAreKept(t *testing.T) {
 	}
 }
 
-func TestFieldsThatWeChatSpellsInTwoWaysAreFound(t *testing.T) {
+func TestBothSpellingsOfAFieldAreFound(t *testing.T) {
 	m := open(t, `<xml><AgentId>7</AgentId><MenuID>M</MenuID></xml>`)
 	require.EqualValues(t, 7, m.AgentID)
 	require.Equal(t, "M", m.MenuID)
 }
 
-func TestTheFirstOfTwoFieldsOfOneNameCounts(t *testing.T) {
+func TestFirstOfTwoFieldsWithOneNameIsUsed(t *testing.T) {
 	m := open(t, `<xml><Content>a</Content><Content>b</Content></xml>`)
 	require.Equal(t, "a", m.Content)
 	require.Equal(t, "a", m.Root.Get("Content"))
 }
 
-func TestASuitesNoticeHasItsTimeElsewhere(t *testing.T) {
+func TestSuiteNoticeTimeIsReadFromTimeStamp(t *testing.T) {
 	m := open(t, `<xml><SuiteId>ww</SuiteId><InfoType>suite_ticket</InfoType><TimeStamp>1403610513</TimeStamp><SuiteTicket>asdf</SuiteTicket></xml>`)
 	require.Equal(t, "suite_ticket", m.InfoType)
 	require.EqualValues(t, 1403610513, m.CreateTime.Unix())
 }
 
-func TestAMessageInALogHasNoContent(t *testing.T) {
+func TestStringHasNoContent(t *testing.T) {
 	m := open(t, head+`<MsgType>text</MsgType><Content>my secret</Content><MsgId>7</MsgId></xml>`)
 	require.Equal(t, "text 7", fmt.Sprint(m))
 	require.Equal(t, "event CLICK", open(t, `<xml><MsgType>event</MsgType><Event>CLICK</Event></xml>`).String())
 	require.Equal(t, "authorized", open(t, `<xml><InfoType>authorized</InfoType></xml>`).String())
 }
 
-func TestTheJSONFormIsThatOfWechatProxy(t *testing.T) {
+func TestJSONFormMatchesWechatProxy(t *testing.T) {
 	for doc, want := range map[string]string{
 		head + `<MsgType>text</MsgType><Content><![CDATA[<a href="x">&你</a>]]></Content><MsgId>9007199254740993</MsgId></xml>`:                  `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"text","MsgId":9007199254740993,"MsgIdStr":"9007199254740993","Content":"<a href=\"x\">&你</a>"}`,
 		head + `<MsgType>location</MsgType><Location_X>23.10</Location_X><Scale>20</Scale><Location_Y>0</Location_Y></xml>`:                     `{"ToUserName":"gh_1","FromUserName":"oUser","CreateTime":1348831860,"MsgType":"location","Location_X":23.1,"Scale":20}`,

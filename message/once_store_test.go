@@ -17,32 +17,32 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// mortal is a store as a process sees it that may die.
-type mortal struct {
+// failingStore is a store that fails once dead is set.
+type failingStore struct {
 	store.Store
 	dead atomic.Bool
 }
 
-var errDead = errors.New("dead")
+var errStore = errors.New("store failed")
 
-func (d *mortal) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (d *failingStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if d.dead.Load() {
-		return false, errDead
+		return false, errStore
 	}
 	return d.Store.Swap(ctx, key, old, new, ttl)
 }
 
-func (d *mortal) Get(ctx context.Context, key string) ([]byte, bool, error) {
+func (d *failingStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	if d.dead.Load() {
-		return nil, false, errDead
+		return nil, false, errStore
 	}
 	return d.Store.Get(ctx, key)
 }
 
-func TestTheMessageOfADeadProcessIsTakenOver(t *testing.T) {
+func TestMessageOfADeadProcessIsTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := new(store.Memory)
-		s := &mortal{Store: shared}
+		s := &failingStore{Store: shared}
 		var first, second atomic.Int32
 		died := make(chan struct{})
 		one, _ := receiver(t, func(c *message.Config) { c.Store = s })
@@ -57,11 +57,11 @@ func TestTheMessageOfADeadProcessIsTakenOver(t *testing.T) {
 		dying := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			go one.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
 			<-died
-			panic(http.ErrAbortHandler) // as a connection ends with its process
+			panic(http.ErrAbortHandler) // closes the connection, like the end of a process
 		})
 		two, _ := receiver(t, func(c *message.Config) { c.Store = shared })
 		two.Handle(message.Any, slow(time.Second, &second))
-		p := deliver(t, callback(inTurn(dying, two, two)), push.Message{Content: "hi"})
+		p := deliver(t, callback(roundRobin(dying, two, two)), push.Message{Content: "hi"})
 		require.Equal(t, "answer to hi", p.Shown, p.Fault)
 		require.EqualValues(t, 1, first.Load())
 		require.EqualValues(t, 1, second.Load())
@@ -70,19 +70,19 @@ func TestTheMessageOfADeadProcessIsTakenOver(t *testing.T) {
 	})
 }
 
-func TestWithoutItsStoreAReceiverStillAnswers(t *testing.T) {
+func TestReceiverAnswersWithoutItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &mortal{Store: new(store.Memory)}
+		s := &failingStore{Store: new(store.Memory)}
 		s.dead.Store(true)
 		var runs atomic.Int32
 		in, log := receiver(t, func(c *message.Config) { c.Store = s })
 		in.Handle(message.OnText("quick"), slow(0, &runs))
 		in.Handle(message.Any, slow(8*time.Second, &runs))
 		require.Equal(t, "answer to quick", deliver(t, callback(in), push.Message{Content: "quick"}).Shown)
-		require.Contains(t, log.String(), "the store does not answer")
+		require.Contains(t, log.String(), "store failed")
 
 		p := deliver(t, callback(in), push.Message{Content: "slow"})
-		require.Empty(t, p.Fault, "nobody could find the reply later: the first try is the last")
+		require.Empty(t, p.Fault, "no later request could read the reply: the first try is the last")
 		require.Len(t, p.Tries, 1)
 		require.InDelta(t, 4.5, p.Tries[0].End.Sub(p.Tries[0].Start).Seconds(), 0.01)
 		require.EqualValues(t, 2, runs.Load())
@@ -90,10 +90,10 @@ func TestWithoutItsStoreAReceiverStillAnswers(t *testing.T) {
 	})
 }
 
-func TestAStoreThatHangsCostsASecondAndNoMessage(t *testing.T) {
+func TestHangingStoreDelaysTheReplyByASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
-		in, _ := receiver(t, func(c *message.Config) { c.Store = hanging{} })
+		in, _ := receiver(t, func(c *message.Config) { c.Store = hangingStore{} })
 		in.Handle(message.Any, slow(0, &runs))
 		p := deliver(t, callback(in), push.Message{Content: "hi"})
 		require.Equal(t, "answer to hi", p.Shown, p.Fault)
@@ -102,15 +102,15 @@ func TestAStoreThatHangsCostsASecondAndNoMessage(t *testing.T) {
 	})
 }
 
-// hanging is a store that never answers.
-type hanging struct{ store.Store }
+// hangingStore is a store whose calls never return.
+type hangingStore struct{ store.Store }
 
-func (hanging) Swap(ctx context.Context, _ string, _, _ []byte, _ time.Duration) (bool, error) {
+func (hangingStore) Swap(ctx context.Context, _ string, _, _ []byte, _ time.Duration) (bool, error) {
 	<-ctx.Done()
 	return false, ctx.Err()
 }
 
-func (hanging) Get(ctx context.Context, _ string) ([]byte, bool, error) {
+func (hangingStore) Get(ctx context.Context, _ string) ([]byte, bool, error) {
 	<-ctx.Done()
 	return nil, false, ctx.Err()
 }

@@ -19,15 +19,15 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// callback is WeChat's side of official().
+// callback returns a Callback of official().
 func callback(h http.Handler) *push.Callback {
 	w := official()
 	return &push.Callback{AppID: w.id, Token: w.token, EncodingAESKey: w.key, Handler: h}
 }
 
-// receiver returns a Receiver of official() with changes to its Config, and what it logs.
-func receiver(t testing.TB, change func(*message.Config)) (*message.Receiver, *journal) {
-	config, log := official().config(), new(journal)
+// receiver returns a Receiver of official() with a changed Config, and its log.
+func receiver(t testing.TB, change func(*message.Config)) (*message.Receiver, *logBuffer) {
+	config, log := official().config(), new(logBuffer)
 	config.Log = slog.New(slog.NewTextHandler(log, nil))
 	change(&config)
 	in, err := message.New(config)
@@ -35,19 +35,19 @@ func receiver(t testing.TB, change func(*message.Config)) (*message.Receiver, *j
 	return in, log
 }
 
-// journal is a log that may be read while it is written.
-type journal struct {
+// logBuffer is a log that can be read while it is written.
+type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (j *journal) Write(p []byte) (int, error) {
+func (j *logBuffer) Write(p []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.b.Write(p)
 }
 
-func (j *journal) String() string {
+func (j *logBuffer) String() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.b.String()
@@ -66,8 +66,8 @@ func slow(takes time.Duration, runs *atomic.Int32) message.HandlerFunc {
 	}
 }
 
-// inTurn gives requests to handlers in turn, as a balancer does.
-func inTurn(handlers ...http.Handler) http.Handler {
+// roundRobin gives requests to handlers in turn, like a load balancer.
+func roundRobin(handlers ...http.Handler) http.Handler {
 	var n atomic.Int32
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handlers[int(n.Add(1)-1)%len(handlers)].ServeHTTP(w, r)
@@ -81,7 +81,7 @@ func deliver(t testing.TB, c *push.Callback, p push.Message) push.Result {
 	return out
 }
 
-func TestAHandlerHasUntilTheLastOfWeChatsTriesAndRunsOnce(t *testing.T) {
+func TestHandlerRunsOnceAndMayTakeUntilTheLastTry(t *testing.T) {
 	for _, c := range []struct {
 		takes, want time.Duration
 		tries       int
@@ -103,7 +103,7 @@ func TestAHandlerHasUntilTheLastOfWeChatsTriesAndRunsOnce(t *testing.T) {
 					all = append(all, in)
 				}
 				begun := time.Now()
-				p := deliver(t, callback(inTurn(all...)), push.Message{Content: "hi"})
+				p := deliver(t, callback(roundRobin(all...)), push.Message{Content: "hi"})
 				require.Equal(t, "answer to hi", p.Shown, p.Fault)
 				require.InDelta(t, c.want.Seconds(), time.Since(begun).Seconds(), 0.1, "%d processes", processes+1)
 				require.Len(t, p.Tries, c.tries)
@@ -113,7 +113,7 @@ func TestAHandlerHasUntilTheLastOfWeChatsTriesAndRunsOnce(t *testing.T) {
 	}
 }
 
-func TestTheLastTryIsAnsweredSuccessInTime(t *testing.T) {
+func TestLastTryIsAnsweredWithSuccessInTime(t *testing.T) {
 	for _, duplicates := range []int{0, 2} {
 		synctest.Test(t, func(t *testing.T) {
 			s, runs := new(store.Memory), new(atomic.Int32)
@@ -122,7 +122,7 @@ func TestTheLastTryIsAnsweredSuccessInTime(t *testing.T) {
 			one.Handle(message.Any, slow(time.Minute, runs))
 			two.Handle(message.Any, slow(time.Minute, runs))
 			begun := time.Now()
-			p := deliver(t, callback(inTurn(one, two)), push.Message{Content: "hi", Duplicates: duplicates})
+			p := deliver(t, callback(roundRobin(one, two)), push.Message{Content: "hi", Duplicates: duplicates})
 			require.Empty(t, p.Fault)
 			require.Empty(t, p.Shown)
 			last := p.Tries[2*(1+duplicates)]
@@ -131,12 +131,12 @@ func TestTheLastTryIsAnsweredSuccessInTime(t *testing.T) {
 			require.InDelta(t, 14.5, last.End.Sub(begun).Seconds(), 0.01)
 			require.EqualValues(t, 1, runs.Load())
 			<-time.After(time.Second)
-			require.Contains(t, log.String()+other.String(), "deadline exceeded", "the handler's time is over, too")
+			require.Contains(t, log.String()+other.String(), "deadline exceeded", "the time of the handler is over")
 		})
 	}
 }
 
-func TestDuplicatesAllHaveTheReplyOfOneRun(t *testing.T) {
+func TestRepeatsGetTheReplyOfOneRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, runs := new(store.Memory), new(atomic.Int32)
 		var all []http.Handler
@@ -145,14 +145,14 @@ func TestDuplicatesAllHaveTheReplyOfOneRun(t *testing.T) {
 			in.Handle(message.Any, slow(2*time.Second, runs))
 			all = append(all, in)
 		}
-		c := callback(inTurn(all...))
+		c := callback(roundRobin(all...))
 		p := deliver(t, c, push.Message{Content: "hi", MsgID: 1 << 60, Duplicates: 39})
 		require.Len(t, p.Tries, 40)
 		for _, try := range p.Tries {
 			require.Equal(t, 200, try.Status)
 			require.Contains(t, try.Body, "<Encrypt>")
 		}
-		for range 4 { // as somebody may who has caught a request, or a proxy that lost an answer
+		for range 4 { // like an attacker who recorded a request, or a proxy that repeats it
 			<-time.After(5 * time.Minute)
 			p = deliver(t, c, push.Message{Content: "hi", MsgID: 1 << 60})
 			require.Equal(t, "answer to hi", p.Shown)
@@ -166,7 +166,7 @@ func TestDuplicatesAllHaveTheReplyOfOneRun(t *testing.T) {
 	})
 }
 
-func TestEventsAreToldApartByWhatTheySay(t *testing.T) {
+func TestEventsAreDistinguishedByContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runs := new(atomic.Int32)
 		in, _ := receiver(t, func(*message.Config) {})
@@ -190,7 +190,7 @@ func TestEventsAreToldApartByWhatTheySay(t *testing.T) {
 	})
 }
 
-func TestAfterAFailureWeChatsNextTryRunsTheHandlerAgain(t *testing.T) {
+func TestNextTryRunsAFailedHandlerAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
 		s := new(store.Memory)
@@ -208,14 +208,14 @@ func TestAfterAFailureWeChatsNextTryRunsTheHandlerAgain(t *testing.T) {
 			})
 			all = append(all, in)
 		}
-		p := deliver(t, callback(inTurn(all...)), push.Message{Content: "hi"})
+		p := deliver(t, callback(roundRobin(all...)), push.Message{Content: "hi"})
 		require.Equal(t, "at last", p.Shown)
 		require.Equal(t, []int{500, 500, 200}, []int{p.Tries[0].Status, p.Tries[1].Status, p.Tries[2].Status})
 		require.EqualValues(t, 3, runs.Load())
 	})
 }
 
-func TestTriesThatFailedCountWhenTheLastOneIsTold(t *testing.T) {
+func TestFailedTriesAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
 		in, _ := receiver(t, func(*message.Config) {})
@@ -235,7 +235,7 @@ func TestTriesThatFailedCountWhenTheLastOneIsTold(t *testing.T) {
 	})
 }
 
-func TestAMessageOlderThanTenMinutesIsRefusedAndOrderIsNotChecked(t *testing.T) {
+func TestOldMessageIsRefusedAndOrderIsNotChecked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
 		in, _ := receiver(t, func(*message.Config) {})

@@ -17,7 +17,7 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-func TestAllThatFailsAfterDecryptionIsAnsweredAlike(t *testing.T) {
+func TestFailuresAfterDecryptionGetTheSameResponse(t *testing.T) {
 	w := official()
 	other, damaged := w, w
 	other.id, damaged.key = "wx0", strings.Repeat("C", 43)
@@ -42,7 +42,7 @@ func TestAllThatFailsAfterDecryptionIsAnsweredAlike(t *testing.T) {
 	} {
 		for _, method := range []string{"POST", "GET"} {
 			if method == "GET" && strings.HasPrefix(name, "not") || name == "text" {
-				continue // no document is expected of a check
+				continue // a URL check needs no document
 			}
 			in, _ := logged(t, w)
 			query := w.sealed(sealed)
@@ -61,9 +61,9 @@ func TestAllThatFailsAfterDecryptionIsAnsweredAlike(t *testing.T) {
 	require.Contains(t, first, "-40007")
 }
 
-func TestACapturedMessageCannotBeDecryptedByAsking(t *testing.T) {
+func TestCapturedMessageCannotBeDecryptedByGuessing(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	raw, err := base64.StdEncoding.DecodeString(w.encrypt(w.frame(hello)))
 	require.NoError(t, err)
 	answers := make(map[string]int)
@@ -78,13 +78,13 @@ func TestACapturedMessageCannotBeDecryptedByAsking(t *testing.T) {
 	require.Len(t, answers, 1, "%v", answers)
 }
 
-func TestTheLikelyCauseIsLoggedOnceAMinute(t *testing.T) {
+func TestLikelyCauseIsLoggedOncePerMinute(t *testing.T) {
 	w := official()
 	other, damaged := w, w
 	other.id, damaged.key = "wx0", strings.Repeat("C", 43)
 	sealed := w.encrypt(w.frame(hello))
 	secret := w
-	secret.id = "a text that is nobody's business"
+	secret.id = "a text that must not be logged"
 	for _, c := range []struct {
 		w      wechat
 		query  func() url.Values
@@ -98,7 +98,7 @@ func TestTheLikelyCauseIsLoggedOnceAMinute(t *testing.T) {
 		}, "Token", ""},
 		{damaged, nil, "EncodingAESKey", "padding or length"},
 		{other, nil, "receive id", `\"wx0\"`},
-		{secret, nil, "receive id", "32 bytes that are no appid"},
+		{secret, nil, "receive id", "30 bytes that are not an appid"},
 		{w, func() url.Values {
 			q := w.sealed(sealed)
 			q.Set("timestamp", "946684800")
@@ -108,7 +108,7 @@ func TestTheLikelyCauseIsLoggedOnceAMinute(t *testing.T) {
 		}, "clock", "3h0m0s behind"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			log := new(journal)
+			log := new(logBuffer)
 			config := w.config()
 			config.Log = slog.New(slog.NewTextHandler(log, nil)) // at the default level
 			in, err := message.New(config)
@@ -130,14 +130,14 @@ func TestTheLikelyCauseIsLoggedOnceAMinute(t *testing.T) {
 			require.Equal(t, 1, strings.Count(log.String(), "callback refused"))
 			require.Contains(t, log.String(), "cause=\""+c.cause)
 			require.Contains(t, log.String(), c.detail)
-			require.NotContains(t, log.String(), "nobody's")
+			require.NotContains(t, log.String(), "must not be logged")
 			serve(in, "POST", url.Values{"signature": {"x"}}, "")
 			serve(in, "POST", nil, "")
 			want := 2
 			if c.cause == "Token" {
 				want = 1
 			}
-			require.Equal(t, want, strings.Count(log.String(), "callback refused"), "another cause has its own line, and nothing at all has none")
+			require.Equal(t, want, strings.Count(log.String(), "callback refused"), "another cause has its own line, and an empty request none")
 			<-time.After(time.Minute)
 			send()
 			require.Equal(t, want+1, strings.Count(log.String(), "callback refused"))
@@ -146,12 +146,12 @@ func TestTheLikelyCauseIsLoggedOnceAMinute(t *testing.T) {
 	}
 }
 
-func TestTheAnswerToARefusalIsSentBeforeItIsLogged(t *testing.T) {
+func TestRefusalIsSentBeforeItIsLogged(t *testing.T) {
 	w := official()
 	config := w.config()
 	var answer *recorder
 	config.Log = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
-		require.True(t, answer.flushed, "the time that logging takes is no part of the answer's")
+		require.True(t, answer.flushed, "the response does not wait for the log")
 		return len(p), nil
 	}), nil))
 	in, err := message.New(config)
@@ -177,7 +177,7 @@ func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
 func (r *recorder) WriteHeader(int)             {}
 func (r *recorder) Flush()                      { r.flushed = true }
 
-func TestACapturedMessageCannotBeDecryptedByAskingWhereAnyIDWillDo(t *testing.T) {
+func TestCapturedMessageCannotBeDecryptedWithAnyReceiveID(t *testing.T) {
 	w := official()
 	in, _ := receiver(t, func(c *message.Config) { c.AnyReceiveID = true })
 	raw, err := base64.StdEncoding.DecodeString(w.encrypt(w.frame(hello)))
@@ -191,7 +191,7 @@ func TestACapturedMessageCannotBeDecryptedByAskingWhereAnyIDWillDo(t *testing.T)
 	}
 }
 
-func TestTheCheckOfTheURLDecryptsNoMessage(t *testing.T) {
+func TestURLCheckDecryptsNoMessage(t *testing.T) {
 	for _, mode := range []message.Mode{message.Plain, message.Compatible, message.Secure} {
 		in, _ := receiver(t, func(c *message.Config) { c.Mode = mode })
 		for _, text := range []string{hello, `{"MsgType":"text","Content":"secret"}`, "secret text", strings.Repeat("1", 65), "\xff\xfe"} {
@@ -202,7 +202,7 @@ func TestTheCheckOfTheURLDecryptsNoMessage(t *testing.T) {
 			rec := serve(in, "GET", query, "")
 			require.Equal(t, 400, rec.Code)
 			require.Equal(t, `{"errcode":-40007,"errmsg":"message: cannot be decrypted"}`, rec.Body.String())
-			echo, err := in.Echo(query)
+			echo, err := in.VerifyURL(query)
 			require.ErrorIs(t, err, message.ErrSeal)
 			require.Empty(t, echo)
 		}

@@ -24,21 +24,21 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-// The tests of processes_test.go start the test binary again, as a backend or a server of a Receiver, so that processes are
-// processes and may be killed.
+// TestMain lets processes_test.go start the test binary again, as a backend or the server of a Receiver, so that processes
+// can be killed.
 func TestMain(m *testing.M) {
 	role := os.Getenv("WETOKEN_MESSAGE_TEST_ROLE")
 	if role == "" {
 		os.Exit(m.Run())
 	}
-	if err := play(role, os.Getenv("WETOKEN_MESSAGE_TEST_WITH")); err != nil {
+	if err := serveRole(role, os.Getenv("WETOKEN_MESSAGE_TEST_WITH")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// play serves on a free port, says which, and goes on until it is killed.
-func play(role, with string) error {
+// serveRole serves on a free port, prints the address, and continues until it is killed.
+func serveRole(role, with string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func play(role, with string) error {
 			io.WriteString(w, replyJSON("after eight seconds"))
 		})
 	case "receiver":
-		if h, err = playReceiver(with); err != nil {
+		if h, err = newProcessReceiver(with); err != nil {
 			return err
 		}
 	default:
@@ -77,7 +77,7 @@ func play(role, with string) error {
 	return http.Serve(l, h)
 }
 
-// backend reads a request to its end first, as a server must to learn that the other side hangs up.
+// backend reads the whole request first, as a server must to detect that the client hangs up.
 func backend(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err == nil {
@@ -86,16 +86,16 @@ func backend(h http.HandlerFunc) http.Handler {
 	})
 }
 
-// setup is what a receiver's process is told.
-type setup struct {
+// processConfig configures the process of a Receiver.
+type processConfig struct {
 	Dir, URL string
 	Form     message.Form
 	Answer   bool
 	Timeout  time.Duration
 }
 
-func playReceiver(with string) (http.Handler, error) {
-	var s setup
+func newProcessReceiver(with string) (http.Handler, error) {
+	var s processConfig
 	if err := json.Unmarshal([]byte(with), &s); err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func playReceiver(with string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	go in.Keep(context.Background())
+	go in.Run(context.Background())
 	return in, nil
 }
 
@@ -131,7 +131,7 @@ func start(t testing.TB, role, with string) (address string, kill func()) {
 	return strings.TrimSpace(line), kill
 }
 
-func startReceiver(t testing.TB, s setup) (address string, kill func()) {
+func startReceiver(t testing.TB, s processConfig) (address string, kill func()) {
 	with, err := json.Marshal(s)
 	require.NoError(t, err)
 	return start(t, "receiver", string(with))

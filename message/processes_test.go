@@ -22,7 +22,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// counted is a dialer that knows how many of its connections are open.
+// counted is a dialer that counts its open connections.
 type counted struct {
 	open, all atomic.Int32
 }
@@ -47,8 +47,8 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// stalled watches by how much this machine lets a timer be late, until it is asked for the most.
-func stalled() (most func() time.Duration) {
+// measureTimerDelay measures by how much timers are late on this machine, until most is called.
+func measureTimerDelay() (most func() time.Duration) {
 	done, worst := make(chan struct{}), make(chan time.Duration)
 	go func() {
 		const every = 20 * time.Millisecond
@@ -70,7 +70,7 @@ func stalled() (most func() time.Duration) {
 	}
 }
 
-func TestAGoodBackendAnswersInTimeAmongFourBadOnesAndNothingLeaks(t *testing.T) {
+func TestFailingBackendsDoNotDelayAReplyOrLeak(t *testing.T) {
 	var reached atomic.Int32
 	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		reached.Add(1)
@@ -97,7 +97,7 @@ func TestAGoodBackendAnswersInTimeAmongFourBadOnesAndNothingLeaks(t *testing.T) 
 	before := runtime.NumGoroutine()
 	c := callback(nil)
 	c.Handler, c.URL = nil, web.URL
-	stall := stalled()
+	stall := measureTimerDelay()
 	var all sync.WaitGroup
 	var worst atomic.Int64
 	for range 20 {
@@ -128,13 +128,13 @@ func TestAGoodBackendAnswersInTimeAmongFourBadOnesAndNothingLeaks(t *testing.T) 
 		transport.CloseIdleConnections()
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 		return conns.open.Load() == 0 && runtime.NumGoroutine() <= before+1 // Eventually asks in one of its own
-	}, 10*time.Second, 50*time.Millisecond, "goroutines and connections are back to the start")
+	}, 10*time.Second, 50*time.Millisecond, "no goroutine or connection is left")
 }
 
-func TestABackendOfEightSecondsAnswersTheSecondTryOfAnotherProcess(t *testing.T) {
+func TestReplyAfterEightSecondsReachesAnotherProcess(t *testing.T) {
 	t.Parallel()
 	slow, _ := start(t, "eight", "")
-	s := setup{Dir: t.TempDir(), URL: "http://" + slow + "/wx", Answer: true, Timeout: 12 * time.Second}
+	s := processConfig{Dir: t.TempDir(), URL: "http://" + slow + "/wx", Answer: true, Timeout: 12 * time.Second}
 	one, _ := startReceiver(t, s)
 	two, _ := startReceiver(t, s)
 	c := callback(nil)
@@ -150,7 +150,7 @@ func TestABackendOfEightSecondsAnswersTheSecondTryOfAnotherProcess(t *testing.T)
 	require.Equal(t, "1", string(n), "the backend was asked once")
 }
 
-func TestNoCopyIsLostWhenTheProcessIsKilled(t *testing.T) {
+func TestNoCopyIsLostWhenAProcessIsKilled(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var down atomic.Bool
@@ -171,12 +171,12 @@ func TestNoCopyIsLostWhenTheProcessIsKilled(t *testing.T) {
 		arrived[m.MsgId]++
 	}))
 	defer crm.Close()
-	s := setup{Dir: t.TempDir(), URL: crm.URL, Form: message.FormJSON}
+	s := processConfig{Dir: t.TempDir(), URL: crm.URL, Form: message.FormJSON}
 
 	const rounds, each = 25, 8
 	accepted := make(map[int64]bool)
 	for round := range int64(rounds) {
-		down.Store(round >= rounds/2) // first it takes what it is in time for, then nothing: copies are killed on the way and while they wait
+		down.Store(round >= rounds/2) // first the backend accepts copies, then it is down: processes are killed during deliveries and while copies wait
 		address, kill := startReceiver(t, s)
 		c := callback(nil)
 		c.Handler, c.URL, c.Tries, c.Timeout = nil, "http://"+address+"/message", 1, time.Second
@@ -210,7 +210,7 @@ func TestNoCopyIsLostWhenTheProcessIsKilled(t *testing.T) {
 	}
 	left := missing()
 	down.Store(false)
-	_, _ = startReceiver(t, s) // the process is back
+	_, _ = startReceiver(t, s) // the process is restarted
 	require.Eventually(t, func() bool { return missing() == 0 }, 30*time.Second, 50*time.Millisecond)
 	mu.Lock()
 	defer mu.Unlock()
@@ -219,5 +219,5 @@ func TestNoCopyIsLostWhenTheProcessIsKilled(t *testing.T) {
 		more += n - 1
 	}
 	t.Logf("%d messages in %d lives, %d of them accepted; %d copies waited at the last death, %d arrived more than once", rounds*each, rounds, len(accepted), left, more)
-	require.NotZero(t, left, "there was something to lose")
+	require.NotZero(t, left, "some copies were waiting")
 }

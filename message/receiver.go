@@ -10,38 +10,37 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wetoken/wetoken/internal/document"
+	"github.com/wetoken/wetoken/internal/logline"
 	"github.com/wetoken/wetoken/store"
 )
 
-// Receiver receives the callbacks of one app: it verifies, decrypts and decodes them, gives them to the handlers and
-// encrypts what these reply. It is an http.Handler, and a part to be mounted, with the routes
+// Receiver receives the callbacks of one app: it verifies, decrypts and decodes them, calls the handlers and encrypts
+// the replies. It is an http.Handler, and a part for wetoken.Bind with the routes
 //
-//	GET  /message   the check that WeChat makes when the URL is saved
+//	GET  /message   WeChat's check when the URL is saved
 //	POST /message   messages and events
 //
-// also with a slash at the end, so that under the prefix /wx the URL for WeChat's console is
-// https://your.host/wx/message. A message that WeChat sends again, to this process or another with the same Store, is
-// not handled again: see HandlerFunc. Copies for backends are delivered by Keep. Once its handlers are set a Receiver is
-// safe for concurrent use.
+// also with a slash at the end. Under the prefix /wx the URL for WeChat's console is https://your.host/wx/message. A
+// message that WeChat sends again, to this process or another with the same Store, is not handled again: see
+// HandlerFunc. Run delivers copies to backends. A Receiver is safe for concurrent use once its handlers are set.
 type Receiver struct {
-	mode       Mode
-	mini       bool
-	tokens     []string
-	keys       keyring
-	log        *slog.Logger
-	complaints complaints
-	rand       io.Reader
-	routes     []route
-	large      chan struct{} // of the large bodies that are being read
-	prefix     string        // of keys in the store
-	store      store.Store
-	forward    *forwarder
+	mode        Mode
+	mini        bool
+	tokens      []string
+	keys        keyring
+	log         *slog.Logger
+	logLimit    logline.Limiter[cause]
+	rand        io.Reader
+	routes      []route
+	largeBodies chan struct{} // has an element for each large body that is read
+	prefix      string        // of keys in the store
+	store       store.Store
+	forward     *forwarder
 
 	redacted
 }
 
-// Bounds of what strangers send. The times of WeChat's own clock and its repeats lie well within maxAge.
+// Bounds of input from the network. maxAge covers the repeats by WeChat and the difference between its clock and ours.
 const (
 	maxBody  = 1 << 20
 	maxAge   = 10 * time.Minute
@@ -49,42 +48,42 @@ const (
 	maxEcho  = 4096
 )
 
-// Echo answers the check that WeChat makes when a callback URL is saved (接入验证): given the query of the GET
-// request, it returns the text to answer with. Official accounts and mini programs send it readable in every mode,
-// WeCom encrypted, and then it is up to 64 letters, digits, - and _. The text is the sender's: answer it as text/plain,
-// never as a page. Errors are Refusals.
-func (in *Receiver) Echo(query url.Values) (string, error) {
-	text, _, err := in.echo(query)
+// VerifyURL answers WeChat's check of a callback URL (接入验证): it takes the query of the GET request and returns the text
+// of the response. Official accounts and mini programs send the text unencrypted in every mode. WeCom encrypts it, and
+// then it is up to 64 letters, digits, - and _. The sender chooses the text: respond with text/plain, never with HTML.
+// Errors are Refusals.
+func (in *Receiver) VerifyURL(query url.Values) (string, error) {
+	text, _, err := in.verifyURL(query)
 	return text, err
 }
 
-// echo is Echo, and reports whether the text came encrypted, and so with a signature of its own.
-func (in *Receiver) echo(query url.Values) (text string, wasSealed bool, err error) {
+// verifyURL is VerifyURL, and reports whether the text was encrypted, and so covered by a signature.
+func (in *Receiver) verifyURL(query url.Values) (text string, wasSealed bool, err error) {
 	stamp, nonce, echo := query.Get("timestamp"), query.Get("nonce"), query.Get("echostr")
 	if len(nonce) > maxNonce || len(stamp) > maxNonce || len(echo) > maxEcho {
 		return "", false, ErrSignature
 	}
 	sealed := ""
 	if given := query.Get("msg_signature"); given != "" && len(in.keys.keys) > 0 {
-		text := strings.ReplaceAll(echo, " ", "+") // base64 whose '+' was not escaped
-		if _, ok := signedBy(in.tokens, given, stamp, nonce, text); ok {
+		text := strings.ReplaceAll(echo, " ", "+") // base64 in which '+' was not escaped
+		if _, ok := findSigner(in.tokens, given, stamp, nonce, text); ok {
 			sealed = text
 		}
 	}
 	if sealed == "" {
-		if _, ok := signedBy(in.tokens, query.Get("signature"), stamp, nonce); !ok {
+		if _, ok := findSigner(in.tokens, query.Get("signature"), stamp, nonce); !ok {
 			return "", false, ErrSignature
 		}
 	}
-	if err := fresh(stamp); err != nil {
+	if err := checkTimestamp(stamp); err != nil {
 		return "", false, err
 	}
 	if sealed == "" {
 		return echo, false, nil
 	}
-	b, _, _, err := in.keys.unseal(sealed)
-	if err == nil && !isWord(b) { // or this would decrypt messages for anyone who has the token
-		err = fmt.Errorf("%w: %w: it is not the text of a check", ErrSeal, errText)
+	b, _, _, err := in.keys.decrypt(sealed)
+	if err == nil && !isWord(b) { // otherwise a sender with the token could decrypt messages
+		err = fmt.Errorf("%w: %w: it is not the text of a URL check", ErrSeal, errText)
 	}
 	if err != nil {
 		return "", true, err
@@ -93,8 +92,8 @@ func (in *Receiver) echo(query url.Values) (text string, wasSealed bool, err err
 }
 
 // Open verifies, decrypts and decodes one callback, given the query and the body of the POST request. Errors are
-// Refusals. It is for callbacks that do not come over net/http; the handler uses it too, and looks besides whether the
-// signature of a message in plain mode has come before with another body: see ErrReplay.
+// Refusals. It is for callbacks that do not come over net/http. ServeHTTP uses it, and also refuses a signature of
+// plain mode that was used with another body: see ErrReplay.
 func (in *Receiver) Open(query url.Values, body []byte) (*Message, error) {
 	if len(body) > maxBody {
 		return nil, ErrTooLarge
@@ -111,34 +110,34 @@ func (in *Receiver) Open(query url.Values, body []byte) (*Message, error) {
 		}
 		m.origin.nonce = query.Get("nonce")
 	}
-	m.fill()
+	m.setFields()
 	return m, nil
 }
 
-// verify parses m.Raw and checks its signature. It returns the encrypted part, if that is the one to believe. Nobody
-// learns more than ErrSignature before having shown the token, whatever the body is.
+// verify parses m.Raw and checks its signature. It returns the encrypted part if that is the one to use. Without a
+// valid signature the error is always ErrSignature, whatever the body is.
 func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err error) {
 	stamp, nonce, given := query.Get("timestamp"), query.Get("nonce"), query.Get("signature")
 	if len(nonce) > maxNonce || len(stamp) > maxNonce {
 		return "", ErrSignature
 	}
 	o := &m.origin
-	m.Raw = withoutControls(m.Raw)
-	o.json, err = parse(&m.Raw, &m.Root)
+	m.Raw = dropControls(m.Raw)
+	o.json, err = parseDocument(&m.Raw, &m.Root)
 	if in.mode != Plain && err == nil {
 		if sealed = m.Root.Get("Encrypt"); sealed == "" && o.json {
 			sealed = m.Root.Get("encrypt")
-			o.small = sealed != ""
+			o.lowerCase = sealed != ""
 		}
 	}
-	stale := fresh(stamp)
+	stale := checkTimestamp(stamp)
 	var ok bool
 	if sealed != "" {
-		o.token, ok = signedBy(in.tokens, query.Get("msg_signature"), stamp, nonce, sealed)
-		o.work = given == "" // WeCom has no such parameter
-		o.envelope = o.json
+		o.token, ok = findSigner(in.tokens, query.Get("msg_signature"), stamp, nonce, sealed)
+		o.work = given == "" // WeCom does not send this parameter
+		o.jsonEnvelope = o.json
 	} else {
-		o.token, ok = signedBy(in.tokens, given, stamp, nonce)
+		o.token, ok = findSigner(in.tokens, given, stamp, nonce)
 	}
 	switch {
 	case !ok:
@@ -155,38 +154,38 @@ func (in *Receiver) verify(m *Message, query url.Values) (sealed string, err err
 	return sealed, nil
 }
 
-// decrypt puts the sealed text in the place of its envelope. All its errors are ErrSeal: with different answers to a wrong
-// padding, a wrong id and a wrong text, anyone who has the token could decrypt and forge messages without the key.
+// decrypt replaces the envelope in m by the decrypted document. The error is always ErrSeal: different errors for a
+// wrong padding, a wrong id and a wrong text would let a sender with the token decrypt and forge messages.
 func (in *Receiver) decrypt(m *Message, sealed string) error {
-	text, id, key, err := in.keys.unseal(sealed)
+	text, id, key, err := in.keys.decrypt(sealed)
 	if err != nil {
 		return err
 	}
 	m.origin.sealed, m.origin.key, m.origin.receiveID = true, key, id
-	m.Raw = withoutControls(string(text))
-	m.origin.json, err = parse(&m.Raw, &m.Root)
+	m.Raw = dropControls(string(text))
+	m.origin.json, err = parseDocument(&m.Raw, &m.Root)
 	if err != nil {
 		return fmt.Errorf("%w: %w: %v", ErrSeal, errText, err)
 	}
 	return nil
 }
 
-// Seal returns the body that answers m with r, encrypted if m was, with the token and the key that m came with. The
-// body is XML when it begins with '<', JSON when it begins with '{', and otherwise the word success, which a nil r
-// and an empty Text become: WeChat takes it as received, and shows the user nothing.
+// Seal returns the body of the response to m with the reply r. It is encrypted if m was, with the token and the key of
+// m. The body is XML if it begins with '<', JSON if it begins with '{', and otherwise the word success, for a nil r and
+// an empty Text: WeChat takes the message as received and shows the user nothing.
 func (in *Receiver) Seal(m *Message, r Reply) ([]byte, error) {
 	start := 0
 	if m.origin.sealed {
 		start = headerSize
 	}
-	room := 768
+	size := 768
 	switch r := r.(type) {
 	case Text:
-		room = len(r) + 384
+		size = len(r) + 384
 	case Raw:
-		room = len(r) + 128
+		size = len(r) + 128
 	}
-	e := encoder{buf: make([]byte, start, room), json: m.origin.json}
+	e := encoder{buf: make([]byte, start, size), json: m.origin.json}
 	if r != nil {
 		if err := r.encode(&e, m); err != nil {
 			return nil, err
@@ -198,78 +197,52 @@ func (in *Receiver) Seal(m *Message, r Reply) ([]byte, error) {
 	case !m.origin.sealed:
 		return e.buf, nil
 	}
-	buf, err := m.origin.key.seal(e.buf, m.origin.receiveID, in.rand)
+	buf, err := m.origin.key.encrypt(e.buf, m.origin.receiveID, in.rand)
 	if err != nil {
 		return nil, err
 	}
-	return m.origin.wrap(buf, time.Now()), nil
+	return m.origin.writeEnvelope(buf, time.Now()), nil
 }
 
-// wrap writes the encrypted reply with its signature, and uses buf up.
-func (o *origin) wrap(buf []byte, now time.Time) []byte {
+// writeEnvelope returns the encrypted reply in buf with its signature. It overwrites buf.
+func (o *origin) writeEnvelope(buf []byte, now time.Time) []byte {
 	names := [...]string{"Encrypt", "MsgSignature", "TimeStamp", "Nonce"}
-	if o.small {
+	if o.lowerCase {
 		names = [...]string{"encrypt", "msgsignature", "timestamp", "nonce"}
 	}
 	size := base64.StdEncoding.EncodedLen(len(buf)) + len(o.nonce) + 256
-	e := encoder{buf: make([]byte, 0, size), json: o.envelope}
-	e.root()
-	e.begin(names[0])
+	e := encoder{buf: make([]byte, 0, size), json: o.jsonEnvelope}
+	e.openRoot()
+	e.openText(names[0])
 	start := len(e.buf)
 	e.buf = base64.StdEncoding.AppendEncode(e.buf, buf)
 	sealed := e.buf[start:]
-	e.end(names[0])
+	e.closeText(names[0])
 
 	stamp := strconv.AppendInt(buf[:0], now.Unix(), 10)
 	token := append(stamp[len(stamp):], *o.token...)
 	nonce := append(token[len(token):], o.nonce...)
-	sum := signature(stamp, token, nonce, sealed)
-	e.begin(names[1])
+	sum := sign(stamp, token, nonce, sealed)
+	e.openText(names[1])
 	e.buf = append(e.buf, sum[:]...)
-	e.end(names[1])
-	if o.small { // a string in WeCom's sample code
-		e.begin(names[2])
+	e.closeText(names[1])
+	if o.lowerCase { // WeCom's sample code has a string
+		e.openText(names[2])
 		e.buf = append(e.buf, stamp...)
-		e.end(names[2])
+		e.closeText(names[2])
 	} else {
-		e.number(names[2], now.Unix())
+		e.writeNumber(names[2], now.Unix())
 	}
-	e.text(names[3], o.nonce)
-	e.endRoot()
+	e.writeText(names[3], o.nonce)
+	e.closeRoot()
 	return e.buf
 }
 
-// parse reads a document of either kind into root, and cleans it. Its error is a Refusal.
-func parse(doc *string, root *Element) (json bool, err error) {
-	*root = Element{}
-	start := trim(*doc)
-	switch {
-	case start == "":
-		err = document.ErrEnd
-	case start[0] == '<':
-		*doc = document.Clean(*doc)
-		root.Children = make([]Element, 0, 8) // as many as an ordinary message has
-		err = document.ParseXML(*doc, (*node)(root))
-	case start[0] == '{':
-		json = true
-		err = parseJSON(start, root)
-	default:
-		return json, ErrMediaType
-	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrBody, err)
-	}
-	return json, err
-}
-
-// trim cuts what may stand around a document: blanks, and before them a byte order mark.
-func trim(doc string) string { return strings.Trim(strings.TrimPrefix(doc, "\ufeff"), " \t\r\n") }
-
-// fresh returns ErrStale unless a timestamp is near enough to our clock. It must be plain digits, as WeChat writes it: the
-// signature sorts its parts and joins them, so that it stays right for digits moved from the nonce.
-func fresh(stamp string) error {
+// checkTimestamp returns ErrStale unless a timestamp is near our clock. It must be plain digits, as WeChat writes it:
+// the signature covers the sorted and joined parts, so that it would stay valid for digits moved from the nonce.
+func checkTimestamp(stamp string) error {
 	if stamp == "" || stamp[0] == '0' || strings.Trim(stamp, "0123456789") != "" || len(stamp) > 12 {
-		return fmt.Errorf("%w: it is not the digits of a Unix time", ErrStale)
+		return fmt.Errorf("%w: want a Unix time in digits", ErrStale)
 	}
 	n, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
@@ -277,9 +250,9 @@ func fresh(stamp string) error {
 	}
 	switch d := time.Since(time.Unix(n, 0)); {
 	case d > maxAge:
-		return fmt.Errorf("%w: it is %s behind", ErrStale, d.Round(time.Second))
+		return fmt.Errorf("%w: %s behind", ErrStale, d.Round(time.Second))
 	case d < -maxAge:
-		return fmt.Errorf("%w: it is %s ahead", ErrStale, -d.Round(time.Second))
+		return fmt.Errorf("%w: %s ahead", ErrStale, -d.Round(time.Second))
 	}
 	return nil
 }

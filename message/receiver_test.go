@@ -14,9 +14,9 @@ import (
 const hello = "<xml><ToUserName>gh_1</ToUserName><FromUserName>oUser</FromUserName><CreateTime>1714112445</CreateTime>" +
 	"<MsgType>text</MsgType><Content>hello</Content><MsgId>1</MsgId></xml>"
 
-func TestSecureModeAcceptsOnlyWhatIsEncryptedAndSigned(t *testing.T) {
+func TestSecureModeAcceptsOnlyEncryptedSignedMessages(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	query, body := w.send(hello)
 	m, err := in.Open(query, body)
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func TestSecureModeAcceptsOnlyWhatIsEncryptedAndSigned(t *testing.T) {
 func TestPlainModeVerifiesTheSignature(t *testing.T) {
 	w := official()
 	w.key = ""
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	m, err := in.Open(w.plain(), []byte(hello))
 	require.NoError(t, err)
 	require.Equal(t, "oUser", m.FromUserName)
@@ -49,16 +49,16 @@ func TestPlainModeVerifiesTheSignature(t *testing.T) {
 	require.ErrorIs(t, err, message.ErrSignature)
 }
 
-func TestPlainModeSaysWhenWeChatEncrypts(t *testing.T) {
+func TestPlainModeErrorNamesEncryption(t *testing.T) {
 	query, body := official().send(hello)
 	w := official()
 	w.key = ""
-	_, err := w.inbox(t).Open(query, body)
+	_, err := w.newReceiver(t).Open(query, body)
 	require.ErrorIs(t, err, message.ErrSeal)
 	require.ErrorContains(t, err, "Config.Mode is plain")
 }
 
-func TestCompatibleModeBelievesTheEncryptedPart(t *testing.T) {
+func TestCompatibleModeUsesTheEncryptedPart(t *testing.T) {
 	w := official()
 	config := w.config()
 	config.Mode = message.Compatible
@@ -84,7 +84,7 @@ func TestCompatibleModeBelievesTheEncryptedPart(t *testing.T) {
 	require.ErrorIs(t, err, message.ErrPlaintext)
 }
 
-func TestAnOldOrFutureTimestampIsRefused(t *testing.T) {
+func TestReceiverRefusesOldAndFutureTimestamps(t *testing.T) {
 	w := official()
 	for skew, want := range map[time.Duration]error{
 		-10*time.Minute - time.Second: message.ErrStale,
@@ -93,14 +93,14 @@ func TestAnOldOrFutureTimestampIsRefused(t *testing.T) {
 		10*time.Minute + time.Second:  message.ErrStale,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			in := w.inbox(t)
+			in := w.newReceiver(t)
 			sealed := w.encrypt(w.frame(hello))
 			stamp := fmt.Sprint(time.Now().Add(skew).Unix())
 			query := w.plain()
 			query.Set("timestamp", stamp)
 			query.Set("echostr", "1")
 			query.Set("signature", sign(w.token, stamp, w.nonce))
-			_, err := in.Echo(query)
+			_, err := in.VerifyURL(query)
 			require.ErrorIs(t, err, want)
 			query.Set("msg_signature", sign(w.token, stamp, w.nonce, sealed))
 			_, err = in.Open(query, []byte("<xml><Encrypt>"+sealed+"</Encrypt></xml>"))
@@ -111,16 +111,16 @@ func TestAnOldOrFutureTimestampIsRefused(t *testing.T) {
 		query := w.plain()
 		query.Set("timestamp", stamp)
 		query.Set("signature", sign(w.token, stamp, w.nonce))
-		_, err := w.inbox(t).Echo(query)
+		_, err := w.newReceiver(t).VerifyURL(query)
 		require.ErrorIs(t, err, message.ErrStale, stamp)
 	}
 }
 
-func TestAStrangerLearnsOnlyThatTheSignatureIsWrong(t *testing.T) {
+func TestUnsignedCallbackGetsErrSignatureOnly(t *testing.T) {
 	w := official()
-	secure := w.inbox(t)
+	secure := w.newReceiver(t)
 	w.key = ""
-	plain := w.inbox(t)
+	plain := w.newReceiver(t)
 	sealed := official().encrypt(official().frame(hello))
 	for _, body := range []string{"", "x", "<xml>", "{", hello, "<xml><Encrypt>" + sealed + "</Encrypt></xml>",
 		`{"encrypt":"x"}`, "<xml><Encrypt/></xml>", "<xml>" + strings.Repeat("<a>", 100)} {
@@ -133,7 +133,7 @@ func TestAStrangerLearnsOnlyThatTheSignatureIsWrong(t *testing.T) {
 			query.Set("timestamp", "1")
 			_, err = in.Open(query, []byte(body))
 			require.Equal(t, message.ErrSignature, err, body)
-			_, err = in.Echo(query)
+			_, err = in.VerifyURL(query)
 			require.Equal(t, message.ErrSignature, err)
 		}
 	}
@@ -141,12 +141,12 @@ func TestAStrangerLearnsOnlyThatTheSignatureIsWrong(t *testing.T) {
 
 func TestHugeParametersAreRefused(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	w.nonce = strings.Repeat("1", 1000)
 	query, body := w.send(hello)
 	_, err := in.Open(query, body)
 	require.ErrorIs(t, err, message.ErrSignature)
-	_, err = in.Echo(query)
+	_, err = in.VerifyURL(query)
 	require.ErrorIs(t, err, message.ErrSignature)
 	_, err = in.Open(query, make([]byte, 1<<20+1))
 	require.ErrorIs(t, err, message.ErrTooLarge)

@@ -9,28 +9,29 @@ import (
 	"time"
 )
 
-// onceKey is where the record of m stands. A message is known by its MsgId and the two that it is between. Events have
-// no MsgId, and are known by all their fields: by FromUserName, CreateTime, Event and EventKey alone, two reports on
-// what was sent to one user would be taken for one when they come in the same second.
-func (in *Receiver) onceKey(m *Message) string {
+// recordKey returns the key of the record of m. A message is identified by its MsgId, sender and receiver. Events have
+// no MsgId and are identified by all their fields: two reports for the same user in the same second can have equal
+// FromUserName, CreateTime, Event and EventKey.
+func (in *Receiver) recordKey(m *Message) string {
 	h := sha256.New()
 	if m.MsgID != 0 {
 		fmt.Fprintf(h, "%q %q %d %d", m.ToUserName, m.FromUserName, m.AgentID, m.MsgID)
 	} else {
-		h.Write([]byte(trim(m.Raw)))
+		h.Write([]byte(trimDocument(m.Raw)))
 	}
 	return in.prefix + "once/" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// deliveryID returns the id of all requests to backends about the message of a onceKey.
-func deliveryID(onceKey string) string {
-	sum := sha256.Sum256([]byte(onceKey))
+// deliveryID returns the id of all requests to backends about the message with a recordKey.
+func deliveryID(recordKey string) string {
+	sum := sha256.Sum256([]byte(recordKey))
 	return hex.EncodeToString(sum[:16])
 }
 
-// count counts the requests for a message that had to wait or failed, those at the same time once.
-func (in *Receiver) count(ctx context.Context, key string) (n int, err error) {
-	first, err := in.swap(ctx, key+"/round", nil, []byte("1"), patience-2*countAt)
+// addTry counts a request for a message that had to wait or failed, and returns the count. Requests at the same time
+// count once.
+func (in *Receiver) addTry(ctx context.Context, key string) (n int, err error) {
+	first, err := in.swap(ctx, key+"/round", nil, []byte("1"), requestTimeout-2*countDelay)
 	if err != nil {
 		return 0, err
 	}
@@ -39,7 +40,7 @@ func (in *Receiver) count(ctx context.Context, key string) (n int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		n, _ = strconv.Atoi(string(old)) // none is 0
+		n, _ = strconv.Atoi(string(old)) // no record is 0
 		if !first {
 			return n, nil
 		}
@@ -58,13 +59,13 @@ func (in *Receiver) count(ctx context.Context, key string) (n int, err error) {
 }
 
 func (in *Receiver) get(ctx context.Context, key string) ([]byte, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return in.store.Get(ctx, key)
 }
 
 func (in *Receiver) swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeMax)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return in.store.Swap(ctx, key, old, new, ttl)
 }

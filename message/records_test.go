@@ -21,7 +21,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// The files of testdata/records are one record each, as the first release wrote it: its key, a line feed and its value.
+// Each file of testdata/records is a record as the first release wrote it: its key, a line feed and its value.
 // Processes of several releases share a store while one replaces the other, so each release must read them.
 
 // record returns the key and the value of a file.
@@ -47,28 +47,28 @@ func storeWith(t testing.TB, kinds ...string) store.Store {
 	return s
 }
 
-// written is a store that keeps all that was ever written.
+// written is a store that keeps every value that was written.
 type written struct {
 	store.Store
-	mu     sync.Mutex
-	values map[string][]string
+	mu  sync.Mutex
+	all map[string][]string
 }
 
 func (w *written) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	w.mu.Lock()
-	if w.values == nil {
-		w.values = make(map[string][]string)
+	if w.all == nil {
+		w.all = make(map[string][]string)
 	}
-	w.values[key] = append(w.values[key], string(new))
+	w.all[key] = append(w.all[key], string(new))
 	w.mu.Unlock()
 	return w.Store.Swap(ctx, key, old, new, ttl)
 }
 
-// at returns the values that were written under a key.
-func (w *written) at(key string) []string {
+// values returns the values that were written under a key.
+func (w *written) values(key string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.values[key])
+	return slices.Clone(w.all[key])
 }
 
 // subscribed is an event, which has no MsgId.
@@ -81,19 +81,19 @@ func sealedPost(in *message.Receiver, doc string) string {
 	return rec.Result().Status + " " + rec.Body.String()
 }
 
-func TestRecordsAreWrittenAsTheFirstReleaseWroteThem(t *testing.T) {
+func TestRecordsAreWrittenInTheFormatOfTheFirstRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &written{Store: new(store.Memory)}
 		share := func(c *message.Config) { c.Store = w }
 		b := new(backends)
-		b.set("b", says(0, replyJSON("hi")))
+		b.set("b", respondAfter(0, replyJSON("hi")))
 		in, _ := forwarding(t, b, []message.Backend{{}, {Answer: true}}, share)
 		sealedPost(in, hello)
 		sealedPost(in, subscribed)
 
-		b.set("c", says(6*time.Second, replyJSON("late")))
+		b.set("c", respondAfter(6500*time.Millisecond, replyJSON("late"))) // after the request for it ended, at 6 s
 		slow, _ := forwarding(t, b, []message.Backend{{URL: "http://c/", Answer: true, Late: true, Timeout: time.Minute}}, share,
-			func(c *message.Config) { c.Forward.API = late(t, new(wechattest.Server)) })
+			func(c *message.Config) { c.Forward.API = lateClient(t, new(wechattest.Server)) })
 		sealedPost(slow, strings.Replace(hello, "<MsgId>1<", "<MsgId>2<", 1))
 		<-time.After(5 * time.Second)
 
@@ -103,15 +103,15 @@ func TestRecordsAreWrittenAsTheFirstReleaseWroteThem(t *testing.T) {
 
 		for _, kind := range []string{"answered", "answered_event", "waiting", "tries", "round", "seen"} {
 			key, value := record(t, kind)
-			require.Contains(t, w.at(key), string(value), kind)
+			require.Contains(t, w.values(key), string(value), kind)
 		}
 		key, value := record(t, "running")
-		require.Len(t, w.at(key)[0], len(value))
-		require.Equal(t, string(value[:4]), w.at(key)[0][:4])
+		require.Len(t, w.values(key)[0], len(value))
+		require.Equal(t, string(value[:4]), w.values(key)[0][:4])
 
 		key, value = record(t, "copy")
-		require.Len(t, w.at(key), 1)
-		require.JSONEq(t, withoutTime(t, string(value)), withoutTime(t, w.at(key)[0]))
+		require.Len(t, w.values(key), 1)
+		require.JSONEq(t, withoutTime(t, string(value)), withoutTime(t, w.values(key)[0]))
 	})
 }
 
@@ -161,7 +161,7 @@ func TestRecordsOfTheFirstReleaseAreRead(t *testing.T) {
 	}
 	for _, c := range []struct {
 		kinds []string
-		takes time.Duration // until the last of WeChat's tries is answered, or another one is given up
+		takes time.Duration // until the response to the last try, or the end of another one
 	}{
 		{[]string{"tries"}, 6 * time.Second}, // of one before: there is one more to come
 		{[]string{"tries", "round"}, 6 * time.Second},
@@ -188,13 +188,13 @@ func TestRecordsOfTheFirstReleaseAreRead(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		b, s := new(backends), storeWith(t, "copy")
-		b.set("a", says(0, ""))
+		b.set("a", respondAfter(0, ""))
 		in, log := forwarding(t, b, []message.Backend{{}}, func(c *message.Config) { c.Store = s })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		require.ErrorIs(t, in.Keep(ctx), context.DeadlineExceeded)
-		require.Len(t, b.at("a"), 1, log)
-		require.Equal(t, hello, b.at("a")[0].Body)
+		require.ErrorIs(t, in.Run(ctx), context.DeadlineExceeded)
+		require.Len(t, b.requests("a"), 1, log)
+		require.Equal(t, hello, b.requests("a")[0].Body)
 		for range s.Keys(t.Context(), "") {
 			t.Error("it is gone once it is delivered")
 		}

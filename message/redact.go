@@ -2,5 +2,5 @@ package message
 
 import "github.com/wetoken/wetoken/internal/redact"
 
-// redacted keeps the secrets of a struct out of what is printed.
+// redacted hides the secrets of a struct when it is printed.
 type redacted = redact.Struct

@@ -2,28 +2,26 @@ package message
 
 import "net/http"
 
-// Refusal is why a callback was not accepted. It is an error, found with errors.Is under an error with the details,
-// and its number is the errcode the sender is answered. The numbers from -40001 to -40007 are those of WeChat's own
-// sample code, the others are ours and begin with their HTTP status.
+// Refusal is the error of a callback that is not accepted, found with errors.Is. Its number is the errcode in the
+// response. The numbers -40001 to -40007 are in WeChat's sample code; the others begin with their HTTP status.
 type Refusal int
 
-// A sender who has not shown the token learns nothing of the app: ErrSignature, ErrStale, or that a body which is too large,
-// compressed or cut off is not read. The other refusals are given to signed callbacks only. Everything that fails once
-// decryption has begun is ErrSeal: answer it with the Refusal alone, as the error around it says more than a sender may
-// know.
+// A sender without the token gets ErrSignature or ErrStale, or ErrTooLarge, ErrBody and ErrMediaType for a body that is not
+// read. Signed callbacks get the other refusals too. All failures after decryption has begun are ErrSeal. Respond with the
+// Refusal alone: the error that wraps it has details that a sender must not learn.
 const (
 	ErrSignature Refusal = -40001 // signature or msg_signature is missing or wrong (401)
-	ErrBody      Refusal = -40002 // the body cannot be read as WeChat's XML or JSON (400)
-	ErrSeal      Refusal = -40007 // cannot be decrypted: another EncodingAESKey, another app's id, or a damaged text (400)
-	ErrStale     Refusal = -40101 // signed more than 10 minutes away from our clock (401)
-	ErrReplay    Refusal = -40102 // its signature came before, with another body (401)
+	ErrBody      Refusal = -40002 // the body is not XML or JSON of WeChat (400)
+	ErrSeal      Refusal = -40007 // decryption failed: another EncodingAESKey, the id of another app, or a damaged text (400)
+	ErrStale     Refusal = -40101 // the timestamp is more than 10 minutes from our clock (401)
+	ErrReplay    Refusal = -40102 // the signature was used with another body before (401)
 	ErrPlaintext Refusal = -40301 // not encrypted, and Mode is Secure or Compatible (403)
-	ErrBackend   Refusal = -40302 // names a backend, call=, that Hosts does not allow (403)
+	ErrBackend   Refusal = -40302 // a call= names a backend that Hosts does not allow (403)
 	ErrTooLarge  Refusal = -41301 // more than 1 MiB (413)
 	ErrMediaType Refusal = -41501 // neither XML nor JSON, or compressed (415)
 )
 
-// Error describes r, in words that hold no secret.
+// Error returns a text without secrets.
 func (r Refusal) Error() string {
 	switch r {
 	case ErrSignature:
@@ -48,7 +46,7 @@ func (r Refusal) Error() string {
 	return "message: refused"
 }
 
-// Status is the HTTP status that r is answered with.
+// Status returns the HTTP status of the response.
 func (r Refusal) Status() int {
 	switch r {
 	case ErrSignature, ErrStale, ErrReplay:

@@ -21,7 +21,7 @@ func plainReceiver(t testing.TB, s store.Store) *message.Receiver {
 	return in
 }
 
-func TestASignatureThatCameBeforeIsRefusedWithAnotherBody(t *testing.T) {
+func TestSignatureIsRefusedWithAnotherBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := official(), new(store.Memory)
 		in, other := plainReceiver(t, s), plainReceiver(t, s)
@@ -29,7 +29,7 @@ func TestASignatureThatCameBeforeIsRefusedWithAnotherBody(t *testing.T) {
 		for range 2 {
 			require.Contains(t, post(in, query, []byte(hello)).Body.String(), "hi")
 		}
-		require.Contains(t, post(other, query, []byte(hello)).Body.String(), "hi", "a repeat of WeChat's at another process")
+		require.Contains(t, post(other, query, []byte(hello)).Body.String(), "hi", "WeChat repeats it to another process")
 		forged := strings.Replace(hello, "hello", "forged", 1)
 		for _, in := range []*message.Receiver{in, other} {
 			rec := post(in, query, []byte(forged))
@@ -37,7 +37,7 @@ func TestASignatureThatCameBeforeIsRefusedWithAnotherBody(t *testing.T) {
 			require.Contains(t, rec.Body.String(), "-40102")
 		}
 		query.Set("echostr", "1")
-		require.Equal(t, 401, serve(in, "GET", query, "").Code, "nor does it do for a check")
+		require.Equal(t, 401, serve(in, "GET", query, "").Code, "invalid for a URL check too")
 		<-time.After(9 * time.Minute)
 		require.Equal(t, 401, post(in, query, []byte(forged)).Code)
 		<-time.After(2 * time.Minute)
@@ -45,17 +45,17 @@ func TestASignatureThatCameBeforeIsRefusedWithAnotherBody(t *testing.T) {
 	})
 }
 
-func TestASignatureIsNoUseAtAnotherAppWithTheSameToken(t *testing.T) {
+func TestSignatureIsRefusedAtAnotherAppWithTheSameToken(t *testing.T) {
 	w, s := official(), new(store.Memory)
 	in := plainReceiver(t, s)
 	other, _ := receiver(t, func(c *message.Config) { c.EncodingAESKey, c.Store, c.AppID = "", s, "wx0" })
 	query := w.plain()
 	require.Equal(t, 200, post(in, query, []byte(hello)).Code)
 	require.Equal(t, 401, post(other, query, []byte(strings.Replace(hello, "hello", "forged", 1))).Code)
-	require.Equal(t, 200, post(other, query, []byte(hello)).Code, "the same message, forwarded as it came")
+	require.Equal(t, 200, post(other, query, []byte(hello)).Code, "the same message, forwarded unchanged")
 }
 
-func TestTheSignatureOfACheckDoesNotDoForAMessage(t *testing.T) {
+func TestSignatureOfAURLCheckIsRefusedForAMessage(t *testing.T) {
 	w := official()
 	in := plainReceiver(t, new(store.Memory))
 	query := w.plain()
@@ -64,25 +64,25 @@ func TestTheSignatureOfACheckDoesNotDoForAMessage(t *testing.T) {
 		require.Equal(t, "1", serve(in, "GET", query, "").Body.String())
 	}
 	require.Equal(t, 401, post(in, query, []byte(hello)).Code)
-	other := w.inbox(t)
+	other := w.newReceiver(t)
 	require.Equal(t, 200, serve(other, "GET", query, "").Code)
 	sealed := w.encrypt(w.frame(hello))
 	query.Set("msg_signature", sign(w.token, query.Get("timestamp"), w.nonce, sealed))
-	require.Equal(t, 200, post(other, query, []byte("<xml><Encrypt>"+sealed+"</Encrypt></xml>")).Code, "an encrypted one is signed itself")
+	require.Equal(t, 200, post(other, query, []byte("<xml><Encrypt>"+sealed+"</Encrypt></xml>")).Code, "an encrypted message has its own signature")
 }
 
-func TestEncryptedChecksInPlainModeAreNoRepeatsOfEachOther(t *testing.T) {
+func TestEncryptedURLChecksInPlainModeAreNotReplays(t *testing.T) {
 	w, s := official(), new(store.Memory)
 	in, _ := receiver(t, func(c *message.Config) { c.Mode, c.Store = message.Plain, s })
 	for _, echo := range []string{"1", "2"} {
 		sealed := w.encrypt(w.frame(echo))
 		query := w.sealed(sealed)
 		query.Set("echostr", sealed)
-		query.Set("signature", rand.Text()) // which nobody has verified
+		query.Set("signature", rand.Text()) // which is not verified
 		require.Equal(t, echo, serve(in, "GET", query, "").Body.String())
 	}
 	for key := range s.Keys(t.Context(), "") {
-		t.Errorf("whoever saw one check has made %s", key)
+		t.Errorf("the same URL check has made %s", key)
 	}
 }
 
@@ -107,12 +107,12 @@ func TestDigitsCannotBeMovedBetweenTimestampAndNonce(t *testing.T) {
 			require.Equal(t, 401, serve(in, "GET", query, "").Code, name)
 		}
 
-		in := plainReceiver(t, new(store.Memory)) // a nonce that is a time, too
+		in := plainReceiver(t, new(store.Memory)) // a nonce that is also a valid time
 		query := url.Values{"timestamp": {now}, "nonce": {later}, "signature": {sign(w.token, now, later)}}
 		require.Equal(t, 200, post(in, query, []byte(hello)).Code)
 		query.Set("timestamp", later)
 		query.Set("nonce", now)
-		require.Equal(t, 401, post(in, query, []byte("<xml><MsgType>text</MsgType></xml>")).Code, "swapped, it is the same signature")
+		require.Equal(t, 401, post(in, query, []byte("<xml><MsgType>text</MsgType></xml>")).Code, "the signature is the same after a swap")
 	})
 }
 
@@ -131,17 +131,17 @@ func TestOnlyVerifiedSignaturesAreRemembered(t *testing.T) {
 	}
 }
 
-func TestCallbacksInPlainModeAreAnsweredWhileTheStoreIsDown(t *testing.T) {
+func TestPlainModeAnswersWhileTheStoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &mortal{Store: new(store.Memory)}
-		s.die()
+		s := &failingStore{Store: new(store.Memory)}
+		s.fail()
 		w := official()
 		in := plainReceiver(t, s)
 		query := w.plain()
 		require.Contains(t, post(in, query, []byte(hello)).Body.String(), "hi")
 		query.Set("echostr", "1")
 		require.Equal(t, "1", serve(in, "GET", query, "").Body.String())
-		for _, s := range []store.Store{hanging{}} {
+		for _, s := range []store.Store{hangingStore{}} {
 			begun := time.Now()
 			require.Contains(t, post(plainReceiver(t, s), w.plain(), []byte(hello)).Body.String(), "hi")
 			require.Less(t, time.Since(begun), 4500*time.Millisecond)

@@ -22,7 +22,7 @@ func seal(t testing.TB, r message.Reply, docs ...string) string {
 	}
 	w := official()
 	w.key = ""
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	m, err := in.Open(w.plain(), []byte(doc))
 	require.NoError(t, err)
 	body, err := in.Seal(m, r)
@@ -30,7 +30,7 @@ func seal(t testing.TB, r message.Reply, docs ...string) string {
 	return string(body)
 }
 
-func TestEveryReplyIsWrittenAsWeChatWantsIt(t *testing.T) {
+func TestRepliesHaveWeChatsFormat(t *testing.T) {
 	articles := message.News{{Title: "t1", Description: "d1", PicURL: "p1", URL: "u1"}, {Title: "t2"}}
 	for _, c := range []struct {
 		reply message.Reply
@@ -59,22 +59,22 @@ func TestEveryReplyIsWrittenAsWeChatWantsIt(t *testing.T) {
 	}
 }
 
-func TestNoReplyIsTheWordSuccess(t *testing.T) {
+func TestNilReplyIsSuccess(t *testing.T) {
 	w := official()
 	for _, r := range []message.Reply{nil, message.Text(""), message.Raw("")} {
 		require.Equal(t, "success", seal(t, r))
 		require.Equal(t, "success", seal(t, r, `{"MsgType":"event"}`))
-		in := w.inbox(t)
+		in := w.newReceiver(t)
 		query, body := w.send(hello)
 		m, err := in.Open(query, body)
 		require.NoError(t, err)
 		out, err := in.Seal(m, r)
 		require.NoError(t, err)
-		require.Equal(t, "success", string(out), "which needs no encryption")
+		require.Equal(t, "success", string(out), "success is not encrypted")
 	}
 }
 
-func TestTextCannotBreakOutOfTheReply(t *testing.T) {
+func TestTextIsEscaped(t *testing.T) {
 	for _, text := range []string{"]]>", "a]]>b]]>", "]]]]>>", "]]]]><![CDATA[>", "<b>&amp;</b>", "tab\tline\nend", "💖"} {
 		var reply struct {
 			Content string
@@ -87,14 +87,14 @@ func TestTextCannotBreakOutOfTheReply(t *testing.T) {
 			Content string
 		}
 		require.NoError(t, xml.Unmarshal([]byte(seal(t, message.Text(text))), &reply))
-		require.Equal(t, want, reply.Content, "what XML cannot hold is replaced")
+		require.Equal(t, want, reply.Content, "illegal XML characters are replaced")
 	}
 	var reply struct{ ToUserName string }
 	require.NoError(t, xml.Unmarshal([]byte(seal(t, message.Text("x"), "<xml><FromUserName>a]]&gt;&lt;b</FromUserName><MsgType>text</MsgType></xml>")), &reply))
 	require.Equal(t, "a]]><b", reply.ToUserName)
 }
 
-func TestAnEventIsAnsweredWithUpToEightArticles(t *testing.T) {
+func TestEventReplyHasUpToEightArticles(t *testing.T) {
 	news := make(message.News, 10)
 	for i := range news {
 		news[i].Title = fmt.Sprint("article ", i)
@@ -108,36 +108,36 @@ func TestAnEventIsAnsweredWithUpToEightArticles(t *testing.T) {
 	require.Equal(t, 1, strings.Count(got, "<item>"))
 }
 
-func TestAReplyThatLacksItsContentIsAnError(t *testing.T) {
-	in := official().inbox(t)
+func TestReplyWithoutContentIsAnError(t *testing.T) {
+	in := official().newReceiver(t)
 	for want, r := range map[string]message.Reply{
 		"image: MediaID is empty": message.Image{},
 		"voice: MediaID is empty": message.Voice{},
 		"video: MediaID is empty": message.Video{Title: "t"},
-		"news: it has no article": message.News{},
-		"must begin with '<'":     message.Raw(`{"a":1}`),
+		"news: no article":        message.News{},
+		"want '<'":                message.Raw(`{"a":1}`),
 	} {
 		_, err := in.Seal(&message.Message{}, r)
 		require.ErrorContains(t, err, want)
 	}
 }
 
-func TestWeComHasNeitherMusicNorCustomerService(t *testing.T) {
+func TestWeComRefusesMusicAndCustomerService(t *testing.T) {
 	for _, r := range []message.Reply{message.Music{Title: "t"}, message.TransferCustomerService{}} {
 		synctest.Test(t, func(t *testing.T) {
-			in := official().inbox(t)
+			in := official().newReceiver(t)
 			in.Handle(message.Any, func(context.Context, *message.Message) (message.Reply, error) { return r, nil })
 			c := callback(in)
 			c.Kind = push.Work
 			p := deliver(t, c, push.Message{Content: "hi"})
-			require.Equal(t, 500, p.Tries[0].Status, "a reply that WeCom cannot read is not sent")
+			require.Equal(t, 500, p.Tries[0].Status, "a reply that WeCom does not accept is not sent")
 		})
 	}
 }
 
-func TestAMiniProgramIsOnlyHandedToCustomerService(t *testing.T) {
+func TestMiniProgramTakesOnlyCustomerService(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	sealed := w.encrypt(w.frame(`{"ToUserName":"gh_1","FromUserName":"oUser","MsgType":"text","Content":"hello"}`))
 	m, err := in.Open(w.sealed(sealed), fmt.Appendf(nil, `{"ToUserName":"gh_1","Encrypt":%q}`, sealed))
 	require.NoError(t, err)
@@ -157,9 +157,9 @@ func TestAMiniProgramIsOnlyHandedToCustomerService(t *testing.T) {
 	require.Equal(t, sign(w.token, fmt.Sprint(e.TimeStamp), e.Nonce, e.Encrypt), e.MsgSignature)
 }
 
-func TestAReplyIsNeverSealedTwiceAlike(t *testing.T) {
+func TestSealIsRandom(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	query, body := w.send(hello)
 	m, err := in.Open(query, body)
 	require.NoError(t, err)
@@ -171,7 +171,7 @@ func TestAReplyIsNeverSealedTwiceAlike(t *testing.T) {
 	require.Equal(t, w.read(t, a), w.read(t, b))
 }
 
-func TestWithoutRandomBytesNothingIsSealed(t *testing.T) {
+func TestSealFailsWithoutRandomBytes(t *testing.T) {
 	w := official()
 	config := w.config()
 	config.Rand = strings.NewReader("short")
@@ -186,7 +186,7 @@ func TestWithoutRandomBytesNothingIsSealed(t *testing.T) {
 
 func TestRepliesOfAllLengthsAreSealed(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	query, body := w.send(hello)
 	m, err := in.Open(query, body)
 	require.NoError(t, err)
@@ -202,7 +202,7 @@ func TestRepliesOfAllLengthsAreSealed(t *testing.T) {
 	require.Equal(t, text, w.read(t, out))
 }
 
-func TestABackendsReplyIsRead(t *testing.T) {
+func TestParseReply(t *testing.T) {
 	one := message.Article{Title: "t", Description: "d", PicURL: "p", URL: "u"}
 	const json = `{"Title":"t","Description":"d","PicUrl":"p","Url":"u"}`
 	const xml = `<Title>t</Title><Description>d</Description><PicUrl>p</PicUrl><Url>u</Url>`
@@ -237,7 +237,7 @@ func TestABackendsReplyIsRead(t *testing.T) {
 	}
 }
 
-func TestWhatSealWritesParseReplyReads(t *testing.T) {
+func TestParseReplyReadsTheOutputOfSeal(t *testing.T) {
 	for _, r := range []message.Reply{message.Text("a]]>b"), message.Image{MediaID: "m"}, message.Voice{MediaID: "m"},
 		message.Video{MediaID: "m", Title: "t"}, message.Music{Title: "t", ThumbMediaID: "x"}, message.News{{Title: "t", URL: "u"}},
 		message.TransferCustomerService{}, message.TransferCustomerService{KfAccount: "a@b"}} {

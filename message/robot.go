@@ -6,39 +6,38 @@ import (
 	"fmt"
 )
 
-// robot reports whether m is for a smart robot of WeCom (智能机器人). Its messages end with no id, are from nobody in
-// FromUserName, and are answered in a JSON of their own.
+// isForRobot reports whether m is for a smart robot of WeCom (智能机器人). Such a message has no receive id and no
+// FromUserName, and its reply is JSON of another form.
 // https://developer.work.weixin.qq.com/document/path/101031
-func (m *Message) robot() bool {
+func (m *Message) isForRobot() bool {
 	return m.origin.sealed && m.origin.receiveID == "" && m.FromUserName == ""
 }
 
-// robotText writes text as a smart robot says it: as a stream that is over at once, or in answer to an event as a
-// welcome.
-func (m *Message) robotText(e *encoder, text string) error {
+// writeRobotText writes text as a reply of a smart robot: to a message as a finished stream, to an event as a welcome.
+func (m *Message) writeRobotText(e *encoder, text string) error {
 	if !e.json {
 		return robotError("text")
 	}
-	e.root()
+	e.openRoot()
 	if m.isEvent() {
-		e.text("msgtype", "text")
-		e.open("text")
-		e.text("content", text)
-		e.close("text")
+		e.writeText("msgtype", "text")
+		e.openElement("text")
+		e.writeText("content", text)
+		e.closeElement("text")
 	} else {
-		id := sha256.Sum256([]byte(m.Raw)) // the same for a repeat
-		e.text("msgtype", "stream")
-		e.open("stream")
-		e.text("id", hex.EncodeToString(id[:16]))
-		e.tag("finish")
+		id := sha256.Sum256([]byte(m.Raw)) // equal for a repeat
+		e.writeText("msgtype", "stream")
+		e.openElement("stream")
+		e.writeText("id", hex.EncodeToString(id[:16]))
+		e.openTag("finish")
 		e.buf = append(e.buf, "true"...)
-		e.text("content", text)
-		e.close("stream")
+		e.writeText("content", text)
+		e.closeElement("stream")
 	}
-	e.endRoot()
+	e.closeRoot()
 	return nil
 }
 
 func robotError(msgType string) error {
-	return fmt.Errorf("message: reply with %s: a smart robot of WeCom takes Text in JSON, or Raw of its own documents", msgType)
+	return fmt.Errorf("message: reply with %s: a smart robot of WeCom accepts only Text, and Raw with a document of its own, in JSON", msgType)
 }

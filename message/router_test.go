@@ -17,17 +17,17 @@ func say(s string) message.HandlerFunc {
 	return func(context.Context, *message.Message) (message.Reply, error) { return message.Text(s), nil }
 }
 
-// content is what a reply says, "" for success.
+// content returns the text of a reply, "" for success.
 func content(body string) string {
 	_, body, _ = strings.Cut(body, "<Content><![CDATA[")
 	body, _, _ = strings.Cut(body, "]]>")
 	return body
 }
 
-func TestTheFirstMatchInOrderAnswers(t *testing.T) {
+func TestFirstMatchInOrderIsUsed(t *testing.T) {
 	w := official()
 	w.key = ""
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	in.Handle(message.OnText("hello", "hi"), say("exact"))
 	in.Handle(message.OnKeyword("price", "价格"), say("keyword"))
 	in.Handle(message.OnPattern(regexp.MustCompile(`^order (\d+)$`)), say("pattern"))
@@ -61,16 +61,16 @@ func TestTheFirstMatchInOrderAnswers(t *testing.T) {
 		"<MsgType>image</MsgType><Content>hello</Content>":                        "media",
 		"<InfoType>authorized</InfoType>":                                         "notice",
 	} {
-		w.nonce = rand.Text() // as each message has another one
+		w.nonce = rand.Text() // each message has another nonce
 		rec := post(in, w.plain(), []byte("<xml>"+doc+"</xml>"))
 		require.Equal(t, 200, rec.Code)
 		require.Equal(t, want, content(rec.Body.String()), doc)
 	}
 }
 
-func TestAMessageThatNobodyWantsIsReceived(t *testing.T) {
+func TestMessageWithoutAHandlerIsAcknowledged(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	in.Handle(message.OnText("other"), say("no"))
 	query, body := w.send(hello)
 	rec := post(in, query, body)
@@ -78,7 +78,7 @@ func TestAMessageThatNobodyWantsIsReceived(t *testing.T) {
 	require.Equal(t, "success", rec.Body.String())
 }
 
-func TestAHandlersErrorIsNotReceivedSoThatWeChatSendsAgain(t *testing.T) {
+func TestHandlerErrorMakesWeChatSendAgain(t *testing.T) {
 	for name, h := range map[string]message.HandlerFunc{
 		"error": func(context.Context, *message.Message) (message.Reply, error) {
 			return message.Text("x"), errors.New("db is down")
@@ -96,13 +96,13 @@ func TestAHandlersErrorIsNotReceivedSoThatWeChatSendsAgain(t *testing.T) {
 		require.Equal(t, 500, rec.Code, name)
 		require.JSONEq(t, `{"errcode":-1,"errmsg":"message: not answered"}`, rec.Body.String())
 		require.Contains(t, log.String(), "level=ERROR", name)
-		require.NotContains(t, log.String(), "hello", "the content stays out of the log")
+		require.NotContains(t, log.String(), "hello", "the content is not logged")
 	}
 }
 
 func TestHandlersRunConcurrently(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	in.Handle(message.Any, func(_ context.Context, m *message.Message) (message.Reply, error) {
 		return message.Text(m.Content), nil
 	})
@@ -121,9 +121,9 @@ func TestHandlersRunConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-func TestAHandlerHasTheRequestsContext(t *testing.T) {
+func TestHandlerGetsTheContextOfTheRequest(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	type key struct{}
 	in.Handle(message.Any, func(ctx context.Context, m *message.Message) (message.Reply, error) {
 		return message.Text(ctx.Value(key{}).(string)), nil

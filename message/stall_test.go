@@ -21,17 +21,17 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-// untouched is a body that must not be read.
-type untouched struct{ reads int }
+// unreadBody is a body that must not be read.
+type unreadBody struct{ reads int }
 
-func (u *untouched) Read([]byte) (int, error) {
+func (u *unreadBody) Read([]byte) (int, error) {
 	u.reads++
 	return 0, errors.New("read")
 }
 
-func TestNoBodyIsReadThatCannotBeRight(t *testing.T) {
+func TestBodyIsNotReadIfTheQueryIsInvalid(t *testing.T) {
 	w := official()
-	corp := w // which sends no signature of the query
+	corp := w // WeCom does not sign the query
 	plain := w
 	plain.key = ""
 	old := fmt.Sprint(time.Now().Add(-time.Hour).Unix())
@@ -48,40 +48,40 @@ func TestNoBodyIsReadThatCannotBeRight(t *testing.T) {
 		"huge nonce":            {w, url.Values{"timestamp": {stamp()}, "nonce": {string(make([]byte, 200))}, "msg_signature": {"x"}}, "-40001"},
 		"signed for encryption": {plain, url.Values{"timestamp": {stamp()}, "nonce": {"1"}, "msg_signature": {"x"}}, "-40001"},
 	} {
-		body := new(untouched)
+		body := new(unreadBody)
 		r := httptest.NewRequest("POST", "/message?"+c.query.Encode(), body)
 		rec := httptest.NewRecorder()
-		c.w.inbox(t).ServeHTTP(rec, r)
+		c.w.newReceiver(t).ServeHTTP(rec, r)
 		require.Zero(t, body.reads, name)
 		require.Equal(t, 401, rec.Code, name)
 		require.Contains(t, rec.Body.String(), c.code, name)
 	}
-	body := new(untouched)
+	body := new(unreadBody)
 	query := w.plain()
-	w.inbox(t).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/message?"+query.Encode(), body))
-	require.NotZero(t, body.reads, "that of a good signature is read")
+	w.newReceiver(t).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/message?"+query.Encode(), body))
+	require.NotZero(t, body.reads, "the body of a valid signature is read")
 }
 
-// pipes is a listener in memory.
-type pipes chan net.Conn
+// pipeListener is a listener in memory.
+type pipeListener chan net.Conn
 
-func (p pipes) Accept() (net.Conn, error) {
+func (p pipeListener) Accept() (net.Conn, error) {
 	c, ok := <-p
 	if !ok {
 		return nil, net.ErrClosed
 	}
 	return c, nil
 }
-func (p pipes) Close() error {
+func (p pipeListener) Close() error {
 	close(p)
 	return nil
 }
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+func (p pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // dial serves a connection by h until the test ends.
 func dial(t *testing.T, h http.Handler) net.Conn {
 	server, client := net.Pipe()
-	l := make(pipes, 1)
+	l := make(pipeListener, 1)
 	l <- server
 	srv := &http.Server{Handler: h}
 	go srv.Serve(l)
@@ -92,7 +92,7 @@ func dial(t *testing.T, h http.Handler) net.Conn {
 	return client
 }
 
-func TestABodyThatStallsIsGivenUp(t *testing.T) {
+func TestStalledBodyTimesOut(t *testing.T) {
 	good := official().plain()
 	for name, query := range map[string]url.Values{"signed": good, "unsigned": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestABodyThatStallsIsGivenUp(t *testing.T) {
 				if name == "signed" {
 					query = official().plain() // at the time of the bubble
 				}
-				c := dial(t, official().inbox(t))
+				c := dial(t, official().newReceiver(t))
 				start := time.Now()
 				_, err := fmt.Fprintf(c, "POST /message?%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<xml>", query.Encode())
 				require.NoError(t, err)
@@ -112,12 +112,12 @@ func TestABodyThatStallsIsGivenUp(t *testing.T) {
 	}
 }
 
-// A pipe holds nothing by itself, so bytes that were written are in the memory of the reader.
+// TestStalledBodiesHoldLittleMemory uses pipes, which have no buffer: bytes that were written are in memory of the reader.
 func TestStalledBodiesHoldLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := official().inbox(t)
+		in := official().newReceiver(t)
 		const senders, size = 100, 512 << 10
-		query := url.Values{"timestamp": {stamp()}, "nonce": {"1"}, "msg_signature": {"x"}} // as WeCom has it, to be checked with the body
+		query := url.Values{"timestamp": {stamp()}, "nonce": {"1"}, "msg_signature": {"x"}} // as WeCom signs, checked with the body
 		var sent atomic.Int64
 		for range senders {
 			c := dial(t, in)
@@ -135,13 +135,13 @@ func TestStalledBodiesHoldLittleMemory(t *testing.T) {
 		synctest.Wait()
 		require.LessOrEqual(t, sent.Load(), int64(senders*(80<<10)+16*size))
 		require.Greater(t, sent.Load(), int64(senders*(64<<10)))
-		<-time.After(time.Minute) // after which all were given up
+		<-time.After(time.Minute) // all have timed out
 	})
 }
 
-func TestALargeMessageIsRead(t *testing.T) {
+func TestLargeMessageIsRead(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	in.Handle(message.Any, say("hi"))
 	for _, padding := range []int{64<<10 - 1, 64 << 10, 64<<10 + 1, 700 << 10} {
 		query, body := w.send(hello)
@@ -152,10 +152,10 @@ func TestALargeMessageIsRead(t *testing.T) {
 	}
 }
 
-func TestAHandlerMayTakeLongerThanABody(t *testing.T) {
+func TestHandlerMayTakeLongerThanTheBodyTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := official()
-		in := w.inbox(t)
+		in := w.newReceiver(t)
 		in.Handle(message.Any, func(ctx context.Context, _ *message.Message) (message.Reply, error) {
 			<-time.After(5500 * time.Millisecond)
 			return message.Text("late"), ctx.Err()

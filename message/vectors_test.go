@@ -32,7 +32,7 @@ type vector struct {
 	}
 }
 
-// readVector returns a test vector of WeChat's documentation or of others, and the query it was sent with.
+// readVector returns a test vector, from WeChat's documentation or another source, and the query of its request.
 func readVector(t *testing.T, name string) (vector, url.Values) {
 	data, err := os.ReadFile("testdata/vectors.json")
 	require.NoError(t, err)
@@ -53,16 +53,16 @@ func readVector(t *testing.T, name string) (vector, url.Values) {
 	return vector{}, nil
 }
 
-// inbox returns a Receiver for the vector's app whose random bytes are the vector's.
-func (v vector) inbox(t *testing.T) *message.Receiver {
+// newReceiver returns a Receiver for the vector's app that uses the vector's random bytes.
+func (v vector) newReceiver(t *testing.T) *message.Receiver {
 	in, err := message.New(message.Config{AppID: "wx0", Token: v.Inputs.Token, EncodingAESKey: v.Inputs.Key,
 		ReceiveIDs: []string{v.Inputs.ReceiveID}, Rand: strings.NewReader(v.Expected.Random)})
 	require.NoError(t, err)
 	return in
 }
 
-// at runs f in a bubble whose clock stands at the moment a vector was made.
-func at(t *testing.T, timestamp string, f func(t *testing.T)) {
+// runAt runs f in a bubble whose clock begins at a timestamp.
+func runAt(t *testing.T, timestamp string, f func(t *testing.T)) {
 	synctest.Test(t, func(t *testing.T) {
 		n, err := strconv.ParseInt(timestamp, 10, 64)
 		require.NoError(t, err)
@@ -71,40 +71,40 @@ func at(t *testing.T, timestamp string, f func(t *testing.T)) {
 	})
 }
 
-func TestTheURLCheckOfTheDocumentationIsAnswered(t *testing.T) {
+func TestDocumentedURLCheckIsAnswered(t *testing.T) {
 	v, query := readVector(t, "cb-verify-official")
 	query.Set("echostr", v.Inputs.Echostr)
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		echo, err := v.inbox(t).Echo(query)
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		echo, err := v.newReceiver(t).VerifyURL(query)
 		require.NoError(t, err)
 		require.Equal(t, v.Expected.ReplyBody, echo)
 	})
 }
 
-func TestThePlainSignatureOfTheDocumentationIsAccepted(t *testing.T) {
+func TestDocumentedPlainSignatureIsAccepted(t *testing.T) {
 	v, query := readVector(t, "cb-plain-official")
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		m, err := v.inbox(t).Open(query, []byte("<xml><MsgType>text</MsgType></xml>"))
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		m, err := v.newReceiver(t).Open(query, []byte("<xml><MsgType>text</MsgType></xml>"))
 		require.NoError(t, err)
 		require.Equal(t, "text", m.MsgType)
 	})
 }
 
-func TestTheSimpleSignatureIsRightButItsTimeIsLongPast(t *testing.T) {
+func TestDocumentedSimpleSignatureIsValidButStale(t *testing.T) {
 	v, query := readVector(t, "cb-simple")
-	_, err := v.inbox(t).Open(query, []byte("<xml></xml>"))
-	require.ErrorIs(t, err, message.ErrStale, "only a right signature gets as far as the time")
+	_, err := v.newReceiver(t).Open(query, []byte("<xml></xml>"))
+	require.ErrorIs(t, err, message.ErrStale, "the time is checked after the signature")
 	query.Set("signature", strings.Repeat("0", 40))
-	_, err = v.inbox(t).Open(query, []byte("<xml></xml>"))
+	_, err = v.newReceiver(t).Open(query, []byte("<xml></xml>"))
 	require.ErrorIs(t, err, message.ErrSignature)
 }
 
-func TestTheEncryptedJSONMessageOfTheDocumentationIsOpened(t *testing.T) {
+func TestDocumentedEncryptedJSONMessageIsOpened(t *testing.T) {
 	v, query := readVector(t, "msg-official-push-json")
 	query.Set("signature", v.Inputs.QuerySignature)
 	body := fmt.Sprintf(`{"ToUserName":"gh_97417a04a28d","Encrypt":%q}`, v.Inputs.Encrypt)
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		m, err := v.inbox(t).Open(query, []byte(body))
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		m, err := v.newReceiver(t).Open(query, []byte(body))
 		require.NoError(t, err)
 		require.Equal(t, v.Expected.Msg, m.Raw)
 		require.Equal(t, "gh_97417a04a28d", m.ToUserName)
@@ -114,11 +114,11 @@ func TestTheEncryptedJSONMessageOfTheDocumentationIsOpened(t *testing.T) {
 	})
 }
 
-func TestTheEncryptedReplyOfTheDocumentationIsMadeToTheByte(t *testing.T) {
+func TestDocumentedEncryptedReplyIsReproduced(t *testing.T) {
 	v, _ := readVector(t, "msg-official-reply")
 	w := wechat{id: v.Inputs.ReceiveID, token: v.Inputs.Token, key: v.Inputs.Key, nonce: v.Inputs.Nonce}
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		in := v.inbox(t)
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		in := v.newReceiver(t)
 		sealed := w.encrypt(w.frame(`{"MsgType":"event","Event":"debug_demo"}`))
 		m, err := in.Open(w.sealed(sealed), fmt.Appendf(nil, `{"ToUserName":"gh_97417a04a28d","Encrypt":%q}`, sealed))
 		require.NoError(t, err)
@@ -129,43 +129,43 @@ func TestTheEncryptedReplyOfTheDocumentationIsMadeToTheByte(t *testing.T) {
 	})
 }
 
-func TestTheURLCheckOfWeComIsDecrypted(t *testing.T) {
+func TestWeComURLCheckIsDecrypted(t *testing.T) {
 	v, _ := readVector(t, "msg-wecom-verifyurl")
 	query, err := url.ParseQuery(v.Inputs.RawQuery)
 	require.NoError(t, err)
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		echo, err := v.inbox(t).Echo(query)
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		echo, err := v.newReceiver(t).VerifyURL(query)
 		require.NoError(t, err)
 		require.Equal(t, v.Expected.Msg, echo)
 	})
 }
 
-func TestAPlusInWeComsURLCheckMayHaveBecomeABlank(t *testing.T) {
+func TestWeComURLCheckMayHaveABlankForAPlus(t *testing.T) {
 	v, _ := readVector(t, "msg-wecom-verifyurl")
 	query, err := url.ParseQuery(strings.ReplaceAll(v.Inputs.RawQuery, "%2B", "+"))
 	require.NoError(t, err)
 	require.Contains(t, query.Get("echostr"), " ")
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		echo, err := v.inbox(t).Echo(query)
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		echo, err := v.newReceiver(t).VerifyURL(query)
 		require.NoError(t, err)
 		require.Equal(t, v.Expected.Msg, echo)
 	})
 }
 
-func TestAFullBlockOfPaddingAndAnEmptyReceiverAreRead(t *testing.T) {
+func TestFullPaddingAndEmptyReceiverAreRead(t *testing.T) {
 	v, query := readVector(t, "msg-own-pad32")
 	query.Set("echostr", v.Inputs.Encrypt)
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		echo, err := v.inbox(t).Echo(query)
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		echo, err := v.newReceiver(t).VerifyURL(query)
 		require.NoError(t, err)
 		require.Equal(t, v.Expected.Msg, echo)
 	})
 }
 
-func TestTheLengthCountsBytesBothWays(t *testing.T) {
+func TestLengthCountsBytes(t *testing.T) {
 	v, query := readVector(t, "msg-own-utf8")
-	at(t, v.Inputs.Timestamp, func(t *testing.T) {
-		in := v.inbox(t)
+	runAt(t, v.Inputs.Timestamp, func(t *testing.T) {
+		in := v.newReceiver(t)
 		m, err := in.Open(query, []byte("<xml><Encrypt><![CDATA["+v.Inputs.Encrypt+"]]></Encrypt></xml>"))
 		require.NoError(t, err)
 		require.Equal(t, "你好，世界", m.Content)

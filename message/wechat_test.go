@@ -24,14 +24,14 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-// wechat plays WeChat for one app. Its cryptography is written here once more, plainly, so that the package under test
-// is not its own judge.
+// wechat is WeChat for one app. Its cryptography is written independently, so that the package is not tested against
+// itself.
 type wechat struct {
 	id, token, key string
 	nonce          string
 }
 
-// The sample key of WeCom's documentation, whose last character has bits to spare.
+// sampleKey is the key of WeCom's documentation. Its last character has spare bits.
 const sampleKey = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
 
 func official() wechat {
@@ -42,7 +42,7 @@ func (w wechat) config() message.Config {
 	return message.Config{AppID: w.id, Token: w.token, EncodingAESKey: w.key}
 }
 
-func (w wechat) inbox(t testing.TB) *message.Receiver {
+func (w wechat) newReceiver(t testing.TB) *message.Receiver {
 	in, err := message.New(w.config())
 	require.NoError(t, err)
 	return in
@@ -62,7 +62,7 @@ func rawKey(key string) []byte {
 	return raw
 }
 
-// frame lays out a text as it is before encryption.
+// frame returns a text in the form before encryption.
 func (w wechat) frame(text string) []byte { return w.pad(text, 32) }
 
 func (w wechat) pad(text string, block int) []byte {
@@ -145,7 +145,7 @@ func (w wechat) read(t testing.TB, body []byte) string {
 	return text
 }
 
-// decodeExact decodes a JSON object that must have just those keys.
+// decodeExact decodes a JSON object that must have exactly those keys.
 func decodeExact(t testing.TB, body []byte, into any, keys ...string) {
 	var object map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(body, &object), "%s", body)

@@ -8,10 +8,10 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-func TestWeComsMessagesAreReadAndAnswered(t *testing.T) {
+func TestWeComMessagesAreReadAndAnswered(t *testing.T) {
 	w := official()
 	w.id = "wx5823bf96d3bd56c7"
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	sealed := w.encrypt(w.frame("<xml><ToUserName>wx5823bf96d3bd56c7</ToUserName><FromUserName>mycreate</FromUserName>" +
 		"<CreateTime>1409659813</CreateTime><MsgType>text</MsgType><Content>hello</Content><MsgId>4561255354251345929</MsgId><AgentID>218</AgentID></xml>"))
 	query := w.sealed(sealed)
@@ -25,9 +25,9 @@ func TestWeComsMessagesAreReadAndAnswered(t *testing.T) {
 	require.Contains(t, w.read(t, out), "<ArticleCount>2</ArticleCount>")
 }
 
-func TestWeComsJSONHasSmallLetters(t *testing.T) {
+func TestWeComJSONIsLowerCase(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	sealed := w.encrypt(w.frame(`{"tousername":"ww1","fromusername":"zhang","createtime":1409659813,"msgtype":"text",` +
 		`"content":"hello","msgid":"4561255354251345929","agentid":"218"}`))
 	query := w.sealed(sealed)

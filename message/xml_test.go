@@ -13,8 +13,8 @@ import (
 	"github.com/wetoken/wetoken/message"
 )
 
-// judge reads a document with encoding/xml into the tree that ours should be.
-func judge(doc string) (message.Element, error) {
+// parseWithEncodingXML reads a document with encoding/xml into the tree that package message should return.
+func parseWithEncodingXML(doc string) (message.Element, error) {
 	var top message.Element
 	stack := []*message.Element{&top}
 	d := xml.NewDecoder(strings.NewReader(doc))
@@ -42,8 +42,9 @@ func judge(doc string) (message.Element, error) {
 	}
 }
 
-// same compares our tree with the judge's. Text beside elements, which we refuse, is blank there.
-func same(t testing.TB, want, got message.Element, doc string) {
+// requireSameTree compares a tree of package message with that of encoding/xml. Text beside elements is not accepted, so
+// that it is blank in want.
+func requireSameTree(t testing.TB, want, got message.Element, doc string) {
 	require.Equal(t, want.Name, got.Name, "%q", doc)
 	require.Len(t, got.Children, len(want.Children), "%q", doc)
 	if len(want.Children) > 0 {
@@ -52,14 +53,14 @@ func same(t testing.TB, want, got message.Element, doc string) {
 	}
 	require.Equal(t, want.Text, got.Text, "%q", doc)
 	for i := range want.Children {
-		same(t, want.Children[i], got.Children[i], doc)
+		requireSameTree(t, want.Children[i], got.Children[i], doc)
 	}
 }
 
 func opener(t testing.TB) func(doc string) (*message.Message, error) {
 	w := official()
 	w.key = ""
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	return func(doc string) (*message.Message, error) { return in.Open(w.plain(), []byte(doc)) }
 }
 
@@ -95,20 +96,20 @@ var refusedXML = []string{
 	"<xml>" + strings.Repeat("<a/>", 4096) + "</xml>",
 }
 
-func TestWhatWeAcceptEncodingXMLReadsTheSame(t *testing.T) {
+func TestAcceptedXMLIsReadLikeEncodingXML(t *testing.T) {
 	open := opener(t)
 	deep := strings.Repeat("<a>", 32) + "x" + strings.Repeat("</a>", 32)
 	wide := "<xml>" + strings.Repeat("<a/>", 4095) + "</xml>"
 	for _, doc := range append(acceptedXML, deep, wide, textMessage) {
 		m, err := open(doc)
 		require.NoError(t, err, "%q", doc)
-		want, err := judge(doc)
+		want, err := parseWithEncodingXML(doc)
 		require.NoError(t, err, "%q", doc)
-		same(t, want, m.Root, doc)
+		requireSameTree(t, want, m.Root, doc)
 	}
 }
 
-func TestXMLThatWeChatNeverWritesIsRefused(t *testing.T) {
+func TestUnusualXMLIsRefused(t *testing.T) {
 	open := opener(t)
 	for _, doc := range refusedXML {
 		_, err := open(doc)
@@ -116,17 +117,17 @@ func TestXMLThatWeChatNeverWritesIsRefused(t *testing.T) {
 	}
 }
 
-// legal tells whether XML allows all characters of s.
-func legal(s string) bool {
+// isLegal reports whether XML allows all characters of s.
+func isLegal(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\ufffe' || r == '\uffff'
 	})
 }
 
-// WeChat passes on what users type and paste, control characters too.
-func TestCharactersThatXMLDoesNotAllowLoseNoMessage(t *testing.T) {
+// TestIllegalXMLCharactersAreReplaced has control characters, which WeChat passes on from users.
+func TestIllegalXMLCharactersAreReplaced(t *testing.T) {
 	w := official()
-	in := w.inbox(t)
+	in := w.newReceiver(t)
 	for content, want := range map[string]string{
 		"往后\x10余生": "往后\ufffd余生", "a\x02b": "a\ufffdb", " \x1dc": " \ufffdc", "\x00": "\ufffd", "\x1f\n": "\ufffd\n",
 		"cut \xe6": "cut \ufffd", "\xff": "\ufffd", "\xc0\x80": "\ufffd\ufffd", "\xf4\x90\x80\x80": "\ufffd\ufffd\ufffd\ufffd",
@@ -136,18 +137,18 @@ func TestCharactersThatXMLDoesNotAllowLoseNoMessage(t *testing.T) {
 		m, err := in.Open(query, body)
 		require.NoError(t, err, "%q", content)
 		require.Equal(t, want, m.Content, "%q", content)
-		require.True(t, legal(m.Raw), "backends are sent it")
+		require.True(t, isLegal(m.Raw), "backends are sent it")
 	}
 }
 
-func TestManyPiecesOfTextCostLinearTime(t *testing.T) {
+func TestManyPiecesOfTextTakeLinearTime(t *testing.T) {
 	piece := "<![CDATA[a]]>"
 	m, err := opener(t)("<xml><Content>" + strings.Repeat(piece, 80000) + "</Content></xml>")
 	require.NoError(t, err)
 	require.Len(t, m.Content, 80000)
 }
 
-func TestJSONIsBoundedToo(t *testing.T) {
+func TestJSONIsBounded(t *testing.T) {
 	open := opener(t)
 	for _, doc := range []string{"{", "{}x", `{"a":}`, `{"a":1,}`, `{"a":01}`, `{a:1}`, `{"a":` + "\x00" + `"b"}`,
 		`{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, `{"a":` + strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 33),
@@ -157,7 +158,7 @@ func TestJSONIsBoundedToo(t *testing.T) {
 	}
 	m, err := open("\ufeff {\"a\":[[1,2],[3]],\"b\":{},\"c\":[],\"d\":false}\n")
 	require.NoError(t, err)
-	require.Len(t, m.Root.Children, 6, "an array in an array is flat, and an empty one has its place")
+	require.Len(t, m.Root.Children, 6, "nested arrays are flat, and an empty array is kept")
 	require.Empty(t, m.Root.Child("c").Children)
 	require.Equal(t, "false", m.Root.Get("d"))
 }

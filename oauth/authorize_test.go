@@ -9,7 +9,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-func TestAuthorizeURLHasWeChatsVeryOrder(t *testing.T) {
+func TestAuthorizeURLHasTheOrderOfWeChatsManual(t *testing.T) {
 	official := &oauth.Login{AppID: "wx1"}
 	require.Equal(t,
 		"https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx1&redirect_uri=https%3A%2F%2Fwx.example.com%2Fa%20b%3Fx%3D1&response_type=code&scope=snsapi_userinfo&state=s1&connect_redirect=1#wechat_redirect",
@@ -21,7 +21,7 @@ func TestAuthorizeURLHasWeChatsVeryOrder(t *testing.T) {
 		work.AuthorizeURL("https://wx.example.com/", oauth.ScopePrivateInfo, "s1"))
 }
 
-func TestQRURLIsTheKindsOwnPage(t *testing.T) {
+func TestQRURLIsThePageOfTheKind(t *testing.T) {
 	website := &oauth.Login{AppID: "wx1", Kind: wechat.Website}
 	require.Equal(t,
 		"https://open.weixin.qq.com/connect/qrconnect?appid=wx1&redirect_uri=https%3A%2F%2Fwx.example.com%2F&response_type=code&scope=snsapi_login&state=s1#wechat_redirect",

@@ -4,20 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/wetoken/wetoken/internal/relay"
 )
 
-// backendTimeout is how long Backend may take to answer.
+// backendTimeout is the time that BackendURL has to answer.
 const backendTimeout = 5 * time.Second
 
-// tell POSTs a finished login to Backend, and waits for its 2xx: the browser that returns next, with loginCode, finds its
-// site informed.
-func (l *Login) tell(ctx context.Context, s state, loginCode string, u User) error {
+// notifyBackend posts a finished login to BackendURL and waits for a 2xx answer, so that the site knows of the login
+// before the browser returns with loginCode.
+func (l *Login) notifyBackend(ctx context.Context, s state, loginCode string, u User) error {
 	if l.SignKey == "" {
-		return errors.New("oauth: SignKey must be set for Backend to know who speaks")
+		return errors.New("SignKey must be set when BackendURL is set")
 	}
 	body, err := json.Marshal(struct {
 		AppID     string `json:"appid"`
@@ -27,13 +26,13 @@ func (l *Login) tell(ctx context.Context, s state, loginCode string, u User) err
 		User      User   `json:"user"`
 	}{l.AppID, s.To, s.Nonce, loginCode, u})
 	if err != nil {
-		return fmt.Errorf("oauth: tell backend: %w", err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, backendTimeout)
 	defer cancel()
 	sender := relay.Sender{Key: l.SignKey, PreviousKey: l.PreviousSignKey, HTTP: l.HTTP}
-	if _, err := sender.Post(ctx, l.Backend, "application/json; charset=utf-8", body); err != nil {
-		return fmt.Errorf("oauth: tell backend: %w", err)
+	if _, err := sender.Post(ctx, l.BackendURL, "application/json; charset=utf-8", body); err != nil {
+		return err
 	}
 	return nil
 }

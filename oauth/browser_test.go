@@ -12,6 +12,7 @@ import (
 
 	"github.com/wetoken/wetoken"
 	"github.com/wetoken/wetoken/internal/testform"
+	"github.com/wetoken/wetoken/internal/webdriver"
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/store"
@@ -21,9 +22,9 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// town is a WeChat, a door and a shop on sockets of their own. The shop is another host to a browser, as it is called
-// localhost, where the others are 127.0.0.1.
-type town struct {
+// sockets runs WeChat, a login and a shop on sockets. To a browser the shop is another host, since its name is
+// localhost and the others are 127.0.0.1.
+type sockets struct {
 	wx               *wechattest.Server
 	login            *oauth.Login
 	wechat, door     string
@@ -32,8 +33,8 @@ type town struct {
 
 const nickname = `O'Neil "雷" <b>&amp;</b><script>document.title='pwned'</script> 👨‍👩‍👧`
 
-func newTown(t *testing.T, kind wechat.Kind) *town {
-	w := &town{wx: new(wechattest.Server)}
+func newSockets(t *testing.T, kind wechat.Kind) *sockets {
+	w := &sockets{wx: new(wechattest.Server)}
 	serve := func(h http.Handler) string {
 		s := httptest.NewServer(h)
 		t.Cleanup(s.Close)
@@ -89,10 +90,10 @@ func newTown(t *testing.T, kind wechat.Kind) *town {
 	return w
 }
 
-func (w *town) WeChat() string { return w.wechat }
-func (w *town) Door() string   { return w.door }
+func (w *sockets) WeChat() string { return w.wechat }
+func (w *sockets) Door() string   { return w.door }
 
-// sharingPage writes what becomes of wx.config into #result.
+// sharingPage writes the result of wx.config into #result.
 const sharingPage = `<p id="share"></p>
 <script src="{{.WeChat}}/open/js/jweixin-1.6.0.js"></script>
 <script src="{{.Door}}/wx/js/config.js?jsApiList=scanQRCode,updateAppMessageShareData&amp;debug=true"></script>
@@ -120,51 +121,62 @@ func render(w http.ResponseWriter, body string, data any) {
 	}
 }
 
-// says demands a page of ours that says why, readable on a phone.
-func (b *tab) says(why string) {
+// tab is a browser of a test.
+type tab struct {
+	*webdriver.Tab
+	t *testing.T
+}
+
+func newTab(t *testing.T, d *webdriver.Driver) *tab {
+	t.Helper()
+	return &tab{d.Tab(t), t}
+}
+
+// requireReason requires a page of ours that shows why, readable on a phone.
+func (b *tab) requireReason(why string) {
 	b.t.Helper()
-	b.wait("xpath", `//body//*[contains(., "`+why+`")]`)
+	b.FindText(why)
 	var fits bool
-	b.run(`return document.documentElement.scrollWidth <= 375 && parseFloat(getComputedStyle(document.querySelector("p")).fontSize) >= 16 && document.characterSet === "UTF-8"`, &fits)
+	b.Run(`return document.documentElement.scrollWidth <= 360 && parseFloat(getComputedStyle(document.querySelector("p")).fontSize) >= 16 && document.characterSet === "UTF-8"`, &fits)
 	require.True(b.t, fits, "the page is not readable on a phone")
 }
 
 func TestARealBrowserLogsIn(t *testing.T) {
-	d := startDriver(t)
-	w := newTown(t, wechat.Official)
-	b := d.tab(t)
+	d := webdriver.Start(t)
+	w := newSockets(t, wechat.Official)
+	b := newTab(t, d)
 
-	b.open(w.shop)
-	b.click("#login")
-	require.True(t, strings.HasPrefix(b.url(), w.wechat+"/connect/oauth2/authorize?appid="), b.url())
-	require.Contains(t, b.url(), "#wechat_redirect")
-	b.says("授权登录")
-	b.click("#allow")
-	require.Equal(t, nickname, b.text("#nickname"))
-	at, err := url.Parse(b.url())
+	b.Open(w.shop)
+	b.Click("#login")
+	require.True(t, strings.HasPrefix(b.URL(), w.wechat+"/connect/oauth2/authorize?appid="), b.URL())
+	require.Contains(t, b.URL(), "#wechat_redirect")
+	b.requireReason("授权登录")
+	b.Click("#allow")
+	require.Equal(t, nickname, b.Text("#nickname"))
+	at, err := url.Parse(b.URL())
 	require.NoError(t, err)
 	require.Equal(t, strings.TrimPrefix(w.shop, "http://"), at.Host)
 	require.Equal(t, "/me", at.Path)
 	require.Equal(t, "home", at.Query().Get("from"))
 	require.Equal(t, "top", at.Fragment)
 	var title string
-	b.run("return document.title", &title)
+	b.Run("return document.title", &title)
 	require.Equal(t, "shop", title)
 
-	b.open(at.String()) // a login_code is no ticket to keep
-	b.run("location.reload()", nil)
-	require.Contains(t, b.text("#error"), "redeemed already")
+	b.Open(at.String()) // a login_code works once
+	b.Run("location.reload()", nil)
+	require.Contains(t, b.Text("#error"), "already redeemed")
 
-	b.open(w.door + "/my/orders?page=2")
-	require.Equal(t, w.wx.OpenID(appID, "li"), b.text("#who"))
-	require.Equal(t, w.door+"/my/orders?page=2#", b.url(), "WeChat's #wechat_redirect is gone")
+	b.Open(w.door + "/my/orders?page=2")
+	require.Equal(t, w.wx.OpenID(appID, "li"), b.Text("#who"))
+	require.Equal(t, w.door+"/my/orders?page=2#", b.URL(), "WeChat's #wechat_redirect is gone")
 }
 
-// end answers the consent page that b shows on b's behalf, and returns where WeChat would send the browser.
-func (w *town) end(b *tab) string {
+// answerConsent answers the consent page that b shows, and returns the address to which WeChat would send the browser.
+func (w *sockets) answerConsent(b *tab) string {
 	b.t.Helper()
 	var ticket string
-	b.run(`return document.querySelector("input[name=ticket]").value`, &ticket)
+	b.Run(`return document.querySelector("input[name=ticket]").value`, &ticket)
 	hc := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := hc.Get(w.wechat + "/connect/answer?do=allow&ticket=" + ticket)
 	require.NoError(b.t, err)
@@ -172,64 +184,64 @@ func (w *town) end(b *tab) string {
 	return resp.Header.Get("Location")
 }
 
-func TestARealBrowserIsToldWhyALoginIsRefused(t *testing.T) {
+func TestARealBrowserShowsWhyALoginIsRefused(t *testing.T) {
 	testform.NeedFull(t)
-	d := startDriver(t)
-	w := newTown(t, wechat.Official)
-	b := d.tab(t)
+	d := webdriver.Start(t)
+	w := newSockets(t, wechat.Official)
+	b := newTab(t, d)
 	for _, to := range []string{"https://evil.example.net/", "//evil.example.net", "http://site@evil.example.net/", `\\evil.example.net`, w.shopByHost + "/me"} {
-		b.open(w.door + "/wx/login?to=" + url.QueryEscape(to))
-		b.says("不能返回该网址")
+		b.Open(w.door + "/wx/login?to=" + url.QueryEscape(to))
+		b.requireReason("不能返回该网址")
 	}
 
-	b.open(w.shop)
-	b.click("#login")
-	end := w.end(b)
-	b.open(end)
-	require.Equal(t, nickname, b.text("#nickname"))
-	other := d.tab(t)
-	other.open(end)
-	other.says("登录链接已使用")
+	b.Open(w.shop)
+	b.Click("#login")
+	end := w.answerConsent(b)
+	b.Open(end)
+	require.Equal(t, nickname, b.Text("#nickname"))
+	other := newTab(t, d)
+	other.Open(end)
+	other.requireReason("登录链接已使用")
 
 	used, err := url.Parse(end)
 	require.NoError(t, err)
-	b.open(w.shop)
-	b.click("#login")
-	fresh, err := url.Parse(w.end(b))
+	b.Open(w.shop)
+	b.Click("#login")
+	fresh, err := url.Parse(w.answerConsent(b))
 	require.NoError(t, err)
 	q := fresh.Query()
 	q.Set("code", used.Query().Get("code"))
 	fresh.RawQuery = q.Encode()
-	b.open(fresh.String())
-	require.Equal(t, "login expired", b.text("#error"))
+	b.Open(fresh.String())
+	require.Equal(t, "login expired", b.Text("#error"))
 
-	b.open(w.shop)
-	b.click("#login")
-	end = w.end(b)
-	for key, err := range w.login.Store.Keys(t.Context(), "oauth/"+appID+"/state/") { // as ten minutes do
+	b.Open(w.shop)
+	b.Click("#login")
+	end = w.answerConsent(b)
+	for key, err := range w.login.Store.Keys(t.Context(), "oauth/"+appID+"/state/") { // as after ten minutes
 		require.NoError(t, err)
 		require.NoError(t, w.login.Store.Delete(t.Context(), key))
 	}
-	b.open(end)
-	b.says("登录已过期")
+	b.Open(end)
+	b.requireReason("登录已过期")
 }
 
-func TestARealBrowserDoesNotEndAnothersWebsiteLogin(t *testing.T) {
+func TestARealBrowserCannotFinishTheWebsiteLoginOfAnother(t *testing.T) {
 	testform.NeedFull(t)
-	d := startDriver(t)
-	w := newTown(t, wechat.Website)
-	attacker, victim := d.tab(t), d.tab(t)
-	attacker.open(w.shop)
-	attacker.click("#login")
-	attacker.says("扫码")
-	end := w.end(attacker)
-	victim.open(end)
-	victim.says("请在原浏览器中登录")
-	attacker.open(end)
-	require.Equal(t, nickname, attacker.text("#nickname"))
+	d := webdriver.Start(t)
+	w := newSockets(t, wechat.Website)
+	attacker, victim := newTab(t, d), newTab(t, d)
+	attacker.Open(w.shop)
+	attacker.Click("#login")
+	attacker.requireReason("扫码")
+	end := w.answerConsent(attacker)
+	victim.Open(end)
+	victim.requireReason("请在原浏览器中登录")
+	attacker.Open(end)
+	require.Equal(t, nickname, attacker.Text("#nickname"))
 
-	victim.open(w.shop)
-	victim.click("#login")
-	victim.click("#allow")
-	require.Equal(t, nickname, victim.text("#nickname"))
+	victim.Open(w.shop)
+	victim.Click("#login")
+	victim.Click("#allow")
+	require.Equal(t, nickname, victim.Text("#nickname"))
 }

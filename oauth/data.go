@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -17,13 +18,13 @@ import (
 	"github.com/wetoken/wetoken/internal/wirejson"
 )
 
-// Verify returns nil where rawData, byte by byte as the mini program got it, bears the signature WeChat made for this
-// user (signature of wx.getUserInfo and the like). Another signature is an error that wraps ErrSession, as an old
-// session_key is the usual cause.
+// VerifyRawData returns nil if signature is the one WeChat made for rawData and this user (the signature of
+// wx.getUserInfo and similar calls). rawData must be byte for byte what the mini program received. For any other
+// signature the error wraps ErrSession, since the usual cause is an old session_key.
 //
 // See https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/signature.html (开放数据校验与解密).
-func (m *Mini) Verify(ctx context.Context, openID, rawData, signature string) error {
-	key, err := m.key(ctx, openID)
+func (m *Mini) VerifyRawData(ctx context.Context, openID, rawData, signature string) error {
+	key, err := m.readSessionKey(ctx, openID)
 	if err != nil {
 		return fmt.Errorf("oauth: verify data: %w", err)
 	}
@@ -34,36 +35,37 @@ func (m *Mini) Verify(ctx context.Context, openID, rawData, signature string) er
 	return nil
 }
 
-// maxData is how long encryptedData may be.
+// maxData is the greatest length of encryptedData.
 const maxData = 64 << 10
 
-// Decrypt opens encryptedData, with the iv that came with it, into out, a pointer for its JSON. Data of another app, by
-// its watermark, is refused. An error wraps ErrSession where the data does not open with the user's session_key.
-func (m *Mini) Decrypt(ctx context.Context, openID, encryptedData, iv string, out any) error {
-	key, err := m.key(ctx, openID)
+// DecryptData decrypts encryptedData with the iv that came with it, and decodes its JSON into out, a pointer. Data
+// whose watermark names another app is an error. The error wraps ErrSession if the user's session_key does not decrypt
+// the data.
+func (m *Mini) DecryptData(ctx context.Context, openID, encryptedData, iv string, out any) error {
+	key, err := m.readSessionKey(ctx, openID)
 	if err != nil {
 		return fmt.Errorf("oauth: decrypt data: %w", err)
 	}
 	if len(encryptedData) > maxData {
-		return fmt.Errorf("oauth: decrypt data: it is longer than %d bytes", maxData)
+		return fmt.Errorf("oauth: decrypt data: encryptedData is longer than %d bytes", maxData)
 	}
-	plain, err := open(key, encryptedData, iv)
+	plain, err := decrypt(key, encryptedData, iv)
 	if err != nil {
 		return fmt.Errorf("oauth: decrypt data: %w", err)
 	}
 	if wirejson.Check(plain) != nil {
-		return fmt.Errorf("oauth: decrypt data: it does not open: %w", ErrSession)
+		return fmt.Errorf("oauth: decrypt data: wrong key: %w", ErrSession)
 	}
-	if err := m.unmarshal(plain, out); err != nil {
+	if err := m.decodeData(plain, out); err != nil {
 		return fmt.Errorf("oauth: decrypt data: %w", err)
 	}
 	return nil
 }
 
-var errWatermark = errors.New("its watermark is not of this app")
+var errWatermark = errors.New("the watermark names another app")
 
-// unmarshal reads data that WeChat has marked as this app's.
-func (m *Mini) unmarshal(data []byte, out any) error {
+// decodeData decodes data whose watermark names this app.
+func (m *Mini) decodeData(data []byte, out any) error {
 	var mark struct {
 		Watermark struct {
 			AppID string `json:"appid"`
@@ -75,30 +77,30 @@ func (m *Mini) unmarshal(data []byte, out any) error {
 	return wirejson.Unmarshal(data, out)
 }
 
-func (m *Mini) key(ctx context.Context, openID string) (string, error) {
+func (m *Mini) readSessionKey(ctx context.Context, openID string) (string, error) {
 	if openID == "" || len(openID) > maxOpenID {
 		return "", ErrSession
 	}
-	b, ok, err := m.store().Get(ctx, m.sessionKey(openID))
+	b, ok, err := m.store().Get(ctx, m.sessionRecordKey(openID))
 	if err != nil {
 		return "", fmt.Errorf("read session: %w", err)
 	}
-	if !ok {
+	if !ok || bytes.HasPrefix(b, []byte("{")) { // base64 is the first format, and a later one is JSON
 		return "", ErrSession
 	}
 	return string(b), nil
 }
 
-// open decrypts AES-128-CBC under the decoded session_key. What is wrong with data that does not open is not told, or
-// the answers would give it away piece by piece.
-func open(sessionKey, encryptedData, iv string) ([]byte, error) {
+// decrypt decrypts AES-128-CBC with the decoded session_key. Its errors do not say why the padding is wrong, since such
+// answers would let a stranger decrypt the data step by step.
+func decrypt(sessionKey, encryptedData, iv string) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(sessionKey)
 	if err != nil || len(key) != 16 {
-		return nil, errors.New("the kept session_key is not 16 bytes of base64")
+		return nil, errors.New("the stored session_key is not 16 bytes of base64")
 	}
 	for name, value := range map[string]string{"encryptedData": encryptedData, "iv": iv} {
 		if strings.Contains(value, " ") {
-			return nil, errors.New(name + " holds blanks in place of +: percent-encode it, as encodeURIComponent does, or send it as JSON")
+			return nil, errors.New(name + " contains blanks instead of +: percent-encode it, as encodeURIComponent does, or send it as JSON")
 		}
 	}
 	data, err := base64.StdEncoding.DecodeString(encryptedData)
@@ -116,30 +118,30 @@ func open(sessionKey, encryptedData, iv string) ([]byte, error) {
 	cipher.NewCBCDecrypter(block, vector).CryptBlocks(data, data)
 	pad := int(data[len(data)-1])
 	if pad < 1 || pad > aes.BlockSize {
-		return nil, fmt.Errorf("it does not open: %w", ErrSession)
+		return nil, fmt.Errorf("wrong key: %w", ErrSession)
 	}
 	for _, b := range data[len(data)-pad:] {
 		if int(b) != pad {
-			return nil, fmt.Errorf("it does not open: %w", ErrSession)
+			return nil, fmt.Errorf("wrong key: %w", ErrSession)
 		}
 	}
 	return data[:len(data)-pad], nil
 }
 
-// UserSignature signs the body of a call, or "" for one without, with the user's session_key, as calls do that must prove
-// to be made for a user who is there, such as those of virtual payment (用户态签名).
+// UserSignature returns the signature of a call's body, or of "" for a call without one, made with the user's
+// session_key (用户态签名). Calls that act for a present user need it, such as those of virtual payment.
 //
 // See https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/virtual-payment.html.
 func (m *Mini) UserSignature(ctx context.Context, openID, body string) (string, error) {
-	key, err := m.key(ctx, openID)
+	key, err := m.readSessionKey(ctx, openID)
 	if err != nil {
 		return "", fmt.Errorf("oauth: user signature: %w", err)
 	}
-	return seal(key, body), nil
+	return userSignature(key, body), nil
 }
 
-// seal is the signature over a call's body that proves the caller to hold the user's session_key, whose text is the key.
-func seal(sessionKey, body string) string {
+// userSignature returns the signature of body. Its key is the text of the session_key, not the decoded bytes.
+func userSignature(sessionKey, body string) string {
 	mac := hmac.New(sha256.New, []byte(sessionKey))
 	mac.Write([]byte(body))
 	return hex.EncodeToString(mac.Sum(nil))

@@ -14,7 +14,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestWhatTheMiniProgramIsGivenIsVerifiedAndOpened(t *testing.T) {
+func TestMiniProgramDataIsVerifiedAndDecrypted(t *testing.T) {
 	wx, m := newMini()
 	wx.AddPerson(wechattest.Person{Name: "li", Nickname: `<b>"李'雷"</b>👍`, Phone: "13900139000"})
 	u, err := m.Session(t.Context(), wx.MiniCode(appID, "li"))
@@ -22,13 +22,13 @@ func TestWhatTheMiniProgramIsGivenIsVerifiedAndOpened(t *testing.T) {
 
 	data, ok := wx.UserData(appID, "li")
 	require.True(t, ok)
-	require.NoError(t, m.Verify(t.Context(), u.OpenID, data.RawData, data.Signature))
+	require.NoError(t, m.VerifyRawData(t.Context(), u.OpenID, data.RawData, data.Signature))
 	var who struct {
 		OpenID   string `json:"openId"`
 		UnionID  string `json:"unionId"`
 		NickName string `json:"nickName"`
 	}
-	require.NoError(t, m.Decrypt(t.Context(), u.OpenID, data.EncryptedData, data.IV, &who))
+	require.NoError(t, m.DecryptData(t.Context(), u.OpenID, data.EncryptedData, data.IV, &who))
 	require.Equal(t, u.OpenID, who.OpenID)
 	require.Equal(t, u.UnionID, who.UnionID)
 	require.Equal(t, `<b>"李'雷"</b>👍`, who.NickName)
@@ -36,11 +36,11 @@ func TestWhatTheMiniProgramIsGivenIsVerifiedAndOpened(t *testing.T) {
 	data, ok = wx.PhoneData(appID, "li")
 	require.True(t, ok)
 	var phone struct{ PhoneNumber string }
-	require.NoError(t, m.Decrypt(t.Context(), u.OpenID, data.EncryptedData, data.IV, &phone))
+	require.NoError(t, m.DecryptData(t.Context(), u.OpenID, data.EncryptedData, data.IV, &phone))
 	require.Equal(t, "13900139000", phone.PhoneNumber)
 }
 
-func TestDataThatDoesNotOpenAsksForANewLogin(t *testing.T) {
+func TestDataOfAnotherKeyNeedsANewLogin(t *testing.T) {
 	wx, m := newMini()
 	u, err := m.Session(t.Context(), wx.MiniCode(appID, "ming"))
 	require.NoError(t, err)
@@ -49,10 +49,10 @@ func TestDataThatDoesNotOpenAsksForANewLogin(t *testing.T) {
 	_, err = m.Session(t.Context(), wx.MiniCode(appID, "ming"))
 	require.NoError(t, err)
 	var out any
-	require.ErrorIs(t, m.Decrypt(t.Context(), u.OpenID, old.EncryptedData, old.IV, &out), oauth.ErrSession)
-	require.ErrorIs(t, m.Verify(t.Context(), u.OpenID, old.RawData, old.Signature), oauth.ErrSession)
-	require.ErrorIs(t, m.Decrypt(t.Context(), "oNobody", old.EncryptedData, old.IV, &out), oauth.ErrSession)
-	require.ErrorIs(t, m.Verify(t.Context(), "", old.RawData, old.Signature), oauth.ErrSession)
+	require.ErrorIs(t, m.DecryptData(t.Context(), u.OpenID, old.EncryptedData, old.IV, &out), oauth.ErrSession)
+	require.ErrorIs(t, m.VerifyRawData(t.Context(), u.OpenID, old.RawData, old.Signature), oauth.ErrSession)
+	require.ErrorIs(t, m.DecryptData(t.Context(), "oNobody", old.EncryptedData, old.IV, &out), oauth.ErrSession)
+	require.ErrorIs(t, m.VerifyRawData(t.Context(), "", old.RawData, old.Signature), oauth.ErrSession)
 	require.Nil(t, out)
 }
 
@@ -67,7 +67,7 @@ func TestMalformedDataIsRefused(t *testing.T) {
 		{good.EncryptedData, ""}, {good.EncryptedData, "%"}, {good.EncryptedData, base64.StdEncoding.EncodeToString(make([]byte, 17))},
 		{block, block}, {strings.Repeat("A", 1<<20), good.IV}, {good.EncryptedData[24:], good.IV},
 	} {
-		require.Error(t, m.Decrypt(t.Context(), u.OpenID, c[0], c[1], new(any)))
+		require.Error(t, m.DecryptData(t.Context(), u.OpenID, c[0], c[1], new(any)))
 	}
 	const key = "HyVFkGl5F5OQWJZZaNzBBg=="
 	for pad, opens := range map[string]bool{"\x03\x03\x03": true, "\x02\x03\x03": false, "\x00\x00\x00": false, "   ": false} {
@@ -79,14 +79,14 @@ func TestMalformedDataIsRefused(t *testing.T) {
 		block, err := aes.NewCipher(raw)
 		require.NoError(t, err)
 		cipher.NewCBCEncrypter(block, make([]byte, 16)).CryptBlocks(plain, plain)
-		err = known.Decrypt(t.Context(), id, base64.StdEncoding.EncodeToString(plain), "AAAAAAAAAAAAAAAAAAAAAA==", new(any))
+		err = known.DecryptData(t.Context(), id, base64.StdEncoding.EncodeToString(plain), "AAAAAAAAAAAAAAAAAAAAAA==", new(any))
 		require.Equal(t, opens, err == nil, "%q: %v", pad, err)
 	}
 	bad, id := phoneOf(t, appID, "not base64")
-	require.ErrorContains(t, bad.Decrypt(t.Context(), id, good.EncryptedData, good.IV, new(any)), "session_key")
+	require.ErrorContains(t, bad.DecryptData(t.Context(), id, good.EncryptedData, good.IV, new(any)), "session_key")
 }
 
-func TestAPhoneNumberIsHadByItsCode(t *testing.T) {
+func TestPhoneReturnsTheNumberOfACode(t *testing.T) {
 	wx, m := newMini()
 	wx.AddPerson(wechattest.Person{Name: "li", Phone: "13900139000"})
 	p, err := m.Phone(t.Context(), wx.PhoneCode(appID, "li"), "")
@@ -99,16 +99,16 @@ func TestAPhoneNumberIsHadByItsCode(t *testing.T) {
 	_, err = m.Phone(t.Context(), code, "")
 	require.ErrorIs(t, err, wechat.ErrCodeUsed)
 	_, err = m.Phone(t.Context(), wx.PhoneCode(appID, "li"), "oSomebodyElse")
-	require.ErrorIs(t, err, wechat.ErrInvalidOpenID)
+	require.ErrorIs(t, err, wechat.Code(40003))
 	_, err = m.Phone(t.Context(), wx.MiniCode(appID, "li"), "")
 	require.ErrorIs(t, err, wechat.ErrInvalidCode)
 }
 
-func TestAPhoneNumbersFormsAreUnderstood(t *testing.T) {
+func TestPhoneDecodesTextAndNumbers(t *testing.T) {
 	wx, m := newMini()
 	answer := func(country, app string) {
-		wx.Heal()
-		wx.Fail(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Body: `{"errcode":"0","phone_info":{"phoneNumber":"+44 1",` +
+		wx.ClearFaults()
+		wx.AddFault(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Body: `{"errcode":"0","phone_info":{"phoneNumber":"+44 1",` +
 			`"purePhoneNumber":13900139000,"countryCode":` + country + `,"watermark":{"timestamp":1,"appid":"` + app + `"}}}`})
 	}
 	for written, want := range map[string]string{`86`: "86", `"86"`: "86", `86.0`: "86", `"+86"`: "+86", `null`: ""} {
@@ -119,19 +119,19 @@ func TestAPhoneNumbersFormsAreUnderstood(t *testing.T) {
 	}
 	answer("86", "wxanother")
 	_, err := m.Phone(t.Context(), "code", "")
-	require.ErrorContains(t, err, "watermark is not of this app")
+	require.ErrorContains(t, err, "watermark names another app")
 	m.Tokens = nil
 	_, err = m.Phone(t.Context(), "code", "")
 	require.ErrorContains(t, err, "Tokens must be set")
 }
 
-func TestDataWhosePlusBecameBlanksIsToldSo(t *testing.T) {
+func TestDataWithBlanksInsteadOfPlusIsNamed(t *testing.T) {
 	wx, m := newMini()
 	u, err := m.Session(t.Context(), wx.MiniCode(appID, "ming"))
 	require.NoError(t, err)
 	for _, data := range [][2]string{{"q83v AAA", "AAAAAAAAAAAAAAAAAAAAAA=="}, {"q83vAAAAAAAAAAAAAAAAAA==", "AAAA AAAAAAAAAAAAAAAAA=="}} {
-		err := m.Decrypt(t.Context(), u.OpenID, data[0], data[1], new(any))
-		require.ErrorContains(t, err, "holds blanks in place of +: percent-encode it")
+		err := m.DecryptData(t.Context(), u.OpenID, data[0], data[1], new(any))
+		require.ErrorContains(t, err, "contains blanks instead of +: percent-encode it")
 		require.NotErrorIs(t, err, oauth.ErrSession, "a new login would not help")
 	}
 }
@@ -143,7 +143,7 @@ func TestAPhoneNumberOfAnotherAppAdvisesTheButtonAndNoRetry(t *testing.T) {
 	} {
 		wx, m := newMini()
 		private := &oauth.Handler{Source: m, Guard: open}
-		wx.Fail(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Body: body})
+		wx.AddFault(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Body: body})
 		w := post(private, "/phone", `{"code":"c"}`)
 		require.Equal(t, 502, w.Code, w.Body)
 		require.Contains(t, w.Body.String(), "press the getPhoneNumber button again")

@@ -15,7 +15,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// A site on a host of its own logs its visitors in through one door, and has its server ask who they are.
+// A site on its own host logs its visitors in, and its server redeems the login_code.
 func ExampleLogin() {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx0123456789abcdef", "secret")
@@ -50,7 +50,7 @@ func ExampleLogin() {
 	// Output: hello oAJf8e-_yEE7iHGue538fgRbTTXe <nil>
 }
 
-// An application's own pages, for those who are logged in.
+// The pages of an application, for visitors who are logged in.
 func ExampleLogin_Require() {
 	login := &oauth.Login{AppID: "wx0123456789abcdef", Secret: "secret", Store: new(store.Memory), URL: "https://shop.example.com/wx"}
 
@@ -68,7 +68,7 @@ func ExampleLogin_Require() {
 	// Output: 302 open.weixin.qq.com https://shop.example.com/wx/login/callback <nil>
 }
 
-// A mini program's user, from wx.login to the phone number.
+// The user of a mini program, from wx.login to the phone number.
 func ExampleMini() {
 	wx := new(wechattest.Server)
 	wx.Add(wechattest.App{ID: "wx0123456789abcdef", Secret: "secret", Kind: wechattest.Mini})
@@ -78,9 +78,9 @@ func ExampleMini() {
 	u, err := mini.Session(ctx, wx.MiniCode("wx0123456789abcdef", "ming")) // the code of wx.login
 	fmt.Println(u.OpenID, err)
 
-	data, _ := wx.PhoneData("wx0123456789abcdef", "ming") // what the mini program was given
+	data, _ := wx.PhoneData("wx0123456789abcdef", "ming") // as the mini program gets it
 	var phone oauth.Phone
-	err = mini.Decrypt(ctx, u.OpenID, data.EncryptedData, data.IV, &phone)
+	err = mini.DecryptData(ctx, u.OpenID, data.EncryptedData, data.IV, &phone)
 	fmt.Println(phone.PurePhoneNumber, err)
 	// Output:
 	// oAJf8e-_yEE7iHGue538fgRbTTXe <nil>

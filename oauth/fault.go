@@ -8,34 +8,44 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// fault is why a login failed.
+// fault is the reason why a login failed.
 type fault string
 
-// The faults that a login may end with.
+// The faults. Their values are stored.
 const (
-	faultDenied   fault = "denied"   // the user did not consent
-	faultExpired  fault = "expired"  // the login took too long
-	faultCode     fault = "code"     // WeChat's code is of no use
-	faultUnknown  fault = "unknown"  // there is no such login, or no longer
-	faultUsed     fault = "used"     // another browser has ended it
-	faultBrowser  fault = "browser"  // another browser has begun it
-	faultSnapshot fault = "snapshot" // the visitor looks at a snapshot of the page
-	faultMember   fault = "member"   // the visitor is no member of the corp
-	faultBackend  fault = "backend"  // Backend did not take the login
-	faultRisk     fault = "risk"     // WeChat's risk control blocks the user
-	faultOften    fault = "often"    // WeChat was asked too often
-	faultRefused  fault = "refused"  // WeChat refused the app
-	faultTrouble  fault = "trouble"  // anything else
+	faultDenied      fault = "denied"   // the user did not consent
+	faultExpired     fault = "expired"  // the login took too long
+	faultCode        fault = "code"     // WeChat refused the code
+	faultUnknown     fault = "unknown"  // no such login, or no longer
+	faultUsed        fault = "used"     // another browser finished the login
+	faultBrowser     fault = "browser"  // another browser began the login
+	faultSnapshot    fault = "snapshot" // the visitor views a snapshot of the page
+	faultMember      fault = "member"   // the visitor is not a member of the company
+	faultBackend     fault = "backend"  // BackendURL refused the login
+	faultRisk        fault = "risk"     // WeChat's risk control blocks the user
+	faultTooMany     fault = "often"    // WeChat was asked too often
+	faultRefused     fault = "refused"  // WeChat refused the app
+	faultUnavailable fault = "trouble"  // anything else
 )
 
 var (
 	errDeclined = errors.New("oauth: the user did not consent")
 	errSnapshot = errors.New("oauth: a visitor of the snapshot page is not logged in")
-	errMember   = errors.New("oauth: the visitor is no member of the company")
-	errBackend  = errors.New("oauth: Backend did not take the login")
+	errMember   = errors.New("oauth: the visitor is not a member of the company")
+	errBackend  = errors.New("oauth: BackendURL refused the login")
 )
 
-// faultOf returns the fault that err stands for.
+// Codes that wechat does not export.
+const (
+	errInvalidRefreshToken wechat.Code = 40030
+	errCodeBlocked         wechat.Code = 40226 // mini-program user of high risk
+	errRefreshTokenExpired wechat.Code = 42002
+	errCodeExpired         wechat.Code = 42003
+	errKeyMissing          wechat.Code = 87007 // WeChat knows no session_key of the user
+	errKeyWrong            wechat.Code = 87009 // the signature was made with another session_key
+)
+
+// faultOf returns the fault of an error.
 func faultOf(err error) fault {
 	refusal := (*wechat.Error)(nil)
 	switch {
@@ -55,24 +65,24 @@ func faultOf(err error) fault {
 		return faultMember
 	case errors.Is(err, errBackend):
 		return faultBackend
-	case errors.Is(err, wechat.ErrInvalidCode), errors.Is(err, wechat.ErrCodeUsed), errors.Is(err, wechat.ErrCodeExpired):
+	case errors.Is(err, wechat.ErrInvalidCode), errors.Is(err, wechat.ErrCodeUsed), errors.Is(err, errCodeExpired):
 		return faultCode
-	case errors.Is(err, wechat.ErrCodeBlocked):
+	case errors.Is(err, errCodeBlocked):
 		return faultRisk
 	case errors.As(err, &refusal):
 		switch answer.Of(err).Status {
 		case http.StatusTooManyRequests:
-			return faultOften
+			return faultTooMany
 		case http.StatusBadGateway, http.StatusBadRequest:
 			return faultRefused
 		}
 	}
-	return faultTrouble
+	return faultUnavailable
 }
 
-// word is the value of login_error, by which a site is told of the fault. It is empty where the browser is not known to
+// loginError returns the value of login_error, which tells the site about the fault. It is empty if the browser may not
 // be the one that the site sent.
-func (f fault) word() string {
+func (f fault) loginError() string {
 	switch f {
 	case faultDenied:
 		return "denied"
@@ -84,7 +94,7 @@ func (f fault) word() string {
 	return "failed"
 }
 
-// noticeFor returns the text that people read about a fault.
+// noticeFor returns the text that visitors read about a fault.
 func noticeFor(f fault) notice {
 	switch f {
 	case faultDenied:
@@ -105,10 +115,10 @@ func noticeFor(f fault) notice {
 		return noticeBackend
 	case faultRisk:
 		return noticeRisk
-	case faultOften:
-		return noticeOften
+	case faultTooMany:
+		return noticeTooMany
 	case faultRefused:
 		return noticeRefused
 	}
-	return noticeTrouble
+	return noticeUnavailable
 }

@@ -7,19 +7,18 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// checkFields returns an error that names a field with blanks around its value, which WeChat would refuse in other words,
-// or with a kind of app that has no web login.
+// checkFields returns an error that names a field whose value has blanks around it, or a kind of app without web login.
 func (l *Login) checkFields() error {
 	if err := field.CheckOneOf(l.kind(), wechat.Official, wechat.Website, wechat.Work); err != nil {
 		return fmt.Errorf("Login.Kind %w", err)
 	}
 	return checkBlanks("Login", [][2]string{
-		{"AppID", l.AppID}, {"Secret", l.Secret}, {"SignKey", l.SignKey}, {"PreviousSignKey", l.PreviousSignKey},
+		{"AppID", l.AppID}, {"Secret", l.Secret}, {"NextSecret", l.NextSecret}, {"SignKey", l.SignKey}, {"PreviousSignKey", l.PreviousSignKey},
 	})
 }
 
 func (m *Mini) checkFields() error {
-	return checkBlanks("Mini", [][2]string{{"AppID", m.AppID}, {"Secret", m.Secret}})
+	return checkBlanks("Mini", [][2]string{{"AppID", m.AppID}, {"Secret", m.Secret}, {"NextSecret", m.NextSecret}})
 }
 
 func checkBlanks(owner string, fields [][2]string) error {

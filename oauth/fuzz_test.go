@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzLogin plays a whole login with a query of a stranger's: where it ends on a site, that is the shop.
+// FuzzLogin runs a whole login with any query: if it ends on a site, the site is the shop.
 func FuzzLogin(f *testing.F) {
 	for _, q := range []string{
 		"to=https://shop.example.com/", "to=//evil", `to=\\evil`, "to=https://site@evil", "to=https://shop.example.com/%0d%0aX:y",
@@ -19,10 +19,10 @@ func FuzzLogin(f *testing.F) {
 	} {
 		f.Add(q)
 	}
-	s := newStage(allowing)
+	s := newStage(allowConsent)
 	h := s.handler()
 	f.Fuzz(func(t *testing.T, query string) {
-		r := httptest.NewRequest("GET", door+"/login", nil)
+		r := httptest.NewRequest("GET", mount+"/login", nil)
 		r.URL.RawQuery = query
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
@@ -52,7 +52,7 @@ func FuzzLogin(f *testing.F) {
 	})
 }
 
-// FuzzCallback sends strangers' codes and states.
+// FuzzCallback sends any code and state.
 func FuzzCallback(f *testing.F) {
 	f.Add("code=a&state=00000000000000000000000000000000")
 	f.Add("state=0&state=1")
@@ -69,7 +69,7 @@ func FuzzCallback(f *testing.F) {
 	})
 }
 
-// FuzzDecrypt opens strangers' data.
+// FuzzDecrypt decrypts any data.
 func FuzzDecrypt(f *testing.F) {
 	_, m := newMini()
 	require.NoError(f, m.Store.Set(f.Context(), "oauth/"+appID+"/session_key/oUser", []byte("HyVFkGl5F5OQWJZZaNzBBg=="), 0))
@@ -78,8 +78,8 @@ func FuzzDecrypt(f *testing.F) {
 	f.Add(strings.Repeat("A", 64), "r7BXXKkLb8qrSNn05n0qiA==")
 	f.Fuzz(func(t *testing.T, data, iv string) {
 		var out any
-		require.Error(t, m.Decrypt(t.Context(), "oUser", data, iv, &out), "nobody opens a door without the key")
+		require.Error(t, m.DecryptData(t.Context(), "oUser", data, iv, &out), "data of another key does not decrypt")
 		require.Nil(t, out)
-		require.Error(t, m.Verify(t.Context(), "oUser", data, iv))
+		require.Error(t, m.VerifyRawData(t.Context(), "oUser", data, iv))
 	})
 }

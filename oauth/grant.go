@@ -13,28 +13,28 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// ErrNoGrant says that no grant of this user is kept, or none that lives: the user has to log in again.
-var ErrNoGrant = errors.New("the user has not granted this, or no longer does")
+// ErrNoGrant is the error of a user without a valid grant: the user must log in again.
+var ErrNoGrant = errors.New("no valid grant of this user: log in again")
 
-// Grant is what a user has allowed the app, and the tokens for it. It prints without them.
+// Grant is the access that a user granted to the app, with its tokens. It prints without them.
 type Grant struct {
 	OpenID       string    `json:"openid"`
 	UnionID      string    `json:"unionid,omitempty"`
 	Scope        string    `json:"scope"`
-	AccessToken  string    `json:"access_token"`  // this user's; no kin of the app's own token
-	RefreshToken string    `json:"refresh_token"` // lives 30 days from the login on
-	Expires      time.Time `json:"expires"`       // end of AccessToken, 2 hours on
+	AccessToken  string    `json:"access_token"`  // of this user, not the app's access token
+	RefreshToken string    `json:"refresh_token"` // valid for 30 days after the login
+	Expires      time.Time `json:"expires"`       // end of AccessToken, after 2 hours
 
-	// Snapshot marks a user who only looks at the page's snapshot (快照页): openid and unionid are made up for the visit.
-	// Such a user must not be logged in.
+	// Snapshot reports that the user views a snapshot of the page (快照页). WeChat makes up the openid and unionid of such
+	// a user, who must not be logged in.
 	Snapshot bool `json:"-"`
 
-	UserID         string `json:"-"` // of WeCom, which gives no tokens: a member
-	ExternalUserID string `json:"-"` // of WeCom: a member's contact
-	UserTicket     string `json:"-"` // of WeCom, for UserInfo: lives half an hour
+	UserID         string `json:"-"` // WeCom: a member; WeCom gives no tokens
+	ExternalUserID string `json:"-"` // WeCom: a contact of a member
+	UserTicket     string `json:"-"` // WeCom, for UserInfo: valid for half an hour
 }
 
-// String says whose grant it is, not what opens it.
+// String names the user and the scope, without the tokens.
 func (g Grant) String() string {
 	if g.UserID != "" {
 		return "grant of " + g.UserID
@@ -51,27 +51,31 @@ func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 // MarshalText keeps the tokens out of JSON.
 func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
 
-// storedGrant is a Grant as Records hold it, with its tokens.
+// storedGrant is a Grant as Records store it, with its tokens.
 type storedGrant Grant
 
-// user is what a grant alone says of the user.
+// user returns the fields of the user that are in the grant.
 func (g Grant) user() User {
 	return User{OpenID: g.OpenID, UnionID: g.UnionID, UserID: g.UserID, ExternalUserID: g.ExternalUserID}
 }
 
-// Exchange turns the code that a browser came back with into a grant. A code works once, within 5 minutes (website: 10).
-// A grant that goes beyond snsapi_base is kept in Records before Exchange returns it; see [Login.Grant].
+// Exchange returns the grant for the code that a browser returned with. A code works once, within 5 minutes (website:
+// 10). A grant beyond snsapi_base is stored in Records before Exchange returns it; see [Login.Grant].
 func (l *Login) Exchange(ctx context.Context, code string) (Grant, error) {
 	if err := l.checkFields(); err != nil {
 		return Grant{}, fmt.Errorf("oauth: exchange code: %w", err)
 	}
 	if l.kind() == wechat.Work {
-		return l.workExchange(ctx, code)
+		return l.exchangeWorkCode(ctx, code)
 	}
-	query := url.Values{"appid": {l.AppID}, "secret": {l.Secret}, "code": {code}, "grant_type": {"authorization_code"}}
-	g, err := l.grant(ctx, "/sns/oauth2/access_token", query)
-	if err == nil && g.kept() {
-		err = l.keep(ctx, g)
+	var g Grant
+	_, err := l.secrets.Call(l.Secret, l.NextSecret, refusesSecret, func(secret string) (err error) {
+		query := url.Values{"appid": {l.AppID}, "secret": {secret}, "code": {code}, "grant_type": {"authorization_code"}}
+		g, err = l.requestGrant(ctx, "/sns/oauth2/access_token", query)
+		return err
+	})
+	if err == nil && g.isLasting() {
+		err = l.saveGrant(ctx, g)
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("oauth: exchange code: %w", err)
@@ -79,24 +83,27 @@ func (l *Login) Exchange(ctx context.Context, code string) (Grant, error) {
 	return g, nil
 }
 
-// Refresh lengthens a grant by 2 hours, with the same access token or another one. WeChat does so for 30 days after the
-// login. Where the grant is kept, the new one is kept before Refresh returns it.
+// refusesSecret reports whether WeChat refused a code because the secret is wrong, which does not use it up.
+func refusesSecret(err error) bool { return errors.Is(err, wechat.ErrInvalidSecret) }
+
+// Refresh extends a grant by 2 hours, with the same access token or a new one. WeChat allows it for 30 days after the
+// login. A grant that was stored is stored again before Refresh returns it.
 func (l *Login) Refresh(ctx context.Context, g Grant) (Grant, error) {
 	if g.RefreshToken == "" {
 		return Grant{}, fmt.Errorf("oauth: refresh: the grant has no refresh token: %w", ErrNoGrant)
 	}
 	query := url.Values{"appid": {l.AppID}, "grant_type": {"refresh_token"}, "refresh_token": {g.RefreshToken}}
-	fresh, err := l.grant(ctx, "/sns/oauth2/refresh_token", query)
+	fresh, err := l.requestGrant(ctx, "/sns/oauth2/refresh_token", query)
 	switch {
-	case errors.Is(err, wechat.ErrInvalidRefreshToken), errors.Is(err, wechat.ErrRefreshTokenExpired),
+	case errors.Is(err, errInvalidRefreshToken), errors.Is(err, errRefreshTokenExpired),
 		errors.Is(err, wechat.ErrRevoked):
 		err = fmt.Errorf("%w: %w", ErrNoGrant, err)
 	case err == nil && fresh.OpenID != g.OpenID:
-		err = errors.New("WeChat answered the grant of another user")
+		err = errors.New("WeChat's answer is the grant of another user")
 	case err == nil:
-		fresh.UnionID, fresh.Snapshot = g.UnionID, g.Snapshot // which this call does not give
-		if fresh.kept() {
-			fresh, err = l.replace(ctx, g, fresh)
+		fresh.UnionID, fresh.Snapshot = g.UnionID, g.Snapshot // which the answer lacks
+		if fresh.isLasting() {
+			fresh, err = l.replaceGrant(ctx, g, fresh)
 		}
 	}
 	if err != nil {
@@ -105,18 +112,18 @@ func (l *Login) Refresh(ctx context.Context, g Grant) (Grant, error) {
 	return fresh, nil
 }
 
-// UserInfo tells who granted: nickname, picture, unionid (拉取用户信息). It needs a scope beyond snsapi_base. lang, for
-// names of places, is zh_CN (the default), zh_TW or en.
+// UserInfo returns the user of a grant: nickname, picture, unionid (拉取用户信息). It needs a scope beyond snsapi_base. lang
+// is the language of the names of places: zh_CN (the default), zh_TW or en.
 func (l *Login) UserInfo(ctx context.Context, g Grant, lang string) (User, error) {
 	if l.kind() == wechat.Work {
-		return l.workDetail(ctx, g)
+		return l.fetchWorkUser(ctx, g)
 	}
 	var a userAnswer
-	query := url.Values{"access_token": {g.AccessToken}, "openid": {g.OpenID}, "lang": {language(lang)}}
+	query := url.Values{"access_token": {g.AccessToken}, "openid": {g.OpenID}, "lang": {knownLanguage(lang)}}
 	err := l.api().Get(ctx, "/sns/userinfo", query, &a)
 	u := a.user()
 	if err == nil && u.OpenID != g.OpenID {
-		err = errors.New("WeChat answered another user")
+		err = errors.New("WeChat's answer is another user")
 	}
 	if err != nil {
 		return User{}, fmt.Errorf("oauth: user info: %w", err)
@@ -127,7 +134,7 @@ func (l *Login) UserInfo(ctx context.Context, g Grant, lang string) (User, error
 	return u, nil
 }
 
-// Valid returns nil while WeChat takes the grant's access token (检验授权凭证), else its refusal.
+// Valid returns nil if WeChat accepts the grant's access token (检验授权凭证), else its refusal.
 func (l *Login) Valid(ctx context.Context, g Grant) error {
 	err := l.api().Get(ctx, "/sns/auth", url.Values{"access_token": {g.AccessToken}, "openid": {g.OpenID}}, nil)
 	if err != nil {
@@ -136,7 +143,7 @@ func (l *Login) Valid(ctx context.Context, g Grant) error {
 	return nil
 }
 
-// userAnswer is a User in an answer of WeChat, which writes some numbers as text and some text as numbers.
+// userAnswer is a User as WeChat sends it: some numbers are text, and some text is a number.
 type userAnswer struct {
 	User
 	Sex    wirejson.Int  `json:"sex"`
@@ -150,8 +157,8 @@ func (a *userAnswer) user() User {
 	return u
 }
 
-// grant asks WeChat for a grant. Its life is counted from before the call.
-func (l *Login) grant(ctx context.Context, path string, query url.Values) (Grant, error) {
+// requestGrant requests a grant from WeChat. The life of the grant is counted from before the call.
+func (l *Login) requestGrant(ctx context.Context, path string, query url.Values) (Grant, error) {
 	var a struct {
 		AccessToken  string       `json:"access_token"`
 		ExpiresIn    wirejson.Int `json:"expires_in"`
@@ -166,7 +173,7 @@ func (l *Login) grant(ctx context.Context, path string, query url.Values) (Grant
 		return Grant{}, err
 	}
 	if a.OpenID == "" || len(a.OpenID) > maxOpenID {
-		return Grant{}, errors.New("WeChat's answer holds no openid")
+		return Grant{}, errors.New("WeChat's answer has no openid")
 	}
 	life := time.Duration(min(max(a.ExpiresIn, 0), 24*60*60)) * time.Second
 	return Grant{
@@ -175,11 +182,11 @@ func (l *Login) grant(ctx context.Context, path string, query url.Values) (Grant
 	}, nil
 }
 
-// maxOpenID is what no openid of WeChat's is longer than; it has 28 characters.
+// maxOpenID is the greatest length of an openid that we accept. WeChat's have 28 characters.
 const maxOpenID = 128
 
-// kept tells whether a grant is of use beyond the login itself.
-func (g Grant) kept() bool {
+// isLasting reports whether a grant is of use after the login.
+func (g Grant) isLasting() bool {
 	return !g.Snapshot && g.RefreshToken != "" && strings.Trim(strings.ReplaceAll(g.Scope, ScopeBase, ""), ", ") != ""
 }
 
@@ -190,7 +197,7 @@ func (l *Login) api() *wechat.Client {
 	return l.Client.With(nil, wechat.APIURL)
 }
 
-func language(lang string) string {
+func knownLanguage(lang string) string {
 	if lang == zhTW || lang == en {
 		return lang
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// code is a fresh code of WeChat's for the person who browses.
+// code returns a new code of the person who browses.
 func (s *stage) code(t *testing.T, scope string) string {
 	t.Helper()
 	end, err := url.Parse(s.browser(t).stop(back, s.login.AuthorizeURL(back, scope, "s1")))
@@ -27,11 +27,11 @@ func (s *stage) code(t *testing.T, scope string) string {
 	return end.Query().Get("code")
 }
 
-func allowing(s *stage) { s.wx.Browse("", wechattest.Allow) }
+func allowConsent(s *stage) { s.wx.Browse("", wechattest.Allow) }
 
-func TestExchangeTellsWhatWeChatGranted(t *testing.T) {
+func TestExchangeReturnsTheGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(allowing)
+		s := newStage(allowConsent)
 		g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 		require.NoError(t, err)
 		require.Equal(t, s.wx.OpenID(appID, "ming"), g.OpenID)
@@ -47,8 +47,8 @@ func TestExchangeTellsWhatWeChatGranted(t *testing.T) {
 	})
 }
 
-func TestUserInfoIsAskedForInTheLanguageOfTheLogin(t *testing.T) {
-	s := newStage(allowing)
+func TestUserInfoHasTheLanguageOfTheLogin(t *testing.T) {
+	s := newStage(allowConsent)
 	wire, asked := s.wx.Client().Transport, ""
 	s.login.Client = &wechat.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if r.URL.Path == "/sns/userinfo" {
@@ -62,17 +62,17 @@ func TestUserInfoIsAskedForInTheLanguageOfTheLogin(t *testing.T) {
 	}
 }
 
-func TestAUnionIDIsKeptWhereUserInfoLeavesItOut(t *testing.T) {
-	s := newStage(allowing)
+func TestAUnionIDOfTheGrantIsKeptIfUserInfoHasNone(t *testing.T) {
+	s := newStage(allowConsent)
 	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 	require.NoError(t, err)
-	s.wx.Fail(wechattest.Fault{Path: "/sns/userinfo", Body: `{"openid":"` + g.OpenID + `","nickname":"x"}`})
+	s.wx.AddFault(wechattest.Fault{Path: "/sns/userinfo", Body: `{"openid":"` + g.OpenID + `","nickname":"x"}`})
 	u, err := s.login.UserInfo(t.Context(), g, "")
 	require.NoError(t, err)
 	require.Equal(t, oauth.User{OpenID: g.OpenID, UnionID: s.wx.UnionID("platform", "ming"), Nickname: "x"}, u)
 }
 
-func TestASnapshotIsMarkedAndNotKept(t *testing.T) {
+func TestASnapshotGrantIsMarkedAndNotStored(t *testing.T) {
 	s := newStage()
 	s.wx.Browse("", wechattest.Snapshot)
 	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
@@ -81,19 +81,19 @@ func TestASnapshotIsMarkedAndNotKept(t *testing.T) {
 	require.NotEqual(t, s.wx.OpenID(appID, "ming"), g.OpenID)
 	g, err = s.login.Refresh(t.Context(), g)
 	require.NoError(t, err)
-	require.True(t, g.Snapshot, "which WeChat says but once")
+	require.True(t, g.Snapshot, "WeChat sends it only here")
 	_, err = s.login.Grant(t.Context(), g.OpenID)
 	require.ErrorIs(t, err, oauth.ErrNoGrant)
 }
 
-func TestABaseGrantDoesNotReplaceOneThatGoesFurther(t *testing.T) {
-	s := newStage(allowing)
+func TestABaseGrantDoesNotReplaceAWiderOne(t *testing.T) {
+	s := newStage(allowConsent)
 	far, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 	require.NoError(t, err)
 	near, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeBase))
 	require.NoError(t, err)
 	_, err = s.login.UserInfo(t.Context(), near, "")
-	require.ErrorIs(t, err, wechat.ErrUnauthorized)
+	require.ErrorIs(t, err, wechat.Code(48001))
 
 	kept, err := s.login.Grant(t.Context(), far.OpenID)
 	require.NoError(t, err)
@@ -105,7 +105,7 @@ func TestABaseGrantDoesNotReplaceOneThatGoesFurther(t *testing.T) {
 
 func TestAGrantIsRefreshedForThirtyDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(allowing)
+		s := newStage(allowConsent)
 		first, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 		require.NoError(t, err)
 		for day := range 29 {
@@ -113,7 +113,7 @@ func TestAGrantIsRefreshedForThirtyDays(t *testing.T) {
 			g, err := s.login.Grant(t.Context(), first.OpenID)
 			require.NoError(t, err, "day %d", day)
 			require.NotEqual(t, first.AccessToken, g.AccessToken)
-			require.Equal(t, first.UnionID, g.UnionID, "which a refresh does not tell")
+			require.Equal(t, first.UnionID, g.UnionID, "a refresh does not return it")
 			require.NoError(t, s.login.Valid(t.Context(), g))
 		}
 		calls := s.wx.Calls("/sns/oauth2/refresh_token")
@@ -131,34 +131,34 @@ func TestAGrantIsRefreshedForThirtyDays(t *testing.T) {
 
 func TestARefreshThatWeChatRefusesMeansANewLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(allowing)
+		s := newStage(allowConsent)
 		g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 		require.NoError(t, err)
 		<-time.After(3 * time.Hour)
 		for _, code := range []int{40030, 42002, 42007} {
-			s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Code: code, Times: 1})
+			s.wx.AddFault(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Code: code, Times: 1})
 			_, err = s.login.Grant(t.Context(), g.OpenID)
 			require.ErrorIs(t, err, oauth.ErrNoGrant)
 			require.ErrorIs(t, err, wechat.Code(code))
 		}
-		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Cut: true, Times: 1})
+		s.wx.AddFault(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Cut: true, Times: 1})
 		_, err = s.login.Grant(t.Context(), g.OpenID)
 		require.Error(t, err)
-		require.NotErrorIs(t, err, oauth.ErrNoGrant, "nobody is sent to log in for a broken wire")
+		require.NotErrorIs(t, err, oauth.ErrNoGrant, "a broken connection needs no new login")
 		_, err = s.login.Grant(t.Context(), g.OpenID)
 		require.NoError(t, err)
 	})
 }
 
 func TestRefreshTokensAreWrittenBeforeTheyAreUsed(t *testing.T) {
-	records := new(broken)
-	s := newStage(allowing, func(s *stage) { s.login.Records = records })
+	records := new(failingStore)
+	s := newStage(allowConsent, func(s *stage) { s.login.Records = records })
 	code := s.code(t, oauth.ScopeUserInfo)
-	records.fall(true)
+	records.setDown(true)
 	_, err := s.login.Exchange(t.Context(), code)
 	require.ErrorIs(t, err, errDown)
 	require.Zero(t, s.wx.Calls("/sns/userinfo"))
-	records.fall(false)
+	records.setDown(false)
 
 	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 	require.NoError(t, err)
@@ -171,18 +171,18 @@ func TestRefreshTokensAreWrittenBeforeTheyAreUsed(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, ok, "the record is in Records alone")
 
-	records.fall(true)
+	records.setDown(true)
 	_, err = s.login.Refresh(t.Context(), g)
 	require.ErrorIs(t, err, errDown)
 }
 
 func TestAnOlderRefreshDoesNotReplaceANewerGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(allowing)
+		s := newStage(allowConsent)
 		old, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 		require.NoError(t, err)
 		<-time.After(time.Hour)
-		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", AfterWork: true, Delay: time.Minute, Times: 1})
+		s.wx.AddFault(wechattest.Fault{Path: "/sns/oauth2/refresh_token", AfterWork: true, Delay: time.Minute, Times: 1})
 		late := make(chan oauth.Grant)
 		go func() {
 			g, err := s.login.Refresh(t.Context(), old)
@@ -201,7 +201,7 @@ func TestAnOlderRefreshDoesNotReplaceANewerGrant(t *testing.T) {
 
 func TestRefreshingAnOldLoginLeavesALaterOneAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(allowing)
+		s := newStage(allowConsent)
 		old, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 		require.NoError(t, err)
 		<-time.After(29 * 24 * time.Hour)
@@ -221,20 +221,20 @@ func TestRefreshingAnOldLoginLeavesALaterOneAlone(t *testing.T) {
 	})
 }
 
-func TestValidSaysWhatWeChatSays(t *testing.T) {
-	s := newStage(allowing)
+func TestValidReturnsWeChatsRefusal(t *testing.T) {
+	s := newStage(allowConsent)
 	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 	require.NoError(t, err)
 	g.OpenID = "oSomebodyElse"
-	require.ErrorIs(t, s.login.Valid(t.Context(), g), wechat.ErrInvalidOpenID)
+	require.ErrorIs(t, s.login.Valid(t.Context(), g), wechat.Code(40003))
 	g.AccessToken = "made-up"
-	require.ErrorIs(t, s.login.Valid(t.Context(), g), wechat.ErrInvalidToken)
+	require.ErrorIs(t, s.login.Valid(t.Context(), g), wechat.Code(40014))
 	_, err = s.login.UserInfo(t.Context(), g, "")
-	require.ErrorIs(t, err, wechat.ErrInvalidToken)
+	require.ErrorIs(t, err, wechat.Code(40014))
 	require.NotContains(t, err.Error(), "made-up")
 }
 
-func TestNobodyUnknownHasAGrant(t *testing.T) {
+func TestAnUnknownUserHasNoGrant(t *testing.T) {
 	s := newStage()
 	for _, id := range []string{"", "oNobody", strings.Repeat("o", 200), "../state/x"} {
 		_, err := s.login.Grant(t.Context(), id)
@@ -258,31 +258,31 @@ func TestAGrantPrintsWithoutItsTokens(t *testing.T) {
 	require.Equal(t, "grant of li", oauth.Grant{UserID: "li", UserTicket: "tick"}.String())
 }
 
-func TestWhatIsNotWeChatsAnswerIsAnError(t *testing.T) {
+func TestAnInvalidAnswerIsAnError(t *testing.T) {
 	for _, body := range []string{`{}`, `{"openid":""}`, `{"openid":"` + strings.Repeat("o", 200) + `"}`, `[]`, `{"openid":1}`, `<html>`} {
 		s := newStage()
 		code := s.code(t, oauth.ScopeBase)
-		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/access_token", Body: body})
+		s.wx.AddFault(wechattest.Fault{Path: "/sns/oauth2/access_token", Body: body})
 		_, err := s.login.Exchange(t.Context(), code)
 		require.Error(t, err, body)
 		require.NotContains(t, err.Error(), code)
 	}
-	s := newStage(allowing)
+	s := newStage(allowConsent)
 	g, err := s.login.Exchange(t.Context(), s.code(t, oauth.ScopeUserInfo))
 	require.NoError(t, err)
-	s.wx.Fail(wechattest.Fault{Path: "/sns/userinfo", Body: `{"openid":"oOther","nickname":"x"}`})
+	s.wx.AddFault(wechattest.Fault{Path: "/sns/userinfo", Body: `{"openid":"oOther","nickname":"x"}`})
 	_, err = s.login.UserInfo(t.Context(), g, "")
 	require.ErrorContains(t, err, "another user")
-	s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Body: `{"openid":"oOther","access_token":"x"}`})
+	s.wx.AddFault(wechattest.Fault{Path: "/sns/oauth2/refresh_token", Body: `{"openid":"oOther","access_token":"x"}`})
 	_, err = s.login.Refresh(t.Context(), g)
 	require.ErrorContains(t, err, "another user")
 }
 
-func TestARecordThatIsNotOursIsAnErrorAndNoMiss(t *testing.T) {
+func TestAnInvalidRecordIsAnErrorAndNotAMiss(t *testing.T) {
 	m := new(store.Memory)
 	s := newStage(func(s *stage) { s.login.Store = m })
 	require.NoError(t, m.Set(t.Context(), "oauth/"+appID+"/grant/oUser", []byte("garbage"), 0))
 	_, err := s.login.Grant(t.Context(), "oUser")
-	require.ErrorContains(t, err, "not one of ours")
+	require.ErrorContains(t, err, "invalid record")
 	require.NotErrorIs(t, err, oauth.ErrNoGrant)
 }

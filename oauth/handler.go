@@ -10,7 +10,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Source knows the users behind finished logins. [Login] and [Mini] are Sources.
+// Source returns the users of finished logins. [Login] and [Mini] are Sources.
 type Source interface {
 	Redeem(ctx context.Context, loginCode string) (User, error)
 }
@@ -21,27 +21,27 @@ var (
 	_ phoneSource = (*Mini)(nil)
 )
 
-// phoneSource is a Source that knows phone numbers too.
+// phoneSource is a Source that returns phone numbers too.
 type phoneSource interface {
 	Phone(ctx context.Context, code, openID string) (Phone, error)
 }
 
-// Handler tells the app's own servers who has logged in:
+// Handler serves the users who have logged in to the app's own servers:
 //
-//	POST /login/redeem {"login_code":"…"}        the User, once; where sites share the app, each compares its to
-//	POST /phone        {"code":"…","openid":"…"} the Phone, where Source has Mini's method Phone; openid may be left out
+//	POST /login/redeem {"login_code":"…"}        the User, once; if several sites use the app, each compares its to
+//	POST /phone        {"code":"…","openid":"…"} the Phone, if Source has Mini's method Phone; openid is optional
 //
-// An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode where WeChat refused: 400 for a body that is not as above
-// and where WeChat refuses the code of a phone number or its user, 404 for a login_code that is no good, 502 where WeChat's
-// answer is no number of this app's user, who must press the button again, and else as those of token.Handler.
+// An error is {"errcode":…,"errmsg":"…"}, with WeChat's errcode if WeChat refused. The status is 400 for an invalid
+// body and if WeChat refuses the code of a phone number or its user, 404 for an invalid login_code, 502 if WeChat's
+// answer is not a number of this app's user, who must press the button again, and otherwise that of token.Handler.
 type Handler struct {
 	Source Source
-	Guard  func(http.Handler) http.Handler // lets callers in; nil refuses everybody with 403
+	Guard  func(http.Handler) http.Handler // admits callers; nil refuses all with 403
 }
 
-// Routes makes Handler a part that wetoken.Bind mounts.
+// Routes returns the routes for wetoken.Bind.
 func (h *Handler) Routes() map[string]http.Handler {
-	routes := map[string]http.Handler{"POST /login/redeem": answer.Guarded(h.Guard, http.HandlerFunc(h.redeem))}
+	routes := map[string]http.Handler{"POST /login/redeem": answer.Guarded(h.Guard, http.HandlerFunc(h.serveRedeem))}
 	if source, ok := h.Source.(phoneSource); ok {
 		routes["POST /phone"] = answer.Guarded(h.Guard, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			servePhone(source, w, r)
@@ -50,7 +50,7 @@ func (h *Handler) Routes() map[string]http.Handler {
 	return routes
 }
 
-func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) serveRedeem(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		LoginCode string `json:"login_code"`
 	}
@@ -64,7 +64,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		answer.Failure(w, err)
 	default:
-		reply(w, u)
+		writeJSON(w, u)
 	}
 }
 
@@ -86,16 +86,16 @@ func servePhone(source phoneSource, w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &refusal) && needsNewCode(refusal.Code):
 		answer.Error(w, http.StatusBadRequest, int(refusal.Code), err.Error())
-	case errors.As(err, new(buttonError)): // and no 503, as to try again is of no use
+	case errors.As(err, new(buttonError)): // not 503, since a retry cannot succeed
 		answer.Refuse(w, http.StatusBadGateway, err.Error())
 	case err != nil:
 		answer.Failure(w, err)
 	default:
-		reply(w, p)
+		writeJSON(w, p)
 	}
 }
 
-func reply(w http.ResponseWriter, v any) {
+func writeJSON(w http.ResponseWriter, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		answer.Failure(w, err)

@@ -19,7 +19,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// post sends JSON to a mounted part.
+// post sends JSON to the mounted routes.
 func post(p wetoken.Part, path, body string) *httptest.ResponseRecorder {
 	return postFrom("192.0.2.1:1234", p, path, body)
 }
@@ -35,7 +35,7 @@ func postFrom(address string, p wetoken.Part, path, body string) *httptest.Respo
 func open(next http.Handler) http.Handler { return next }
 
 func TestTheSitesServerRedeemsALogin(t *testing.T) {
-	s := newStage(allowing)
+	s := newStage(allowConsent)
 	code := s.browser(t).open(loginURL(shop, "scope", "snsapi_userinfo", "nonce", "n1")).url.Query().Get("login_code")
 	private := &oauth.Handler{Source: s.login, Guard: open}
 	w := post(private, "/login/redeem", `{"login_code":"`+code+`"}`)
@@ -45,10 +45,10 @@ func TestTheSitesServerRedeemsALogin(t *testing.T) {
 
 	w = post(private, "/login/redeem", `{"login_code":"`+code+`"}`)
 	require.Equal(t, 404, w.Code)
-	require.JSONEq(t, `{"errcode":404,"errmsg":"oauth: login_code is unknown, expired or redeemed already"}`, w.Body.String())
+	require.JSONEq(t, `{"errcode":404,"errmsg":"oauth: login_code is unknown, expired or already redeemed"}`, w.Body.String())
 }
 
-func TestASiteIsToldWhereALoginCodeWasSent(t *testing.T) {
+func TestRedeemReturnsTheSiteThatGotTheLoginCode(t *testing.T) {
 	s := newStage(func(s *stage) { s.login.Hosts = []string{"shop.example.com", "blog.example.net"} })
 	for to, site := range map[string]string{
 		"https://blog.example.net/cb?to=" + shop: "https://blog.example.net", "HTTPS://Shop.Example.com:443/#x": "https://shop.example.com",
@@ -61,8 +61,8 @@ func TestASiteIsToldWhereALoginCodeWasSent(t *testing.T) {
 	}
 }
 
-func TestALoginIsRedeemedByOneOfMany(t *testing.T) {
-	c := new(crowded)
+func TestALoginCodeIsRedeemedOnceByManyAtOnce(t *testing.T) {
+	c := new(crowdedStore)
 	s := newStage(func(s *stage) { s.login.Store = c })
 	code := s.browser(t).open(loginURL(shop)).url.Query().Get("login_code")
 	c.about = "/code/"
@@ -85,7 +85,7 @@ func TestALoginIsRedeemedByOneOfMany(t *testing.T) {
 	require.Equal(t, 1, won)
 }
 
-func TestWithoutAGuardNobodyIsTold(t *testing.T) {
+func TestAHandlerWithoutAGuardRefusesAll(t *testing.T) {
 	_, m := newMini()
 	for _, source := range []oauth.Source{newStage().login, m} {
 		w := post(&oauth.Handler{Source: source}, "/login/redeem", `{"login_code":"x"}`)
@@ -95,7 +95,7 @@ func TestWithoutAGuardNobodyIsTold(t *testing.T) {
 	require.Equal(t, 403, post(&oauth.Handler{Source: m}, "/phone", `{"code":"x"}`).Code)
 }
 
-func TestBadRequestsToRedeemAreToldWhatTheBodyMustBe(t *testing.T) {
+func TestInvalidBodiesToRedeemAreNamed(t *testing.T) {
 	private := &oauth.Handler{Source: newStage().login, Guard: open}
 	for body, status := range map[string]int{"": 400, "x": 400, "[]": 400, `{"login_code":1}`: 400, "{}": 404, `{"login_code":"` + strings.Repeat("a", 8<<10) + `"}`: 413} {
 		require.Equal(t, status, post(private, "/login/redeem", body).Code, "%.20s", body)
@@ -104,17 +104,17 @@ func TestBadRequestsToRedeemAreToldWhatTheBodyMustBe(t *testing.T) {
 }
 
 func TestWhileTheStoreIsDownRedeemingIsUnavailable(t *testing.T) {
-	b := new(broken)
+	b := new(failingStore)
 	s := newStage(func(s *stage) { s.login.Store = b })
 	code := s.browser(t).open(loginURL(shop)).url.Query().Get("login_code")
-	b.fall(true)
+	b.setDown(true)
 	private := &oauth.Handler{Source: s.login, Guard: open}
 	require.Equal(t, 503, post(private, "/login/redeem", `{"login_code":"`+code+`"}`).Code)
-	b.fall(false)
+	b.setDown(false)
 	require.Equal(t, 200, post(private, "/login/redeem", `{"login_code":"`+code+`"}`).Code)
 }
 
-func TestAMiniProgramsSessionEndsAtItsServer(t *testing.T) {
+func TestAMiniProgramsLoginCodeIsRedeemedByItsServer(t *testing.T) {
 	wx, m := newMini()
 	w := post(m, "/session", `{"code":"`+wx.MiniCode(appID, "ming")+`"}`)
 	require.Equal(t, 200, w.Code, w.Body)
@@ -131,7 +131,7 @@ func TestAMiniProgramsSessionEndsAtItsServer(t *testing.T) {
 	require.ErrorIs(t, err, oauth.ErrLoginCode)
 }
 
-func TestAMiniProgramsCodeThatIsNoGoodIsItsOwnAffair(t *testing.T) {
+func TestAnInvalidCodeOfAMiniProgramIsABadRequest(t *testing.T) {
 	wx, m := newMini()
 	wx.AddPerson(wechattest.Person{Name: "blocked", Blocked: true})
 	for body, code := range map[string]int{
@@ -146,19 +146,19 @@ func TestAMiniProgramsCodeThatIsNoGoodIsItsOwnAffair(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithTheAppIsNotToldToStrangers(t *testing.T) {
+func TestStrangersDoNotSeeErrorsOfTheApp(t *testing.T) {
 	wx, m := newMini()
 	m.Secret = "wrong-secret"
 	w := post(m, "/session", `{"code":"`+wx.MiniCode(appID, "ming")+`"}`)
 	require.Equal(t, 502, w.Code)
 	require.JSONEq(t, `{"errcode":40125,"errmsg":"oauth: not logged in: WeChat refused: the server's log has more"}`, w.Body.String())
-	wx.Fail(wechattest.Fault{Cut: true})
+	wx.AddFault(wechattest.Fault{Cut: true})
 	w = post(m, "/session", `{"code":"x"}`)
 	require.Equal(t, 503, w.Code)
 	require.NotEmpty(t, w.Header().Get("Retry-After"))
 }
 
-func TestAnAddressMayNotAskForSessionsWithoutEnd(t *testing.T) {
+func TestSessionsAreLimitedByAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx, m := newMini()
 		m.Limit = 3
@@ -182,7 +182,7 @@ func TestAnAddressMayNotAskForSessionsWithoutEnd(t *testing.T) {
 	})
 }
 
-// status is an answer of which only that matters.
+// status is an answer of which only the status is kept.
 type status struct {
 	header http.Header
 	code   int
@@ -192,7 +192,7 @@ func (s *status) Header() http.Header         { return s.header }
 func (s *status) Write(b []byte) (int, error) { return len(b), nil }
 func (s *status) WriteHeader(code int)        { s.code = code }
 
-func TestNotEvenManyAddressesTakeMemoryWithoutEnd(t *testing.T) {
+func TestManyAddressesTakeBoundedMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // within one minute
 		_, m := newMini()
 		m.Limit = 3
@@ -209,7 +209,7 @@ func TestNotEvenManyAddressesTakeMemoryWithoutEnd(t *testing.T) {
 				t.Fatal("refused", i)
 			}
 		}
-		require.Equal(t, 400, ask(7), "whoever was counted still is")
+		require.Equal(t, 400, ask(7), "earlier addresses are still counted")
 		let := 0
 		for i := range 10_000 {
 			if ask(100_000+i) == 400 {
@@ -237,30 +237,30 @@ func TestTheMiniProgramsServerAsksForAPhoneNumber(t *testing.T) {
 	for _, body := range []string{"", "{}", `{"code":"c","openid":"` + strings.Repeat("o", 200) + `"}`} {
 		require.Equal(t, 400, post(private, "/phone", body).Code)
 	}
-	wx.Fail(wechattest.Fault{Cut: true})
+	wx.AddFault(wechattest.Fault{Cut: true})
 	require.Equal(t, 503, post(private, "/phone", `{"code":"c"}`).Code)
 }
 
-// wrapped is a Source of an application, which counts the phone numbers it is asked for.
-type wrapped struct {
+// phoneCounter is a Source of an application that counts calls of Phone.
+type phoneCounter struct {
 	*oauth.Mini
 	phones int
 }
 
-func (w *wrapped) Phone(ctx context.Context, code, openID string) (oauth.Phone, error) {
+func (w *phoneCounter) Phone(ctx context.Context, code, openID string) (oauth.Phone, error) {
 	w.phones++
 	return w.Mini.Phone(ctx, code, openID)
 }
 
 func TestASourceOfAnApplicationHasPhoneNumbersToo(t *testing.T) {
 	wx, m := newMini()
-	source := &wrapped{Mini: m}
+	source := &phoneCounter{Mini: m}
 	w := post(&oauth.Handler{Source: source, Guard: open}, "/phone", `{"code":"`+wx.PhoneCode(appID, "ming")+`"}`)
 	require.Equal(t, 200, w.Code, w.Body)
 	require.Equal(t, 1, source.phones)
 }
 
-func TestVerificationFilesStandAtTheRoot(t *testing.T) {
+func TestVerificationFilesAreServedAtTheRoot(t *testing.T) {
 	mux := http.NewServeMux()
 	wetoken.Bind(mux, "/", oauth.VerifyFiles{"MP_verify_abc.txt": "abc", "WW_verify_x-1.txt": "<b>", "../secret.txt": "s", "{file}.txt": "s", "a b.txt": "s", "index.html": "s"})
 	get := func(path string) *httptest.ResponseRecorder {
@@ -276,7 +276,7 @@ func TestVerificationFilesStandAtTheRoot(t *testing.T) {
 	}
 }
 
-func TestAMiniProgramIsNotToldToLogInAgainWhereThatHelpsNobody(t *testing.T) {
+func TestANewLoginIsAdvisedOnlyIfItHelps(t *testing.T) {
 	wx, m := newMini()
 	wx.AddPerson(wechattest.Person{Name: "blocked", Blocked: true})
 	wx.AddPerson(wechattest.Person{Name: "ming"})
@@ -287,16 +287,16 @@ func TestAMiniProgramIsNotToldToLogInAgainWhereThatHelpsNobody(t *testing.T) {
 	require.NotContains(t, w.Body.String(), "again")
 	require.Empty(t, log.String())
 	for code, want := range map[int]int{45011: 429, -1: 503} {
-		wx.Heal()
-		wx.Fail(wechattest.Fault{Path: "/sns/jscode2session", Code: code})
+		wx.ClearFaults()
+		wx.AddFault(wechattest.Fault{Path: "/sns/jscode2session", Code: code})
 		w = post(m, "/session", `{"code":"`+wx.MiniCode(appID, "ming")+`"}`)
 		require.Equal(t, want, w.Code, w.Body)
 		require.NotEmpty(t, w.Header().Get("Retry-After"))
 		require.Contains(t, w.Body.String(), fmt.Sprintf(`{"errcode":%d,`, code))
 		require.NotContains(t, w.Body.String(), "wx.login")
 	}
-	wx.Heal()
-	wx.Fail(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Code: 45011})
+	wx.ClearFaults()
+	wx.AddFault(wechattest.Fault{Path: "/wxa/business/getuserphonenumber", Code: 45011})
 	w = post(&oauth.Handler{Source: m, Guard: open}, "/phone", `{"code":"`+wx.PhoneCode(appID, "ming")+`"}`)
 	require.Equal(t, 429, w.Code)
 	require.NotEmpty(t, w.Header().Get("Retry-After"))

@@ -15,85 +15,84 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Routes makes Login a part that wetoken.Bind mounts, for browsers:
+// Routes returns the routes for wetoken.Bind, which browsers visit:
 //
-//	GET /login?to=URL&scope=&lang=&nonce=   goes to WeChat, which asks the user
+//	GET /login?to=URL&scope=&lang=&nonce=   redirects to WeChat, which asks the user
 //	GET /login/callback                     where WeChat sends the browser back, and the login ends
 //
-// The browser returns to to, on one of Hosts, with login_code and the nonce added to its query. to has up to 2048 bytes
-// and must be percent-encoded, as encodeURIComponent does: what follows an & that is not is another parameter, which
-// /login refuses unless it knows it. scope is snsapi_base or snsapi_userinfo, in WeCom snsapi_base or snsapi_privateinfo;
-// lang, for names of places, is zh_CN, zh_TW or en.
+// The browser returns to the address to, on one of Hosts, with login_code and nonce added to its query. to has up to
+// 2048 bytes and must be percent-encoded with encodeURIComponent: an & that is not encoded begins another parameter,
+// which /login refuses unless it knows it. scope is snsapi_base or snsapi_userinfo, in WeCom snsapi_base or
+// snsapi_privateinfo. lang, the language of the names of places, is zh_CN, zh_TW or en.
 //
-// A login that fails returns to to with login_error and the nonce in place of a login_code: denied where the user did
-// not consent, expired where it took too long, failed otherwise. A login without a to that is known ends on a page that
-// says why, in Chinese or English. A second request for the end of a login, as some browsers make, is answered like the
-// first for 30 seconds, if the browser shows the cookie that it was given at /login: the login_code is the same, and is
-// redeemed once.
+// A login that fails returns to the address to with login_error and nonce instead of a login_code: denied if the user
+// did not consent, expired if the login took too long, failed otherwise. A login without a known to ends on a page that
+// gives the reason, in Chinese or English. Some browsers request the end of a login twice. The second request is
+// answered like the first for 30 seconds, if the browser sends the cookie that it was given at /login: the login_code
+// is the same, and can be redeemed once.
 //
-// In WeChat's console the host of URL is to be entered as the domain for web authorization (网页授权域名), for WeCom as a
-// trusted one.
+// In WeChat's console, enter the host of URL as the domain for web authorization (网页授权域名), in WeCom's as a trusted one.
 func (l *Login) Routes() map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET /login":          http.HandlerFunc(l.start),
-		"GET /login/callback": http.HandlerFunc(l.callback),
+		"GET /login":          http.HandlerFunc(l.serveLogin),
+		"GET /login/callback": http.HandlerFunc(l.serveCallback),
 	}
 }
 
 const maxNonce = 256
 
-func (l *Login) start(w http.ResponseWriter, r *http.Request) {
-	q, err := linkQuery(r.URL.RawQuery)
+func (l *Login) serveLogin(w http.ResponseWriter, r *http.Request) {
+	q, err := parseLinkQuery(r.URL.RawQuery)
 	if err != nil {
-		l.show(w, r, page{notice: noticeParameter, why: err.Error()})
+		l.writePage(w, r, page{notice: noticeParameter, reason: err.Error()})
 		return
 	}
-	s := state{To: q.Get("to"), Scope: q.Get("scope"), Lang: language(q.Get("lang")), Nonce: q.Get("nonce")}
-	if s.To != "" || l.Done == nil {
-		if err := l.returns(s.To); err != nil {
-			l.show(w, r, page{notice: noticeTo, why: err.Error()})
+	s := state{To: q.Get("to"), Scope: q.Get("scope"), Lang: knownLanguage(q.Get("lang")), Nonce: q.Get("nonce")}
+	if s.To != "" || l.OnLogin == nil {
+		if err := l.checkReturn(s.To); err != nil {
+			l.writePage(w, r, page{notice: noticeTo, reason: err.Error()})
 			return
 		}
 	}
 	if len(s.Nonce) > maxNonce {
-		l.show(w, r, page{notice: noticeRequest, why: fmt.Sprintf("nonce is longer than %d bytes", maxNonce)})
+		l.writePage(w, r, page{notice: noticeRequest, reason: fmt.Sprintf("nonce is longer than %d bytes", maxNonce)})
 		return
 	}
 	var ok bool
-	if s.Scope, ok = l.scope(s.Scope); !ok {
-		l.show(w, r, page{notice: noticeRequest, why: "this app has no such scope"})
+	if s.Scope, ok = l.chooseScope(s.Scope); !ok {
+		l.writePage(w, r, page{notice: noticeRequest, reason: "this app has no such scope"})
 		return
 	}
 	if s.Scope == ScopePrivateInfo && !insideWeCom(r) {
 		s.Scope = ScopeBase
-		if q.Get("scope") != "" { // asked for by the link, and not as what links get by default
-			l.show(w, r, page{
-				notice: noticeQRCode, why: "scope snsapi_privateinfo works inside WeCom alone",
-				again: l.again(s), link: [2]string{"继续登录", "Go on"},
+		if q.Get("scope") != "" { // set by the link, not by default
+			l.writePage(w, r, page{
+				notice: noticeQRCode, reason: "scope snsapi_privateinfo works inside WeCom alone",
+				linkURL: l.restartURL(s), linkText: [2]string{"继续登录", "Go on"},
 			})
 			return
 		}
 	}
-	l.send(w, r, s)
+	l.redirectToWeChat(w, r, s)
 }
 
-// linkQuery reads the query of a link to /login. It refuses parameters that /login does not know, and those that are
-// given twice: they are most likely the rest of a to that was not percent-encoded.
-func linkQuery(raw string) (url.Values, error) {
+// parseLinkQuery parses the query of a link to /login. It refuses unknown and repeated parameters, since they are most
+// likely the rest of a to that was not percent-encoded.
+func parseLinkQuery(raw string) (url.Values, error) {
 	const cure = "percent-encode to, as encodeURIComponent does"
 	q, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, errors.New("the query cannot be read: " + cure)
+		return nil, errors.New("invalid query: " + cure)
 	}
 	var odd []string
 	for name, values := range q {
 		switch name {
 		case "to", "scope", "lang", "nonce":
 			if len(values) > 1 {
-				return nil, fmt.Errorf("parameter %s is given twice: %s", name, cure)
+				return nil, fmt.Errorf("parameter %s is repeated: %s", name, cure)
 			}
-		case "from", "isappinstalled": // WeChat adds them to links that are shared
-			if !sharedBy[name+"="+values[0]] || len(values) > 1 {
+		case "from", "isappinstalled": // WeChat adds them to shared links
+			if !sharingParameters[name+"="+values[0]] || len(values) > 1 {
 				odd = append(odd, name)
 			}
 		default:
@@ -110,32 +109,32 @@ func linkQuery(raw string) (url.Values, error) {
 	return nil, fmt.Errorf("unknown parameters %s: want to, scope, lang and nonce; %s", strings.Join(odd[:min(len(odd), 5)], ", "), cure)
 }
 
-// sharedBy are the parameters that WeChat adds to links that are shared.
-var sharedBy = map[string]bool{
+// sharingParameters are the parameters that WeChat adds to shared links.
+var sharingParameters = map[string]bool{
 	"from=singlemessage": true, "from=groupmessage": true, "from=timeline": true, "isappinstalled=0": true, "isappinstalled=1": true,
 }
 
-// send keeps the state and sends the browser to WeChat.
-func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
-	root, err := l.root()
+// redirectToWeChat stores the state and redirects the browser to WeChat.
+func (l *Login) redirectToWeChat(w http.ResponseWriter, r *http.Request, s state) {
+	root, err := l.mountURL()
 	if err != nil {
-		l.unavailable(w, r, s, err)
+		l.answerUnavailable(w, r, s, err)
 		return
 	}
-	if !l.admitStart(w, r, s) {
+	if !l.admitLogin(w, r, s) {
 		return
 	}
-	s.Inner = l.kind() == wechat.Work && insideWeCom(r)
-	outside := l.kind() == wechat.Website || l.kind() == wechat.Work && !s.Inner
-	s.Loose = !outside && !s.Stay
+	s.InsideApp = l.kind() == wechat.Work && insideWeCom(r)
+	outside := l.kind() == wechat.Website || l.kind() == wechat.Work && !s.InsideApp
+	s.CookieOptional = !outside && !s.ForSession
 	cookie := rand.Text()
 	s.Cookie = hash(cookie)
-	name, err := l.begin(r.Context(), s)
+	name, err := l.saveState(r.Context(), s)
 	if err != nil {
-		l.fail(w, r, s, err)
+		l.answerError(w, r, s, err)
 		return
 	}
-	l.bind(w, name, cookie, stateLife)
+	l.setStateCookie(w, name, cookie, stateLife)
 	back := root + "/login/callback"
 	to := l.AuthorizeURL(back, s.Scope, name)
 	if outside {
@@ -146,46 +145,46 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, s state) {
 	http.Redirect(w, r, to, http.StatusFound)
 }
 
-// unavailable answers a login that could not begin.
-func (l *Login) unavailable(w http.ResponseWriter, r *http.Request, s state, err error) {
-	slog.ErrorContext(r.Context(), "login not begun", "error", err)
-	l.show(w, r, page{notice: noticeTrouble, again: l.again(s)})
+// answerUnavailable answers a request for a login that could not begin.
+func (l *Login) answerUnavailable(w http.ResponseWriter, r *http.Request, s state, err error) {
+	slog.ErrorContext(r.Context(), "begin login", "error", err)
+	l.writePage(w, r, page{notice: noticeUnavailable, linkURL: l.restartURL(s)})
 }
 
-func (l *Login) callback(w http.ResponseWriter, r *http.Request) {
+func (l *Login) serveCallback(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
-		return // those who look ahead do not use up a login
+		return // previews do not use up a login
 	}
 	if !l.admitCallback(w, r) {
 		return
 	}
-	// A login goes on when its browser goes away, or asks again: WeChat takes a code once.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishMax)
+	// The login continues if its browser leaves or repeats the request: WeChat accepts a code once.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishTimeout)
 	defer cancel()
 	q := r.URL.Query()
 	name := q.Get("state")
-	s, err := l.take(r.WithContext(ctx), name)
-	cookie := l.shown(r, name, s)
+	s, err := l.consumeState(r.WithContext(ctx), name)
+	cookie := l.presentedCookie(r, name, s)
 	code := loginCodeFor(name, cookie)
 	var end outcome
 	switch {
 	case err == nil:
-		end = l.finish(ctx, name, s, q.Get("code"), code)
-	case errors.Is(err, errUsed) && s.Proven && cookie != "":
-		end, err = l.await(r.Context(), name, s)
+		end = l.finishLogin(ctx, name, s, q.Get("code"), code)
+	case errors.Is(err, errUsed) && s.CookieShown && cookie != "":
+		end, err = l.waitForOutcome(r.Context(), name, s)
 	}
 	if cookie != "" {
-		l.bind(w, name, cookie, repeatLife)
+		l.setStateCookie(w, name, cookie, repeatLife)
 	}
 	if err != nil {
-		l.fail(w, r, s, err)
+		l.answerError(w, r, s, err)
 		return
 	}
-	l.deliver(w, r, s, end, code)
+	l.answerOutcome(w, r, s, end, code)
 }
 
-// user asks WeChat who has come back.
-func (l *Login) user(ctx context.Context, code string, s state) (User, error) {
+// fetchUser returns the user of a code.
+func (l *Login) fetchUser(ctx context.Context, code string, s state) (User, error) {
 	if len(code) > maxCode {
 		return User{}, fmt.Errorf("oauth: the code is longer than %d bytes", maxCode)
 	}
@@ -202,7 +201,7 @@ func (l *Login) user(ctx context.Context, code string, s state) (User, error) {
 	return l.UserInfo(ctx, g, s.Lang)
 }
 
-func (l *Login) scope(asked string) (scope string, ok bool) {
+func (l *Login) chooseScope(asked string) (scope string, ok bool) {
 	if asked == "" {
 		asked = l.Scope
 	}
@@ -217,19 +216,19 @@ func (l *Login) scope(asked string) (scope string, ok bool) {
 	return asked, asked == ScopeBase || asked == ScopeUserInfo
 }
 
-// address is the public address of the mount, which all others are built from.
-func (l *Login) address() (*url.URL, error) {
+// mountAddress parses URL, the public address of the mount.
+func (l *Login) mountAddress() (*url.URL, error) {
 	u, err := url.Parse(l.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("oauth: URL must be where browsers find /login, such as https://wx.example.com/wx")
+		return nil, errors.New("oauth: invalid URL: want the address where browsers find /login, such as https://wx.example.com/wx")
 	}
 	return u, nil
 }
 
-// root is the public address of the mount as redirect addresses begin with it, without the port that the scheme has
-// anyway: WeChat compares the host with the domain that was entered in its console.
-func (l *Login) root() (string, error) {
-	u, err := l.address()
+// mountURL returns the public address of the mount as redirect addresses begin with it, without the default port of the
+// scheme: WeChat compares the host with the domain entered in its console.
+func (l *Login) mountURL() (string, error) {
+	u, err := l.mountAddress()
 	if err != nil {
 		return "", err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestALoginReturnsWithACodeThatTellsTheUserOnce(t *testing.T) {
+func TestALoginReturnsWithACodeThatIsRedeemedOnce(t *testing.T) {
 	s := newStage()
 	p := s.browser(t).open(loginURL(shop + "cart?item=1&login_code=old&login%5Fcode=older&a=%2f#pay"))
 	require.Equal(t, "shop", p.body)
@@ -34,7 +34,7 @@ func TestALoginReturnsWithACodeThatTellsTheUserOnce(t *testing.T) {
 	require.ErrorIs(t, err, oauth.ErrLoginCode)
 }
 
-func TestNicknamesComeThroughUnharmed(t *testing.T) {
+func TestNicknamesAreNotChanged(t *testing.T) {
 	for _, nickname := range []string{`O'Neil "x" <b>&amp;</b>`, "</script><script>alert(1)</script>", "小明👨‍👩‍👧 \\u0000 \\n", "مرحبا\u202e", "%00%0d%0a;"} {
 		s := newStage()
 		s.wx.AddPerson(wechattest.Person{Name: "li", Nickname: nickname, HeadImgURL: "https://wx.qlogo.cn/0?a=1&b=2"})
@@ -48,7 +48,7 @@ func TestNicknamesComeThroughUnharmed(t *testing.T) {
 	}
 }
 
-func TestTheSitesNonceComesBackWithTheLogin(t *testing.T) {
+func TestALoginReturnsTheNonceOfTheSite(t *testing.T) {
 	s := newStage()
 	p := s.browser(t).open(loginURL(shop, "nonce", "a&b=ü"))
 	require.Equal(t, "a&b=ü", p.url.Query().Get("nonce"))
@@ -72,7 +72,7 @@ func TestTheStateIsThirtyTwoRandomHexDigits(t *testing.T) {
 	}
 }
 
-func TestAddressesAreBuiltFromTheURLAndNotFromTheHost(t *testing.T) {
+func TestAddressesUseURLAndNotTheHostHeader(t *testing.T) {
 	s := newStage()
 	r := httptest.NewRequest("GET", "http://evil.example.net/wx/login?to="+url.QueryEscape(shop), nil)
 	r.Header.Set("X-Forwarded-Host", "evil.example.net")
@@ -85,7 +85,7 @@ func TestAddressesAreBuiltFromTheURLAndNotFromTheHost(t *testing.T) {
 	require.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
 }
 
-func TestALoginReturnsNowhereElse(t *testing.T) {
+func TestALoginReturnsOnlyToHosts(t *testing.T) {
 	s := newStage()
 	for _, to := range []string{
 		"", "/", "cart", "https://evil.example.net/", "//evil.example.net/", `\\evil.example.net\`, `/\evil.example.net`,
@@ -93,28 +93,28 @@ func TestALoginReturnsNowhereElse(t *testing.T) {
 		`https://shop.example.com\@evil.example.net/`, "https://www.shop.example.com/", "https://wx.example.com/", "javascript:alert(1)",
 		"https://shop.example.com/\r\nSet-Cookie: a=b", "\thttps://shop.example.com/", "https://shop.example.com/" + strings.Repeat("a", 5000),
 	} {
-		p := refused(t, s.browser(t), loginURL(to), 403, "不能返回该网址")
+		p := requireRefused(t, s.browser(t), loginURL(to), 403, "不能返回该网址")
 		require.Equal(t, "wx.example.com", p.url.Host)
 	}
-	refused(t, s.browser(t), door+"/login", 403, "不能返回该网址")
+	requireRefused(t, s.browser(t), mount+"/login", 403, "不能返回该网址")
 }
 
-func TestALoginBegunOverHTTPSReturnsToNothingWeaker(t *testing.T) {
+func TestALoginOverHTTPSReturnsOverHTTPS(t *testing.T) {
 	s := newStage()
-	refused(t, s.browser(t), loginURL("http://shop.example.com/"), 403, "it must be https")
+	requireRefused(t, s.browser(t), loginURL("http://shop.example.com/"), 403, "it must be https")
 	require.Equal(t, "shop", s.browser(t).open(loginURL("http://127.0.0.1:8080/")).body, "this machine needs no wire")
 	s.login.URL = "http://wx.example.com/wx"
 	require.Contains(t, s.browser(t).stop("https://open.weixin.qq.com/", loginURL("http://shop.example.com/")), "http%3A%2F%2Fwx.example.com")
 }
 
-func TestARequestThatMakesNoSenseIsRefused(t *testing.T) {
+func TestAnInvalidRequestIsRefused(t *testing.T) {
 	s := newStage()
-	refused(t, s.browser(t), loginURL(shop, "scope", "snsapi_everything"), 400, "no such scope")
-	refused(t, s.browser(t), loginURL(shop, "scope", "snsapi_login"), 400, "no such scope")
-	refused(t, s.browser(t), loginURL(shop, "scope", "snsapi_privateinfo"), 400, "no such scope")
-	refused(t, s.browser(t), loginURL(shop, "nonce", strings.Repeat("n", 257)), 400, "nonce is longer")
+	requireRefused(t, s.browser(t), loginURL(shop, "scope", "snsapi_everything"), 400, "no such scope")
+	requireRefused(t, s.browser(t), loginURL(shop, "scope", "snsapi_login"), 400, "no such scope")
+	requireRefused(t, s.browser(t), loginURL(shop, "scope", "snsapi_privateinfo"), 400, "no such scope")
+	requireRefused(t, s.browser(t), loginURL(shop, "nonce", strings.Repeat("n", 257)), 400, "nonce is longer")
 	s.login.URL = "wx.example.com/wx"
-	refused(t, s.browser(t), loginURL(shop), 503, "暂时无法登录")
+	requireRefused(t, s.browser(t), loginURL(shop), 503, "暂时无法登录")
 }
 
 func TestAStateWorksForOneBrowser(t *testing.T) {
@@ -123,7 +123,7 @@ func TestAStateWorksForOneBrowser(t *testing.T) {
 	end := b.stop(back, loginURL(shop, "nonce", "n1"))
 	require.Equal(t, "shop", b.open(end).body)
 	b = s.browser(t)
-	p := refused(t, b, end, 410, "登录链接已使用")
+	p := requireRefused(t, b, end, 410, "登录链接已使用")
 	require.Contains(t, p.body, "重新登录")
 	require.Equal(t, 1, s.wx.Calls("/sns/oauth2/access_token"))
 
@@ -133,7 +133,7 @@ func TestAStateWorksForOneBrowser(t *testing.T) {
 }
 
 func TestAStateOpenedManyTimesAtOnceWorksOnce(t *testing.T) {
-	c := new(crowded)
+	c := new(crowdedStore)
 	s := newStage(func(s *stage) { s.login.Store = c })
 	end := s.browser(t).stop(back, loginURL(shop))
 	c.about = "/state/"
@@ -162,18 +162,18 @@ func TestAnExpiredStateIsRefused(t *testing.T) {
 		in := b.stop(back, loginURL(shop))
 		late := b.stop(back, loginURL(shop))
 		<-time.After(10*time.Minute - time.Second)
-		returned(t, b, in, "expired") // WeChat's code has ended, the state has not
+		requireReturned(t, b, in, "expired") // WeChat's code has expired, the state has not
 		<-time.After(2 * time.Second)
-		returned(t, b, late, "expired")
+		requireReturned(t, b, late, "expired")
 		<-time.After(10 * time.Minute)
-		refused(t, b, late, 410, "登录已过期")
+		requireRefused(t, b, late, 410, "登录已过期")
 	})
 }
 
-func TestAStateThatIsNotOursIsRefused(t *testing.T) {
+func TestAnUnknownStateIsRefused(t *testing.T) {
 	s := newStage()
 	for _, state := range []string{"", "x", strings.Repeat("0", 32), strings.Repeat("z", 32), strings.Repeat("0", 34), "../../session/a", "0\x00"} {
-		refused(t, s.browser(t), back+"?code=c&state="+url.QueryEscape(state), 410, "登录已过期")
+		requireRefused(t, s.browser(t), back+"?code=c&state="+url.QueryEscape(state), 410, "登录已过期")
 	}
 	require.Zero(t, s.wx.Calls("/sns/oauth2/access_token"))
 }
@@ -189,7 +189,7 @@ func TestACodeThatWasUsedIsRefused(t *testing.T) {
 	q := second.Query()
 	q.Set("code", first.Query().Get("code"))
 	second.RawQuery = q.Encode()
-	returned(t, b, second.String(), "expired")
+	requireReturned(t, b, second.String(), "expired")
 	require.Equal(t, 2, s.wx.Calls("/sns/oauth2/access_token"))
 
 	third, err := url.Parse(b.stop(back, loginURL(shop)))
@@ -197,10 +197,10 @@ func TestACodeThatWasUsedIsRefused(t *testing.T) {
 	q = third.Query()
 	q.Set("code", "made-up")
 	third.RawQuery = q.Encode()
-	returned(t, b, third.String(), "expired")
+	requireReturned(t, b, third.String(), "expired")
 }
 
-func TestThoseWhoLookAheadUseUpNothing(t *testing.T) {
+func TestAHeadRequestDoesNotUseUpALogin(t *testing.T) {
 	s := newStage()
 	b := s.browser(t)
 	end := b.stop(back, loginURL(shop))
@@ -212,7 +212,7 @@ func TestThoseWhoLookAheadUseUpNothing(t *testing.T) {
 
 func TestALoginBegunByOneProcessEndsAtAnother(t *testing.T) {
 	s := newStage()
-	second := &oauth.Login{AppID: appID, Secret: secret, Store: s.login.Store, URL: door, Hosts: s.login.Hosts, Client: s.login.Client}
+	second := &oauth.Login{AppID: appID, Secret: secret, Store: s.login.Store, URL: mount, Hosts: s.login.Hosts, Client: s.login.Client}
 	end := s.browser(t).stop(back, loginURL(shop, "nonce", "n"))
 	s.login, second = second, s.login
 	p := s.browser(t).open(end)
@@ -220,7 +220,7 @@ func TestALoginBegunByOneProcessEndsAtAnother(t *testing.T) {
 	u, err := second.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
 	require.Equal(t, "n", u.Nonce)
-	refused(t, s.browser(t), end, 410, "登录链接已使用")
+	requireRefused(t, s.browser(t), end, 410, "登录链接已使用")
 }
 
 func TestALoginCodeLivesFiveMinutes(t *testing.T) {
@@ -237,7 +237,7 @@ func TestALoginCodeLivesFiveMinutes(t *testing.T) {
 	})
 }
 
-func TestTheStoreHoldsNoCodeThatCouldBeRedeemed(t *testing.T) {
+func TestTheStoreHasNoRedeemableCode(t *testing.T) {
 	s := newStage()
 	code := s.browser(t).open(loginURL(shop)).url.Query().Get("login_code")
 	for key, err := range s.login.Store.Keys(t.Context(), "") {

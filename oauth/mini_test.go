@@ -20,7 +20,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// miniTokens gets a fresh token with every call.
+// miniTokens returns a new token for each call.
 type miniTokens struct{ wx *wechattest.Server }
 
 func (m miniTokens) Token(ctx context.Context) (wechat.Credential, error) {
@@ -44,13 +44,13 @@ func newMini() (*wechattest.Server, *oauth.Mini) {
 	}
 }
 
-// phoneOf is a mini program whose user's phone has this session_key.
+// phoneOf returns a mini program whose user's phone has this session_key.
 func phoneOf(t *testing.T, app, key string) (m *oauth.Mini, openID string) {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"openid": "oUser", "session_key": key})
 	require.NoError(t, err)
 	wx := new(wechattest.Server)
-	wx.Fail(wechattest.Fault{Path: "/sns/jscode2session", Body: string(body)})
+	wx.AddFault(wechattest.Fault{Path: "/sns/jscode2session", Body: string(body)})
 	m = &oauth.Mini{AppID: app, Secret: secret, Store: new(store.Memory), Client: &wechat.Client{HTTP: wx.Client()}}
 	u, err := m.Session(t.Context(), "code")
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ type vector struct {
 	Expected map[string]string
 }
 
-func TestPublishedMiniProgramVectorsComeOut(t *testing.T) {
+func TestPublishedMiniProgramVectors(t *testing.T) {
 	raw, err := os.ReadFile("testdata/vectors.json")
 	require.NoError(t, err)
 	var list []vector
@@ -74,16 +74,16 @@ func TestPublishedMiniProgramVectorsComeOut(t *testing.T) {
 		switch v.Name {
 		case "mp-signature":
 			m, id := phoneOf(t, appID, in["session_key"])
-			require.NoError(t, m.Verify(t.Context(), id, in["raw_data"], v.Expected["signature"]))
-			require.ErrorIs(t, m.Verify(t.Context(), id, in["raw_data"]+" ", v.Expected["signature"]), oauth.ErrSession)
-			require.ErrorIs(t, m.Verify(t.Context(), id, in["raw_data"], ""), oauth.ErrSession)
+			require.NoError(t, m.VerifyRawData(t.Context(), id, in["raw_data"], v.Expected["signature"]))
+			require.ErrorIs(t, m.VerifyRawData(t.Context(), id, in["raw_data"]+" ", v.Expected["signature"]), oauth.ErrSession)
+			require.ErrorIs(t, m.VerifyRawData(t.Context(), id, in["raw_data"], ""), oauth.ErrSession)
 		case "mp-encrypteddata-userinfo":
 			m, id := phoneOf(t, in["appid"], in["session_key"])
 			var data json.RawMessage
-			require.NoError(t, m.Decrypt(t.Context(), id, in["encrypted_data"], in["iv"], &data))
+			require.NoError(t, m.DecryptData(t.Context(), id, in["encrypted_data"], in["iv"], &data))
 			require.JSONEq(t, v.Expected["plaintext"], string(data))
 			other, id := phoneOf(t, "wxanother", in["session_key"])
-			require.ErrorContains(t, other.Decrypt(t.Context(), id, in["encrypted_data"], in["iv"], &data), "watermark is not of this app")
+			require.ErrorContains(t, other.DecryptData(t.Context(), id, in["encrypted_data"], in["iv"], &data), "watermark names another app")
 		case "mp-checksession":
 			require.Equal(t, v.Expected["signature"], checkSignature(t, in["session_key"]))
 		case "mp-user-signature-official":
@@ -101,7 +101,7 @@ func TestPublishedMiniProgramVectorsComeOut(t *testing.T) {
 	require.Len(t, seen, 4)
 }
 
-// checkSignature is what CheckSession sends WeChat.
+// checkSignature returns the signature that CheckSession sends.
 func checkSignature(t *testing.T, key string) (signature string) {
 	m, id := phoneOf(t, appID, key)
 	m.Tokens = constant("token")
@@ -129,7 +129,7 @@ func (c constant) Renew(ctx context.Context, _ string) (wechat.Credential, error
 	return c.Token(ctx)
 }
 
-func TestSessionTellsTheUserAndKeepsTheKey(t *testing.T) {
+func TestSessionReturnsTheUserAndStoresTheKey(t *testing.T) {
 	wx, m := newMini()
 	u, err := m.Session(t.Context(), wx.MiniCode(appID, "ming"))
 	require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestSessionTellsTheUserAndKeepsTheKey(t *testing.T) {
 	require.NoError(t, other.CheckSession(t.Context(), u.OpenID), "another process with the same store knows the session")
 }
 
-func TestWithoutAStoreThereIsOneOfItsOwn(t *testing.T) {
+func TestTheDefaultStoreIsPrivate(t *testing.T) {
 	wx, m := newMini()
 	m.Store = nil
 	u, err := m.Session(t.Context(), wx.MiniCode(appID, "ming"))
@@ -166,11 +166,11 @@ func TestACodeOfWXLoginWorksOnceAndForFiveMinutes(t *testing.T) {
 		require.NotContains(t, err.Error(), "made-up")
 		<-time.After(5 * time.Minute)
 		_, err = m.Session(t.Context(), late)
-		require.ErrorIs(t, err, wechat.ErrCodeExpired)
+		require.ErrorIs(t, err, wechat.Code(42003))
 	})
 }
 
-func TestASessionThatHasEndedIsTold(t *testing.T) {
+func TestCheckSessionReportsAnEndedSession(t *testing.T) {
 	wx, m := newMini()
 	require.ErrorIs(t, m.CheckSession(t.Context(), "oNobody"), oauth.ErrSession)
 	u, err := m.Session(t.Context(), wx.MiniCode(appID, "ming"))
@@ -189,11 +189,11 @@ func TestASessionThatHasEndedIsTold(t *testing.T) {
 	require.ErrorIs(t, err, oauth.ErrSession, "a later login elsewhere has replaced the key")
 	require.ErrorIs(t, err, wechat.Code(87009))
 
-	wx.Fail(wechattest.Fault{Path: "/wxa/checksession", Cut: true})
+	wx.AddFault(wechattest.Fault{Path: "/wxa/checksession", Cut: true})
 	require.NotErrorIs(t, m.CheckSession(t.Context(), u.OpenID), oauth.ErrSession)
 }
 
-func TestTheSessionKeyLeavesTheStoreInNoAnswer(t *testing.T) {
+func TestNoAnswerContainsTheSessionKey(t *testing.T) {
 	wx, m := newMini()
 	s := post(m, "/session", `{"code":"`+wx.MiniCode(appID, "ming")+`"}`)
 	require.Equal(t, 200, s.Code, s.Body)
@@ -204,13 +204,13 @@ func TestTheSessionKeyLeavesTheStoreInNoAnswer(t *testing.T) {
 	require.NotContains(t, s.Body.String(), wx.OpenID(appID, "ming"))
 }
 
-func TestAnAnswerThatIsNotUnderstoodIsNotQuoted(t *testing.T) {
+func TestAnInvalidAnswerIsNotQuoted(t *testing.T) {
 	for _, body := range []string{
 		`{"session_key":"tiihtNczf5v6AKRyjwEUhQ=="}`, `{"openid":1,"session_key":"tiihtNczf5v6AKRyjwEUhQ=="}`, `tiihtNczf5v6AKRyjwEUhQ==`,
 		`{"errcode":40029,"errmsg":"invalid code secret-of-the-app the-code"}`,
 	} {
 		wx, m := newMini()
-		wx.Fail(wechattest.Fault{Path: "/sns/jscode2session", Body: body})
+		wx.AddFault(wechattest.Fault{Path: "/sns/jscode2session", Body: body})
 		_, err := m.Session(t.Context(), "the-code")
 		require.Error(t, err, body)
 		for _, hidden := range []string{"tiiht", secret, "the-code"} {

@@ -8,12 +8,29 @@
 //	wetoken.Bind(public, "/wx", login)
 //	wetoken.Bind(private, "/wx", &oauth.Handler{Source: login, Guard: guard})
 //
-// A page of shop.example.com sends its visitor to https://wx.example.com/wx/login?to=…, and gets the visitor back at to
-// with a login_code, for which its own server is told the [User] by POST /wx/login/redeem. So one domain, authorized in
-// WeChat's console, serves many sites, and no browser is believed when it says who it is.
+// A page of shop.example.com sends its visitor to https://wx.example.com/wx/login?to=…. The visitor returns to the
+// address to with a login_code, and the server of the site gets the [User] for it by POST /wx/login/redeem. So one
+// domain, authorized in WeChat's console, serves many sites, and no site has to trust a browser.
 //
-// An application that has its own sessions sets [Login.Done] instead; one that has none yet wraps its pages in
-// [Login.Require]. [Mini] is the same for mini programs.
+// An application that has its own sessions sets [Login.OnLogin] instead. One without sessions wraps its pages in
+// [Login.Require]. [Mini] does the same for mini programs.
+//
+// # Several processes
+//
+// Processes with the same Store work as one: a login may begin in one process and end in another, and any of them
+// redeems the login_code. Limits by address are counted in each process.
+//
+// # Errors
+//
+// [ErrLoginCode], [ErrNoGrant] and [ErrSession] mean that the user must log in again. Other errors wrap the
+// *wechat.Error with which WeChat refused, or the reason why WeChat or Store could not be reached. Browsers get a page
+// or a login_error, and never the error text.
+//
+// # Rotating secrets
+//
+// WeChat ends the old AppSecret when it is reset in the console: restart the processes with the new Secret then. Logins,
+// sessions and grants in Store do not depend on it. To change SignKey, set the old one as PreviousSignKey for a while:
+// backends then get a signature by each of the two.
 package oauth
 
 import (
@@ -24,101 +41,128 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/internal/redact"
+	"github.com/wetoken/wetoken/internal/secret"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Login logs visitors of web pages in (网页授权). Its methods are safe for concurrent use, and its fields are not to be
-// changed after the first. Several processes with the same Store are one Login.
+// Login logs visitors of web pages in (网页授权). Its methods are safe for concurrent use. Do not change its fields after
+// the first call. Several processes with the same Store act as one Login.
 //
-// A login begun at GET /login ends, at GET /login/callback, by the first of these that is set: Done; Backend; else the
-// browser goes to where it was to return, with a login_code for [Login.Redeem].
+// A login begins at GET /login and ends at GET /login/callback. The end is the first of these that is set: OnLogin,
+// then BackendURL. If neither is set, the browser returns to its site with a login_code for [Login.Redeem].
 //
-// For pages inside WeChat nothing ties the end of a login to the browser that began it, as WeChat's web view may lose
-// cookies in between; website logins and WeCom's QR code demand a cookie of ours. An address with a login_code can be
-// handed to another browser in any case. A site that must know puts a random nonce into a cookie of its own, passes it to
-// /login, and compares the cookie with the nonce that comes with the User: a login that began elsewhere has another one.
-// A nonce is known to whoever made the link to /login, so it says nothing of who has logged in: the login_code alone does.
+// A login on a page inside WeChat may end in another browser than it began in, since WeChat's web view may lose
+// cookies. Website logins and WeCom's QR code require a cookie. In all cases, an address with a login_code can be
+// opened in another browser. A site that must prevent this puts a random nonce into a cookie of its own, passes it to
+// /login, and compares the cookie with the nonce of the User: a login that began elsewhere has another nonce. The nonce
+// does not prove who logged in, since the author of the link to /login knows it: only the login_code does.
 //
 // See https://developers.weixin.qq.com/doc/service/guide/h5/auth.html (网页授权),
 // https://developers.weixin.qq.com/doc/oplatform/Website_App/WeChat_Login/Wechat_Login.html (网站应用微信登录) and
 // https://developer.work.weixin.qq.com/document/path/91335 (企业微信).
 type Login struct {
-	AppID  string      // the corp id of WeCom
-	Secret string      // not of WeCom, which has Tokens
-	Store  store.Store // shared by all processes that use the app; default one of this Login alone
-	URL    string      // where browsers find the routes, such as https://wx.example.com/wx
-	Hosts  []string    // that logins may return to, such as shop.example.com or 127.0.0.1:8080
+	AppID  string // WeCom: the corp id
+	Secret string // not for WeCom, which has Tokens
 
-	// Kind says where users log in: those of an official account (公众号) on pages inside WeChat, of a website application
-	// (网站应用) by a QR code on a computer, of a WeCom application (企业微信) on pages inside WeCom and WeChat, and by a
-	// QR code elsewhere. Default wechat.Official. A mini program has [Mini].
-	Kind  wechat.Kind
-	Scope string // asked for by /login unless its link says otherwise; default snsapi_base
+	// NextSecret is tried when WeChat refuses Secret as wrong, and is used from then on: see token.Manager. Default: none.
+	NextSecret string
 
-	// Name tells this Login from others of the same AppID and Store: states, login codes and sessions of one are unknown
-	// to the others. Default AppID.
+	// Store is shared by all processes that use the app. Default: a store of this Login alone.
+	Store store.Store
+
+	// URL is the address where browsers find the routes, such as https://wx.example.com/wx.
+	URL string
+
+	// Hosts are the hosts that logins may return to, such as shop.example.com or 127.0.0.1:8080.
+	Hosts []string
+
+	// Kind is the kind of the app, which decides where users log in: for an official account (公众号) on pages inside
+	// WeChat, for a website application (网站应用) by a QR code, for a WeCom application (企业微信) on pages inside WeCom and
+	// WeChat, and by a QR code elsewhere. Default: wechat.Official. For a mini program use [Mini].
+	Kind wechat.Kind
+
+	// Scope is the scope of links to /login that name none. Default: snsapi_base.
+	Scope string
+
+	// Name distinguishes this Login from others with the same AppID and Store: each has its own states, login codes and
+	// sessions. Default: AppID.
 	Name string
 
-	// Done answers the browser of a finished login. The query of its request holds to and nonce as /login got them;
-	// to may be empty here. It is called again, with the same User, where the browser asks for the end of a login twice. In WeCom a User without a UserID is no member of the company, but anybody with WeChat; the
-	// same goes for Backend and Redeem.
-	Done func(w http.ResponseWriter, r *http.Request, u User)
+	// OnLogin is called to answer the browser of a finished login. The query of the request has to and nonce as /login
+	// got them; to may be empty. OnLogin is called again, with the same User, if the browser requests the end of a
+	// login twice. In WeCom a User without a UserID is not a member of the company: anybody with WeChat can log in. The
+	// same applies to BackendURL and Redeem.
+	OnLogin func(w http.ResponseWriter, r *http.Request, u User)
 
-	// Backend is POSTed each finished login, before the browser returns:
+	// BackendURL receives a POST for each finished login, before the browser returns:
 	//
 	//	{"appid":"…","to":"…","nonce":"…","login_code":"…","user":{"openid":"…"}}
 	//	Wetoken-Signature: t=1700000000,v1=hex(HMAC-SHA256(SignKey, t "." body))
 	//
-	// The browser then returns with the same login_code, a random text of this login alone, which it and Backend have and
-	// nobody else. The site must let in the browser that shows it, once and within minutes, as User; nothing else on the
-	// address tells whose browser it is.
+	// The browser then returns with the same login_code, a random text that only the browser and BackendURL know. The
+	// site must accept the browser that presents it as User, once and within minutes. Nothing else in the address
+	// identifies the browser.
 	//
-	// It answers 2xx within 5 seconds. SignKey must be set; with a PreviousSignKey, while it is being changed, there is a
-	// second v1. HTTP is the way there; redirects are not followed.
-	Backend                  string
+	// BackendURL must answer 2xx within 5 seconds. SignKey is required. PreviousSignKey, set while the key is changed,
+	// adds a second v1. HTTP is the client for the request; redirects are not followed.
+	BackendURL string
+
 	SignKey, PreviousSignKey string
 	HTTP                     *http.Client
 
-	AgentID int                // of WeCom: the application
-	Tokens  wechat.TokenSource // of WeCom: the application's access tokens
+	AgentID int                // WeCom: the application
+	Tokens  wechat.TokenSource // WeCom: the application's access tokens
 
-	Session time.Duration  // how long Require knows a visitor; default 24 hours
-	Records store.Store    // durable, for refresh tokens; default Store
-	Client  *wechat.Client // the way to WeChat's API: its BaseURL and HTTP; default WeChat's own
-	OpenURL string         // of WeChat's login pages; default wechat.OpenURL
-	SSOURL  string         // of WeCom's QR code page; default wechat.SSOURL
+	// Session is the life of a session of Require. Default: 24 hours.
+	Session time.Duration
 
-	// Limit is how often one address may ask GET /login, and GET /login/callback, in a minute, in each process; default
-	// 20 000. It does not apply where RemoteAddr is private, as that may be a proxy's; behind one with a public address,
-	// RemoteAddr must have been made the client's. A browser that keeps cookies may begin 20 logins in a minute.
+	// Records stores refresh tokens, and should be durable. Default: Store.
+	Records store.Store
+
+	// Client has the BaseURL and HTTP client for WeChat's API. Default: WeChat's own address.
+	Client *wechat.Client
+
+	// OpenURL is the base URL of the login pages. Default: wechat.OpenURL.
+	OpenURL string
+
+	// SSOURL is the base URL of WeCom's QR code page. Default: wechat.SSOURL.
+	SSOURL string
+
+	// Limit is the number of requests that one address may make in a minute, in each process, to GET /login and to GET
+	// /login/callback. Default: 20 000. It does not apply to a private RemoteAddr, which may be that of a proxy. Behind
+	// a proxy with a public address, set RemoteAddr to the client's address first. A browser that keeps cookies may
+	// begin 20 logins in a minute.
 	Limit int
 
 	redacted
-	own     store.Memory
-	limiter limiter
+	secrets  secret.Choice
+	ownStore store.Memory
+	limiter  limiter
 }
 
-// redacted keeps the secret of a struct out of what is printed.
+// redacted keeps the secret of a struct out of printed text.
 type redacted = redact.Struct
 
-// User is who has logged in. Names of fields are WeChat's, and those it did not give are empty: an openid is all there
-// is with scope snsapi_base.
+// User is the person who logged in. Fields have WeChat's names. Fields that WeChat did not send are empty: with scope
+// snsapi_base there is an openid only.
 type User struct {
-	OpenID  string `json:"openid,omitempty"`  // the user, to this app
-	UnionID string `json:"unionid,omitempty"` // the user, to all apps of one owner; only with an open platform account
+	OpenID string `json:"openid,omitempty"` // identifies the user to this app
 
-	Nickname   string   `json:"nickname,omitempty"` // any text, markup too
+	// UnionID identifies the user to all apps of one owner. It needs an open platform account.
+	UnionID string `json:"unionid,omitempty"`
+
+	Nickname   string   `json:"nickname,omitempty"` // any text, may contain markup
 	HeadImgURL string   `json:"headimgurl,omitempty"`
-	Sex        int      `json:"sex,omitempty"` // 1 male, 2 female; WeChat has given 0 since 2021
+	Sex        int      `json:"sex,omitempty"` // 1 male, 2 female; WeChat has sent 0 since 2021
 	Province   string   `json:"province,omitempty"`
 	City       string   `json:"city,omitempty"`
 	Country    string   `json:"country,omitempty"`
 	Privilege  []string `json:"privilege,omitempty"`
 
-	UserID         string `json:"userid,omitempty"`          // of WeCom: a member
-	ExternalUserID string `json:"external_userid,omitempty"` // of WeCom: a member's contact
-	Avatar         string `json:"avatar,omitempty"`          // of WeCom, from here on, with scope snsapi_privateinfo
+	UserID         string `json:"userid,omitempty"`          // WeCom: a member
+	ExternalUserID string `json:"external_userid,omitempty"` // WeCom: a contact of a member
+	Avatar         string `json:"avatar,omitempty"`          // WeCom, like all below, with scope snsapi_privateinfo
 	Gender         string `json:"gender,omitempty"`
 	Mobile         string `json:"mobile,omitempty"`
 	Email          string `json:"email,omitempty"`
@@ -126,9 +170,10 @@ type User struct {
 	QRCode         string `json:"qr_code,omitempty"`
 	Address        string `json:"address,omitempty"`
 
-	// Of web logins, from Redeem alone.
-	To    string `json:"to,omitempty"`    // the site the login_code was sent to, such as https://shop.example.com
-	Nonce string `json:"nonce,omitempty"` // what the site gave /login
+	// Web logins only, and only from Redeem.
+	To string `json:"to,omitempty"` // site that got the login_code, such as https://shop.example.com
+
+	Nonce string `json:"nonce,omitempty"` // nonce that the site passed to /login
 }
 
 func (l *Login) kind() wechat.Kind { return cmp.Or(l.Kind, wechat.Official) }
@@ -137,7 +182,7 @@ func (l *Login) store() store.Store {
 	if l.Store != nil {
 		return l.Store
 	}
-	return &l.own
+	return &l.ownStore
 }
 
 func (l *Login) records() store.Store {
@@ -147,24 +192,26 @@ func (l *Login) records() store.Store {
 	return l.store()
 }
 
-// app names the app on WeChat's side. A WeCom application is one of its own beside others of the same corp.
-func (l *Login) app() string {
+// appName returns the name of the app for WeChat. Applications of one corp in WeCom are separate apps.
+func (l *Login) appName() string {
 	if l.kind() == wechat.Work && l.AgentID != 0 {
 		return l.AppID + "/" + strconv.Itoa(l.AgentID)
 	}
 	return l.AppID
 }
 
-// owner names the app in records of logins and in cookies.
-func (l *Login) owner() string { return named(l.app(), l.Name) }
+// ownerName returns the name of the app in keys and cookies.
+func (l *Login) ownerName() string { return qualifiedName(l.appName(), l.Name) }
 
-// named is app, with the name of one of several that share its AppID.
-func named(app, name string) string {
+// qualifiedName returns app, extended by name if several share the AppID.
+func qualifiedName(app, name string) string {
 	if name == "" || name == app {
 		return app
 	}
 	return app + "/@" + url.PathEscape(name)
 }
 
-// key names a record of the app's logins.
-func (l *Login) key(what, name string) string { return "oauth/" + l.owner() + "/" + what + "/" + name }
+// recordKey returns the key of a record of the app's logins.
+func (l *Login) recordKey(what, name string) string {
+	return "oauth/" + l.ownerName() + "/" + what + "/" + name
+}

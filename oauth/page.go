@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// page is what a person sees when a login does not end where it should.
+// page is the page that a visitor sees when a login fails.
 type page struct {
 	notice
-	why   string // the reason in a developer's words
-	again string // address to go on at; default one of the site
-	link  [2]string
+	reason   string // the reason, for developers
+	linkURL  string // address of the link; default one of the site
+	linkText [2]string
 }
 
-// notice is a page's text, Chinese and English.
+// notice is the text of a page, in Chinese and English.
 type notice struct {
 	status      int
 	title, text [2]string
@@ -33,7 +33,7 @@ var (
 		[2]string{"登录链接的参数不正确，请从原网站重新进入。", "This login link is not right. Please start from the site you came from."}}
 	noticeParameter = notice{400,
 		[2]string{"登录链接有误", "Faulty login link"},
-		[2]string{"登录链接中有无法识别的参数，通常是返回网址没有经过编码。请从原网站重新进入，或联系网站管理员。", "This login link has parameters that it should not have: most likely the address to return to was not encoded. Please start from the site you came from, or tell whoever runs it."}}
+		[2]string{"登录链接中有无法识别的参数，通常是返回网址没有经过编码。请从原网站重新进入，或联系网站管理员。", "This login link has parameters that it should not have: most likely the address to return to was not encoded. Please start from the site you came from, or contact its operator."}}
 	noticeQRCode = notice{400,
 		[2]string{"扫码登录不提供敏感信息", "No private information by QR code"},
 		[2]string{"用企业微信扫码登录，不会提供手机号、邮箱、头像等敏感信息。请在企业微信中打开本页，或继续以基本信息登录。", "A login by WeCom's QR code brings no private information, such as mobile number, mail and picture. Please open this page in WeCom, or go on without."}}
@@ -57,11 +57,11 @@ var (
 		[2]string{"微信的授权码无效、已过期或已使用，请重新登录。", "WeChat's code is not valid, has expired or was used before. Please log in again."}}
 	noticeRefused = notice{502,
 		[2]string{"微信拒绝了登录", "WeChat refused the login"},
-		[2]string{"请稍后重试；如果问题依旧，请联系网站管理员。", "Please try again later, or tell whoever runs this site."}}
-	noticeTrouble = notice{503,
+		[2]string{"请稍后重试；如果问题依旧，请联系网站管理员。", "Please try again later, or contact the operator of this site."}}
+	noticeUnavailable = notice{503,
 		[2]string{"暂时无法登录", "Login not possible now"},
 		[2]string{"服务暂时不可用，请稍后重试。", "The service is not available right now. Please try again later."}}
-	noticeOften = notice{429,
+	noticeTooMany = notice{429,
 		[2]string{"登录过于频繁", "Too many logins"},
 		[2]string{"登录请求过于频繁，请一分钟后再试。", "There were too many logins. Please wait a minute, and try again."}}
 	noticeRisk = notice{400,
@@ -79,28 +79,28 @@ var (
 )
 
 //go:embed page.html
-var source string
+var pageSource string
 
-var pageTemplate = template.Must(template.New("page").Parse(source))
+var pageTemplate = template.Must(template.New("page").Parse(pageSource))
 
-// show writes a page in the language of the browser, with a link to go on by.
-func (l *Login) show(w http.ResponseWriter, r *http.Request, p page) {
+// writePage writes a page in the language of the browser, with a link to continue.
+func (l *Login) writePage(w http.ResponseWriter, r *http.Request, p page) {
 	i, lang := 0, "zh-CN"
-	if english(r.Header.Get("Accept-Language")) {
+	if prefersEnglish(r.Header.Get("Accept-Language")) {
 		i, lang = 1, "en"
 	}
 	switch {
-	case p.again == "":
-		p.again, p.link = l.home(r), [2]string{"返回网站", "Back to the site"}
-	case p.link[i] == "":
-		p.link = [2]string{"重新登录", "Log in again"}
+	case p.linkURL == "":
+		p.linkURL, p.linkText = l.homeURL(r), [2]string{"返回网站", "Back to the site"}
+	case p.linkText[i] == "":
+		p.linkText = [2]string{"重新登录", "Log in again"}
 	}
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, map[string]string{
-		"Lang": lang, "Title": p.title[i], "Text": p.text[i], "Why": p.why, "URL": p.again, "Again": p.link[i],
+		"Lang": lang, "Title": p.title[i], "Text": p.text[i], "Why": p.reason, "URL": p.linkURL, "Again": p.linkText[i],
 	})
 	if err != nil {
-		slog.ErrorContext(r.Context(), "login page not written", "error", err)
+		slog.ErrorContext(r.Context(), "write login page", "error", err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -116,8 +116,8 @@ func (l *Login) show(w http.ResponseWriter, r *http.Request, p page) {
 	}
 }
 
-// english reports whether a browser's languages put English before Chinese. Pages are Chinese unless told otherwise.
-func english(accept string) bool {
+// prefersEnglish reports whether a browser prefers English to Chinese. Pages are in Chinese by default.
+func prefersEnglish(accept string) bool {
 	best := map[string]float64{}
 	for _, entry := range strings.SplitN(accept, ",", 20) {
 		tag, params, _ := strings.Cut(strings.TrimSpace(entry), ";")

@@ -12,8 +12,8 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// refused opens an address in a browser of the stage and demands a page that says why.
-func refused(t *testing.T, b *browser, address string, status int, why string) page {
+// requireRefused opens an address in a browser of the stage and requires a page that shows why.
+func requireRefused(t *testing.T, b *browser, address string, status int, why string) page {
 	t.Helper()
 	p := b.open(address)
 	require.Equal(t, status, p.status, p.body)
@@ -25,8 +25,8 @@ func refused(t *testing.T, b *browser, address string, status int, why string) p
 	return p
 }
 
-// returned opens an address in a browser of the stage and demands that it ends on the site with login_error.
-func returned(t *testing.T, b *browser, address, word string) page {
+// requireReturned opens an address in a browser of the stage and requires that it ends on the site with login_error.
+func requireReturned(t *testing.T, b *browser, address, word string) page {
 	t.Helper()
 	p := b.open(address)
 	require.Equal(t, "shop", p.body)
@@ -36,7 +36,7 @@ func returned(t *testing.T, b *browser, address, word string) page {
 	return p
 }
 
-// captureLog reads what is logged until the test ends.
+// captureLog captures the log until the test ends.
 func captureLog(t *testing.T) *strings.Builder {
 	log, standard := new(strings.Builder), slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
@@ -44,23 +44,23 @@ func captureLog(t *testing.T) *strings.Builder {
 	return log
 }
 
-func TestTheLogTellsWhatAVisitorIsNotTold(t *testing.T) {
+func TestTheLogHasTheErrorThatTheVisitorDoesNotSee(t *testing.T) {
 	log := captureLog(t)
 	s := newStage(func(s *stage) { s.login.Secret = "wrong-secret" })
 	end, err := url.Parse(s.browser(t).stop(back, loginURL(shop)))
 	require.NoError(t, err)
-	returned(t, s.browser(t), end.String(), "failed")
+	requireReturned(t, s.browser(t), end.String(), "failed")
 	require.Contains(t, log.String(), "40125")
 	require.NotContains(t, log.String(), "wrong-secret")
 	require.NotContains(t, log.String(), end.Query().Get("code"))
 
 	log.Reset()
-	refused(t, s.browser(t), loginURL("https://evil.example.net/"), 403, "不能返回该网址")
-	refused(t, s.browser(t), end.String(), 410, "登录链接已使用")
+	requireRefused(t, s.browser(t), loginURL("https://evil.example.net/"), 403, "不能返回该网址")
+	requireRefused(t, s.browser(t), end.String(), 410, "登录链接已使用")
 	require.Empty(t, log.String(), "what a visitor does wrong is no trouble of ours")
 }
 
-func TestPagesAreChineseUnlessEnglishIsLikedBetter(t *testing.T) {
+func TestPagesAreChineseUnlessEnglishIsPreferred(t *testing.T) {
 	s := newStage()
 	for accept, want := range map[string]string{
 		"": "zh-CN", "zh-CN,zh;q=0.9,en;q=0.8": "zh-CN", "en": "en", "en-US,en;q=0.9": "en", "en-GB,zh;q=0.5": "en",
@@ -74,7 +74,7 @@ func TestPagesAreChineseUnlessEnglishIsLikedBetter(t *testing.T) {
 	}
 }
 
-func TestWhatAStrangerWritesInAnAddressIsNoMarkup(t *testing.T) {
+func TestMarkupInAnAddressIsEscaped(t *testing.T) {
 	s := newStage()
 	p := s.browser(t).open(loginURL("https://<script>alert(1)</script>/"))
 	require.Equal(t, 403, p.status)
@@ -84,39 +84,39 @@ func TestWhatAStrangerWritesInAnAddressIsNoMarkup(t *testing.T) {
 func TestALoginThatTheUserDeclinesReturnsToTheSite(t *testing.T) {
 	s := newStage()
 	s.wx.Browse("", wechattest.Deny)
-	p := returned(t, s.browser(t), loginURL(shop+"?a=1&login_error=old#top", "scope", "snsapi_userinfo", "nonce", "n1"), "denied")
+	p := requireReturned(t, s.browser(t), loginURL(shop+"?a=1&login_error=old#top", "scope", "snsapi_userinfo", "nonce", "n1"), "denied")
 	require.Equal(t, shop+"?a=1&login_error=denied&nonce=n1#top", p.url.String())
 }
 
-func TestASnapshotsVisitorIsNeverLoggedIn(t *testing.T) {
+func TestAVisitorOfASnapshotIsNotLoggedIn(t *testing.T) {
 	s := newStage()
 	s.wx.Browse("", wechattest.Snapshot)
-	returned(t, s.browser(t), loginURL(shop, "scope", "snsapi_userinfo"), "failed")
+	requireReturned(t, s.browser(t), loginURL(shop, "scope", "snsapi_userinfo"), "failed")
 	require.Zero(t, s.wx.Calls("/sns/userinfo"))
 }
 
-func TestAWrongSecretIsTheSitesAffair(t *testing.T) {
+func TestAWrongSecretReturnsToTheSiteAsFailed(t *testing.T) {
 	s := newStage(func(s *stage) { s.login.Secret = "wrong-secret" })
-	returned(t, s.browser(t), loginURL(shop), "failed")
+	requireReturned(t, s.browser(t), loginURL(shop), "failed")
 }
 
-func TestWhileWeChatIsDownTheSiteIsToldSo(t *testing.T) {
+func TestALoginFailsWhileWeChatIsDown(t *testing.T) {
 	s := newStage()
-	s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/access_token", Cut: true})
-	returned(t, s.browser(t), loginURL(shop), "failed")
+	s.wx.AddFault(wechattest.Fault{Path: "/sns/oauth2/access_token", Cut: true})
+	requireReturned(t, s.browser(t), loginURL(shop), "failed")
 }
 
-func TestWhileTheStoreIsDownTheSiteIsToldSo(t *testing.T) {
-	b := new(broken)
+func TestALoginFailsWhileTheStoreIsDown(t *testing.T) {
+	b := new(failingStore)
 	s := newStage(func(s *stage) { s.login.Store = b })
 	end := s.browser(t).stop(back, loginURL(shop))
-	b.fall(true)
-	returned(t, s.browser(t), loginURL(shop), "failed")
-	refused(t, s.browser(t), end, 503, "暂时无法登录") // as it is not known where this one is to return
+	b.setDown(true)
+	requireReturned(t, s.browser(t), loginURL(shop), "failed")
+	requireRefused(t, s.browser(t), end, 503, "暂时无法登录") // the login is unknown, so there is no site to return to
 	_, err := s.login.Redeem(t.Context(), "x")
 	require.ErrorIs(t, err, errDown)
 	require.NotErrorIs(t, err, oauth.ErrLoginCode)
-	b.fall(false)
+	b.setDown(false)
 	require.Equal(t, "shop", s.browser(t).open(end).body, "what failed for the store's sake has used nothing up")
 }
 
@@ -136,8 +136,8 @@ func TestAPageHasTheStatusOfTheRefusal(t *testing.T) {
 		s := newStage()
 		b := browse(t, s.wx, s.app())
 		end := b.stop(back, my+"/")
-		s.wx.Fail(wechattest.Fault{Path: "/sns/oauth2/access_token", Code: code})
-		p := refused(t, b, end, c.status, c.says)
+		s.wx.AddFault(wechattest.Fault{Path: "/sns/oauth2/access_token", Code: code})
+		p := requireRefused(t, b, end, c.status, c.says)
 		require.Equal(t, c.after, p.header.Get("Retry-After"))
 		require.Equal(t, c.loginAgain, strings.Contains(p.body, "重新登录"), p.body)
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Phone is a user's phone number, with WeChat's names.
+// Phone is a user's phone number. Fields have WeChat's names.
 type Phone struct {
-	PhoneNumber     string `json:"phoneNumber"`     // with the country code where it is not China's
-	PurePhoneNumber string `json:"purePhoneNumber"` // without it
+	PhoneNumber     string `json:"phoneNumber"`     // with the country code if it is not China's
+	PurePhoneNumber string `json:"purePhoneNumber"` // without the country code
 	CountryCode     string `json:"countryCode"`     // such as 86
 }
 
-// Phone returns the number that a user let the mini program have (手机号快速验证). code is that of the getPhoneNumber button,
-// not of wx.login; it works once, within 5 minutes. With an openID, WeChat refuses the code of another user.
+// Phone returns the number that a user shared with the mini program (手机号快速验证). code is from the getPhoneNumber button,
+// not from wx.login. It works once, within 5 minutes. With an openID, WeChat refuses the code of another user.
 //
 // See https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-info/phone-number/getPhoneNumber.html.
 func (m *Mini) Phone(ctx context.Context, code, openID string) (Phone, error) {
@@ -33,16 +33,16 @@ func (m *Mini) Phone(ctx context.Context, code, openID string) (Phone, error) {
 		Info json.RawMessage `json:"phone_info"`
 	}
 	if err := m.api().Post(ctx, "/wxa/business/getuserphonenumber", nil, body, &a); err != nil {
-		return Phone{}, fmt.Errorf("oauth: phone number: %w", ofButton(err))
+		return Phone{}, fmt.Errorf("oauth: phone number: %w", adviseButton(err))
 	}
 	var p Phone
-	if err := m.unmarshal(a.Info, &p); err != nil { // the code is used up all the same
+	if err := m.decodeData(a.Info, &p); err != nil { // the code is used up
 		return Phone{}, fmt.Errorf("oauth: phone number: %w", buttonError{err, "WeChat's answer cannot be used: " + err.Error() + ": " + pressButton})
 	}
 	return p, nil
 }
 
-// buttonError is an error that another press of the button helps against, and nothing else.
+// buttonError is an error after which the user must press the button again.
 type buttonError struct {
 	error
 	text string
@@ -53,9 +53,8 @@ func (e buttonError) Unwrap() error { return e.error }
 
 const pressButton = "the user must press the getPhoneNumber button again"
 
-// ofButton says of a refused code what helps: another login, which WeChat's refusals of codes advise, brings no phone
-// number.
-func ofButton(err error) error {
+// adviseButton replaces the advice in a refusal of a code: to log in again does not help here.
+func adviseButton(err error) error {
 	var refusal *wechat.Error
 	if !errors.As(err, &refusal) {
 		return err
@@ -64,7 +63,7 @@ func ofButton(err error) error {
 	switch refusal.Code {
 	case wechat.ErrInvalidCode:
 		cure = "the code must be that of the getPhoneNumber button, not of wx.login or a login_code: " + pressButton
-	case wechat.ErrCodeUsed, wechat.ErrCodeExpired:
+	case wechat.ErrCodeUsed, errCodeExpired:
 	default:
 		return err
 	}
@@ -75,7 +74,7 @@ func ofButton(err error) error {
 	return buttonError{err, text}
 }
 
-// UnmarshalJSON takes the numbers as text and as JSON numbers, as WeChat sends the country code both ways.
+// UnmarshalJSON decodes the numbers from text and from JSON numbers, since WeChat sends the country code as either.
 func (p *Phone) UnmarshalJSON(b []byte) error {
 	in := struct {
 		PhoneNumber     wirejson.Text `json:"phoneNumber"`

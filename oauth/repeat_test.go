@@ -20,8 +20,9 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// twice begins a login in b and returns both addresses that WeChat on Android sends it back to: one state, two codes.
-func twice(b *browser, login string) (first, second string) {
+// returnTwice begins a login in b and returns both addresses to which WeChat on Android sends it back: one state, two
+// codes.
+func returnTwice(b *browser, login string) (first, second string) {
 	b.t.Helper()
 	page := b.stop("https://open.weixin.qq.com/", login)
 	return b.stop(back, page), b.stop(back, page)
@@ -30,9 +31,9 @@ func twice(b *browser, login string) (first, second string) {
 func TestACallbackRequestedTwiceEndsAsTheFirst(t *testing.T) {
 	for name, kind := range map[string]func(*stage){"official": func(*stage) {}, "website": website} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(allowing, kind)
+			s := newStage(allowConsent, kind)
 			b := s.browser(t)
-			first, second := twice(b, loginURL(shop+"?a=b", "nonce", "n1"))
+			first, second := returnTwice(b, loginURL(shop+"?a=b", "nonce", "n1"))
 			require.NotEqual(t, first, second)
 			p := b.open(first)
 			require.Equal(t, "shop", p.body)
@@ -50,20 +51,20 @@ func TestACallbackRequestedTwiceEndsAsTheFirst(t *testing.T) {
 	}
 }
 
-func TestARepeatIsTheSameBrowsersAlone(t *testing.T) {
-	s := newStage(allowing)
+func TestARepeatWorksInTheSameBrowserOnly(t *testing.T) {
+	s := newStage(allowConsent)
 	victim := s.browser(t)
-	first, second := twice(victim, loginURL(shop))
+	first, second := returnTwice(victim, loginURL(shop))
 	require.Equal(t, "shop", victim.open(first).body)
 	for _, end := range []string{first, second, strings.Split(second, "?")[0] + "?state=" + query(t, second, "state")} {
-		refused(t, s.browser(t), end, 410, "登录链接已使用")
+		requireRefused(t, s.browser(t), end, 410, "登录链接已使用")
 	}
 	require.Equal(t, 1, s.wx.Calls("/sns/oauth2/access_token"))
 
-	thief := s.browser(t) // a login that another browser has ended is not handed to the one that began it
-	first, second = twice(victim, loginURL(shop))
+	thief := s.browser(t) // a login that another browser has finished is not given to the one that began it
+	first, second = returnTwice(victim, loginURL(shop))
 	require.Equal(t, "shop", thief.open(first).body)
-	refused(t, victim, second, 410, "登录链接已使用")
+	requireRefused(t, victim, second, 410, "登录链接已使用")
 }
 
 func query(t *testing.T, address, name string) string {
@@ -77,82 +78,82 @@ func TestARepeatIsAnsweredForHalfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := s.browser(t)
-		first, second := twice(b, loginURL(shop))
+		first, second := returnTwice(b, loginURL(shop))
 		p := b.open(first)
 		<-time.After(29 * time.Second)
 		require.Equal(t, p.url, b.open(second).url)
 		<-time.After(31 * time.Second)
-		refused(t, b, second, 410, "登录链接已使用")
+		requireRefused(t, b, second, 410, "登录链接已使用")
 		<-time.After(5 * time.Minute)
-		refused(t, b, second, 410, "登录已过期")
+		requireRefused(t, b, second, 410, "登录已过期")
 	})
 }
 
-func TestALoginThatFailedFailsTheSameWayAgain(t *testing.T) {
+func TestARepeatOfAFailedLoginFailsTheSameWay(t *testing.T) {
 	s := newStage(func(s *stage) { s.login.Secret = "wrong-secret" })
 	b := s.browser(t)
-	first, second := twice(b, loginURL(shop))
-	p := returned(t, b, first, "failed")
-	require.Equal(t, p.url, returned(t, b, second, "failed").url)
+	first, second := returnTwice(b, loginURL(shop))
+	p := requireReturned(t, b, first, "failed")
+	require.Equal(t, p.url, requireReturned(t, b, second, "failed").url)
 	require.Equal(t, 1, s.wx.Calls("/sns/oauth2/access_token"))
 
 	s = newStage(func(s *stage) { s.login.Secret = "wrong-secret" })
 	in := browse(t, s.wx, s.app()) // of Require, which has no site to return to
-	first, second = twice(in, my+"/")
+	first, second = returnTwice(in, my+"/")
 	for _, end := range []string{first, second} {
-		refused(t, in, end, 502, "errcode 40125")
+		requireRefused(t, in, end, 502, "errcode 40125")
 	}
 	require.Equal(t, 1, s.wx.Calls("/sns/oauth2/access_token"))
 }
 
-func TestARepeatEndsLikeTheFirstWhereverLoginsEnd(t *testing.T) {
-	t.Run("Done", func(t *testing.T) {
+func TestARepeatEndsLikeTheFirstForEachKindOfEnd(t *testing.T) {
+	t.Run("OnLogin", func(t *testing.T) {
 		s := newStage(func(s *stage) {
-			s.login.Done = func(w http.ResponseWriter, r *http.Request, u oauth.User) {
+			s.login.OnLogin = func(w http.ResponseWriter, r *http.Request, u oauth.User) {
 				w.Write([]byte(u.OpenID + " " + r.FormValue("nonce")))
 			}
 		})
 		b := s.browser(t)
-		first, second := twice(b, loginURL(shop, "nonce", "n1"))
+		first, second := returnTwice(b, loginURL(shop, "nonce", "n1"))
 		require.Equal(t, s.wx.OpenID(appID, "ming")+" n1", b.open(first).body)
 		require.Equal(t, s.wx.OpenID(appID, "ming")+" n1", b.open(second).body)
 	})
 	t.Run("Require", func(t *testing.T) {
 		s := newStage()
 		b := browse(t, s.wx, s.app())
-		first, second := twice(b, my+"/orders")
+		first, second := returnTwice(b, my+"/orders")
 		require.Contains(t, b.open(first).body, "hello")
 		require.Contains(t, b.open(second).body, "hello")
 		require.Equal(t, 1, s.wx.Calls("/sns/oauth2/access_token"))
 	})
-	t.Run("Backend", func(t *testing.T) {
+	t.Run("BackendURL", func(t *testing.T) {
 		site := &backend{status: 204}
 		web := httptest.NewServer(site)
 		defer web.Close()
-		s := newStage(func(s *stage) { s.login.Backend, s.login.SignKey = web.URL, "sign-key" })
+		s := newStage(func(s *stage) { s.login.BackendURL, s.login.SignKey = web.URL, "sign-key" })
 		b := s.browser(t)
-		first, second := twice(b, loginURL(shop))
+		first, second := returnTwice(b, loginURL(shop))
 		p := b.open(first)
 		require.Contains(t, site.body, `"login_code":"`+p.url.Query().Get("login_code")+`"`)
 		site.body = ""
 		require.Equal(t, p.url, b.open(second).url)
-		require.Empty(t, site.body, "the backend is told once")
+		require.Empty(t, site.body, "the backend is notified once")
 	})
 	t.Run("WeCom", func(t *testing.T) {
 		s := newStage(wecom)
 		b := s.browser(t, "User-Agent", inWeCom)
-		first, second := twice(b, loginURL(shop))
+		first, second := returnTwice(b, loginURL(shop))
 		require.Equal(t, b.open(first).url, b.open(second).url)
 	})
 }
 
-// slow answers WeChat's calls once go is closed, and says that one has come.
-type slow struct {
+// slowTransport answers WeChat's calls when gate is closed, and reports on come that one has arrived.
+type slowTransport struct {
 	http.RoundTripper
 	come, gate chan struct{}
 }
 
-func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *slowTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.come <- struct{}{}
 	select {
 	case <-s.gate:
@@ -162,16 +163,16 @@ func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(r)
 }
 
-func TestTheExchangeOutlivesTheBrowsersConnection(t *testing.T) {
+func TestTheExchangeContinuesAfterTheBrowserDisconnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		way := &slow{come: make(chan struct{}, 9), gate: make(chan struct{})}
+		way := &slowTransport{come: make(chan struct{}, 9), gate: make(chan struct{})}
 		s := newStage(func(s *stage) {
 			way.RoundTripper = s.wx.Client().Transport
 			s.login.Client = &wechat.Client{HTTP: &http.Client{Transport: way}}
 		})
-		other := &oauth.Login{AppID: appID, Secret: secret, Store: s.login.Store, URL: door, Hosts: s.login.Hosts, Client: s.login.Client}
+		other := &oauth.Login{AppID: appID, Secret: secret, Store: s.login.Store, URL: mount, Hosts: s.login.Hosts, Client: s.login.Client}
 		b := s.browser(t)
-		first, second := twice(b, loginURL(shop))
+		first, second := returnTwice(b, loginURL(shop))
 		ctx, leave := context.WithCancel(t.Context())
 		gone := make(chan error)
 		go func() {
@@ -182,7 +183,7 @@ func TestTheExchangeOutlivesTheBrowsersConnection(t *testing.T) {
 			gone <- err
 		}()
 		<-way.come
-		leave() // a reload: the browser asks again, and gets to another process
+		leave() // a reload: the browser repeats the request, to another process
 		b2 := browse(t, s.wx, (&stage{s.wx, other}).handler())
 		b2.hc.Jar = b.hc.Jar
 		ends := make(chan page)
@@ -199,13 +200,13 @@ func TestTheExchangeOutlivesTheBrowsersConnection(t *testing.T) {
 	})
 }
 
-// leaving is a store whose reader goes away while its state is marked as used.
-type leaving struct {
+// leavingStore cancels the request while its state is marked as used.
+type leavingStore struct {
 	store.Memory
 	leave func()
 }
 
-func (l *leaving) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (l *leavingStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if strings.Contains(key, "/state/") {
 		l.leave()
 	}
@@ -213,11 +214,11 @@ func (l *leaving) Swap(ctx context.Context, key string, old, new []byte, ttl tim
 	return swapped, errors.Join(err, ctx.Err())
 }
 
-func TestABrowserThatLeavesWhileItsStateIsTakenLosesNothing(t *testing.T) {
+func TestABrowserThatLeavesWhileItsStateIsConsumedMayRepeat(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
-	s := newStage(func(s *stage) { s.login.Store = &leaving{leave: leave} })
+	s := newStage(func(s *stage) { s.login.Store = &leavingStore{leave: leave} })
 	b := s.browser(t)
-	first, second := twice(b, loginURL(shop))
+	first, second := returnTwice(b, loginURL(shop))
 	r, err := http.NewRequestWithContext(ctx, "GET", first, nil)
 	require.NoError(t, err)
 	_, err = serve(ctx, b.hc.Jar, s.handler(), r)
@@ -226,7 +227,7 @@ func TestABrowserThatLeavesWhileItsStateIsTakenLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// serve hands a handler a request with the cookies of a browser.
+// serve sends a handler a request with the cookies of a browser.
 func serve(ctx context.Context, jar http.CookieJar, h http.Handler, r *http.Request) (*httptest.ResponseRecorder, error) {
 	for _, c := range jar.Cookies(r.URL) {
 		r.AddCookie(c)
@@ -238,47 +239,47 @@ func serve(ctx context.Context, jar http.CookieJar, h http.Handler, r *http.Requ
 
 func TestAnExchangeWithoutAnAnswerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		way := &slow{come: make(chan struct{}, 9), gate: make(chan struct{})}
+		way := &slowTransport{come: make(chan struct{}, 9), gate: make(chan struct{})}
 		s := newStage(func(s *stage) { s.login.Client = &wechat.Client{HTTP: &http.Client{Transport: way}} })
 		b := s.browser(t)
-		first, second := twice(b, loginURL(shop))
+		first, second := returnTwice(b, loginURL(shop))
 		start := time.Now()
-		returned(t, b, first, "failed")
+		requireReturned(t, b, first, "failed")
 		require.LessOrEqual(t, time.Since(start), 21*time.Second)
-		returned(t, b, second, "failed")
+		requireReturned(t, b, second, "failed")
 	})
 }
 
-func TestAProcessThatDiesWithALoginLeavesItFailed(t *testing.T) {
+func TestALoginFailsIfItsProcessDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := s.browser(t)
-		first, second := twice(b, loginURL(shop))
-		dead := &frozen{Memory: s.login.Store.(*store.Memory)}
+		first, second := returnTwice(b, loginURL(shop))
+		dead := &frozenStore{Memory: s.login.Store.(*store.Memory)}
 		at := s.login.Store
-		s.login.Store = dead // which takes the state, and never says how it ended
+		s.login.Store = dead // which consumes the state, and never stores an outcome
 		require.Equal(t, "shop", b.open(first).body)
 		s.login.Store = at
 		start := time.Now()
-		returned(t, b, second, "failed")
+		requireReturned(t, b, second, "failed")
 		require.LessOrEqual(t, time.Since(start), 26*time.Second)
 	})
 }
 
-// frozen is a store that takes no more states.
-type frozen struct{ *store.Memory }
+// frozenStore is a store that discards states.
+type frozenStore struct{ *store.Memory }
 
-func (f *frozen) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+func (f *frozenStore) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if strings.Contains(key, "/state/") {
 		return errDown
 	}
 	return f.Memory.Set(ctx, key, value, ttl)
 }
 
-func TestCallbacksOfOneBrowserAtOnceEndAlike(t *testing.T) {
+func TestConcurrentCallbacksOfABrowserEndAlike(t *testing.T) {
 	s := newStage()
 	b := s.browser(t)
-	first, _ := twice(b, loginURL(shop))
+	first, _ := returnTwice(b, loginURL(shop))
 	h := s.handler()
 	var wg sync.WaitGroup
 	to := make([]string, 16)
@@ -297,7 +298,7 @@ func TestCallbacksOfOneBrowserAtOnceEndAlike(t *testing.T) {
 	require.Equal(t, 1, s.wx.Calls("/sns/oauth2/access_token"))
 }
 
-func TestTheStoreHoldsNoLoginCodeOfARepeat(t *testing.T) {
+func TestTheStoreHasNoLoginCodeForARepeat(t *testing.T) {
 	s := newStage()
 	code := s.browser(t).open(loginURL(shop)).url.Query().Get("login_code")
 	for key, err := range s.login.Store.Keys(t.Context(), "") {
@@ -308,7 +309,7 @@ func TestTheStoreHoldsNoLoginCodeOfARepeat(t *testing.T) {
 	}
 }
 
-func TestACookieOfALoginDoesNotOutliveItsEnd(t *testing.T) {
+func TestTheCookieOfALoginExpiresAfterItsEnd(t *testing.T) {
 	s := newStage()
 	b := s.browser(t)
 	jar := &recorder{CookieJar: b.hc.Jar}

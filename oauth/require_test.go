@@ -16,7 +16,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// recorder is a cookie jar that also writes down what was set.
+// recorder is a cookie jar that records the cookies that were set.
 type recorder struct {
 	http.CookieJar
 	set []*http.Cookie
@@ -27,7 +27,7 @@ func (j *recorder) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	j.CookieJar.SetCookies(u, cookies)
 }
 
-// app is an application that mounts the login beside pages of its own.
+// app returns an application that mounts the login beside its own pages.
 func (s *stage) app() http.Handler {
 	mux := http.NewServeMux()
 	wetoken.Bind(mux, "/wx", s.login)
@@ -45,7 +45,7 @@ func (s *stage) app() http.Handler {
 
 const my = "https://wx.example.com/my"
 
-func TestRequireLogsAVisitorInAndRemembersIt(t *testing.T) {
+func TestRequireLogsAVisitorInForTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := browse(t, s.wx, s.app())
@@ -62,18 +62,18 @@ func TestRequireLogsAVisitorInAndRemembersIt(t *testing.T) {
 	})
 }
 
-func TestRequireKeepsOthersOut(t *testing.T) {
+func TestRequireLogsInOnlyTheBrowserThatBegan(t *testing.T) {
 	s := newStage()
 	s.wx.Browse("", wechattest.Deny)
 	attacker, victim := browse(t, s.wx, s.app()), browse(t, s.wx, s.app())
 	end := attacker.stop(back, my+"/orders")
-	p := refused(t, victim, end, 403, "请在原浏览器中登录")
+	p := requireRefused(t, victim, end, 403, "请在原浏览器中登录")
 	require.NotContains(t, p.body, "hello")
 	require.Contains(t, attacker.open(end).body, "hello")
 
 	bare := browse(t, s.wx, s.app())
 	bare.hc.Jar = nil
-	refused(t, bare, my+"/", 403, "请在原浏览器中登录")
+	requireRefused(t, bare, my+"/", 403, "请在原浏览器中登录")
 }
 
 func TestRequireDoesNotSendAScriptToWeChat(t *testing.T) {
@@ -95,7 +95,7 @@ func TestRequireDoesNotSendAScriptToWeChat(t *testing.T) {
 	}
 }
 
-func TestRequireReturnsToItsOwnHostAlone(t *testing.T) {
+func TestRequireReturnsOnlyToItsOwnHost(t *testing.T) {
 	s := newStage()
 	b := browse(t, s.wx, s.app())
 	for _, target := range []string{"/my//evil.example.net/x", "/my/%5c%5cevil.example.net", "/my/@evil.example.net", "/my/https://evil.example.net/"} {
@@ -103,7 +103,7 @@ func TestRequireReturnsToItsOwnHostAlone(t *testing.T) {
 		require.Equal(t, "wx.example.com", p.url.Host, target)
 	}
 	r := httptest.NewRequest("GET", "http://evil.example.net/my/", nil)
-	r.RequestURI = "http://evil.example.net/my/?x=1" // as a client of a proxy writes it
+	r.RequestURI = "http://evil.example.net/my/?x=1" // as a proxy's client sends it
 	w := httptest.NewRecorder()
 	s.app().ServeHTTP(w, r)
 	require.Equal(t, 302, w.Code)
@@ -113,10 +113,10 @@ func TestRequireReturnsToItsOwnHostAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Contains(t, string(raw), `"to":"https://wx.example.com/my/?x=1",`)
-	refused(t, browse(t, s.wx, s.app()), my+"/"+strings.Repeat("a", 5000), 400, "too long")
+	requireRefused(t, browse(t, s.wx, s.app()), my+"/"+strings.Repeat("a", 5000), 400, "too long")
 }
 
-func TestRequiresCookieIsTheHostsOwn(t *testing.T) {
+func TestTheCookieOfRequireBelongsToTheHost(t *testing.T) {
 	s := newStage()
 	b := browse(t, s.wx, s.app())
 	jar := &recorder{CookieJar: b.hc.Jar}
@@ -132,29 +132,29 @@ func TestRequiresCookieIsTheHostsOwn(t *testing.T) {
 	require.Equal(t, http.SameSiteLaxMode, session.SameSite)
 }
 
-func TestWhileTheStoreIsDownRequireSaysSo(t *testing.T) {
-	store := new(broken)
+func TestRequireIsUnavailableWhileTheStoreIsDown(t *testing.T) {
+	store := new(failingStore)
 	s := newStage(func(s *stage) { s.login.Store = store })
 	b := browse(t, s.wx, s.app())
 	require.Contains(t, b.open(my+"/").body, "hello")
-	store.fall(true)
-	refused(t, b, my+"/", 503, "暂时无法登录")
-	store.fall(false)
+	store.setDown(true)
+	requireRefused(t, b, my+"/", 503, "暂时无法登录")
+	store.setDown(false)
 	require.Contains(t, b.open(my+"/").body, "hello")
 }
 
-func TestASessionOfAnotherAppIsNone(t *testing.T) {
+func TestASessionOfAnotherAppIsIgnored(t *testing.T) {
 	s := newStage()
 	b := browse(t, s.wx, s.app())
 	b.open(my + "/")
 	s.wx.AddApp("wxother", secret)
-	other := &oauth.Login{AppID: "wxother", Secret: secret, Store: s.login.Store, URL: door, Client: s.login.Client}
+	other := &oauth.Login{AppID: "wxother", Secret: secret, Store: s.login.Store, URL: mount, Client: s.login.Client}
 	s.login = other
 	p := browse(t, s.wx, s.app()).open(my + "/")
 	require.Contains(t, p.body, s.wx.OpenID("wxother", "ming"))
 }
 
-func TestWithoutRequireNobodyIsInTheContext(t *testing.T) {
+func TestTheContextHasNoUserWithoutRequire(t *testing.T) {
 	_, ok := oauth.FromContext(t.Context())
 	require.False(t, ok)
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/wetoken/wetoken/internal/hosts"
 )
 
-// maxTo is how many bytes the address may have that a login returns to, as it is stored for strangers.
+// maxTo is the greatest length of the address that a login returns to, which strangers cause to be stored.
 const maxTo = 2048
 
-// returns reports why a login may not return to an address: it may to one of Hosts, and from https to nothing weaker, as
-// the login_code travels in the address.
-func (l *Login) returns(to string) error {
+// checkReturn returns an error if a login may not return to an address. The host must be one of Hosts, and the scheme
+// must be https if ours is, since the address carries the login_code.
+func (l *Login) checkReturn(to string) error {
 	if len(to) > maxTo {
 		return fmt.Errorf("it is longer than %d bytes", maxTo)
 	}
@@ -23,18 +23,18 @@ func (l *Login) returns(to string) error {
 	if err != nil {
 		return err
 	}
-	if l.secure() && strings.EqualFold(u.Scheme, "http") && !hosts.Loopback(u.Host) {
+	if l.usesHTTPS() && strings.EqualFold(u.Scheme, "http") && !hosts.Loopback(u.Host) {
 		return errors.New("it must be https")
 	}
 	return nil
 }
 
-// again is the address that begins the same login once more; none for a login that is not known.
-func (l *Login) again(s state) string {
-	if s.Stay {
+// restartURL returns the address that begins the same login again, or "" for an unknown login.
+func (l *Login) restartURL(s state) string {
+	if s.ForSession {
 		return s.To
 	}
-	if s.Scope == "" { // which each login that has begun has
+	if s.Scope == "" { // each login that has begun has one
 		return ""
 	}
 	q := url.Values{}
@@ -43,43 +43,43 @@ func (l *Login) again(s state) string {
 			q.Set(name, value)
 		}
 	}
-	root, err := l.root()
+	root, err := l.mountURL()
 	if err != nil {
 		return ""
 	}
 	return root + "/login?" + q.Encode()
 }
 
-// home is a page to go to from a login that is not known: the one that the visitor came from, if it is on one of Hosts,
-// or else the first of Hosts. Without Hosts it is where Done's logins begin, or the host of URL.
-func (l *Login) home(r *http.Request) string {
-	if from := r.Referer(); from != "" && l.returns(from) == nil {
+// homeURL returns the address to continue at after an unknown login: the referring page if it is on one of Hosts, else
+// the first of Hosts. Without Hosts it is /login if OnLogin is set, else the host of URL.
+func (l *Login) homeURL(r *http.Request) string {
+	if from := r.Referer(); from != "" && l.checkReturn(from) == nil {
 		return from
 	}
-	root, err := l.root()
+	root, err := l.mountURL()
 	if err != nil {
 		return ""
 	}
-	own, _ := url.Parse(root) // which root has built
+	own, _ := url.Parse(root) // mountURL returns valid addresses only
 	for _, host := range l.Hosts {
-		if to := own.Scheme + "://" + host + "/"; l.returns(to) == nil {
+		if to := own.Scheme + "://" + host + "/"; l.checkReturn(to) == nil {
 			return to
 		}
 	}
-	if l.Done != nil {
+	if l.OnLogin != nil {
 		return root + "/login"
 	}
 	return hosts.Origin(own) + "/"
 }
 
-// withQuery adds parameters to an address, whose own login_code, login_error and nonce are dropped. Everything else of it
-// stays as it is, byte by byte. Empty values are left out. The address ends with a fragment, be it an empty one: where a
-// redirect has none, browsers keep WeChat's #wechat_redirect.
+// withQuery adds parameters to an address, and removes the address's own login_code, login_error and nonce. The rest of
+// the address stays the same, byte by byte. Empty values are left out. The result always has a fragment, if only an
+// empty one: otherwise browsers would keep WeChat's #wechat_redirect.
 func withQuery(address string, pairs ...string) string {
 	address, fragment, _ := strings.Cut(address, "#")
 	address, query, asked := strings.Cut(address, "?")
 	if len(pairs) > 0 {
-		query = withoutOurs(query)
+		query = dropLoginParameters(query)
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] == "" {
@@ -88,7 +88,7 @@ func withQuery(address string, pairs ...string) string {
 		if query != "" && !strings.HasSuffix(query, "&") {
 			query += "&"
 		}
-		query += pairs[i] + "=" + escape(pairs[i+1])
+		query += pairs[i] + "=" + encodeURIComponent(pairs[i+1])
 	}
 	if asked || query != "" {
 		address += "?" + query
@@ -96,9 +96,9 @@ func withQuery(address string, pairs ...string) string {
 	return address + "#" + fragment
 }
 
-// withoutOurs drops the parameters from a query that a login adds, each with the separator before it. There are servers
-// that take ; for &, and the first of several parameters of one name.
-func withoutOurs(query string) string {
+// dropLoginParameters removes the parameters that a login adds from a query, each with the separator before it. Some
+// servers treat ; like &, and use the first of several parameters with one name.
+func dropLoginParameters(query string) string {
 	var kept strings.Builder
 	separator, first := "", true
 	for {
@@ -107,7 +107,7 @@ func withoutOurs(query string) string {
 		if i >= 0 {
 			pair = query[:i]
 		}
-		if !ours(pair) {
+		if !isLoginParameter(pair) {
 			if !first {
 				kept.WriteString(separator)
 			}
@@ -121,9 +121,9 @@ func withoutOurs(query string) string {
 	}
 }
 
-// ours reports whether some server could take a parameter for one that a login adds: there are those that ignore letter
-// case, and those that read name[] as name, and dots and blanks in it as underscores.
-func ours(pair string) bool {
+// isLoginParameter reports whether any server might read a parameter as one that a login adds. Some servers ignore
+// letter case, read name[] as name, and read dots and blanks as underscores.
+func isLoginParameter(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
 	if plain, err := url.QueryUnescape(name); err == nil {
 		name = plain

@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestNothingOfToIsLostAndNothingOfOursIsPlanted(t *testing.T) {
+func TestToIsKeptExceptForParametersOfTheLogin(t *testing.T) {
 	for to, want := range map[string]string{
 		"":                                "?login_code=C",
 		"?":                               "?login_code=C",
@@ -42,31 +42,31 @@ func TestAToThatWasNotEncodedIsNamed(t *testing.T) {
 	s := newStage()
 	for link, why := range map[string]string{
 		"/login?to=https://shop.example.com/?a=1&b=2&c":                   "unknown parameters &#34;b&#34;, &#34;c&#34;",
-		"/login?to=https://shop.example.com/?a=1;b=2":                     "the query cannot be read",
-		"/login?to=https://shop.example.com/?a=100%":                      "the query cannot be read",
-		"/login?to=https://shop.example.com/?to=x&to=y":                   "parameter to is given twice",
+		"/login?to=https://shop.example.com/?a=1;b=2":                     "invalid query",
+		"/login?to=https://shop.example.com/?a=100%":                      "invalid query",
+		"/login?to=https://shop.example.com/?to=x&to=y":                   "parameter to is repeated",
 		"/login?to=https%3A%2F%2Fshop.example.com%2F&login_code=x":        "unknown parameters &#34;login_code&#34;",
 		"/login?to=https%3A%2F%2Fshop.example.com%2F&from=home":           "unknown parameters &#34;from&#34;",
 		"/login?too=https%3A%2F%2Fshop.example.com%2F":                    "unknown parameters &#34;too&#34;",
 		"/login?to=https%3A%2F%2Fshop.example.com%2F&%3Cb%3E=1":           "unknown parameters &#34;&lt;b&gt;&#34;",
 		"/login?to=https%3A%2F%2Fshop.example.com%2F&" + long("p", 3_000): "unknown parameters",
 	} {
-		p := refused(t, s.browser(t), door+link, 400, why)
+		p := requireRefused(t, s.browser(t), mount+link, 400, why)
 		require.Contains(t, p.body, "encodeURIComponent")
 		require.Contains(t, p.body, "没有经过编码")
 		require.Less(t, len(p.body), 4_000)
 	}
-	p := s.browser(t, "Accept-Language", "en").open(door + "/login?to=https://shop.example.com/?a=1&b=2")
+	p := s.browser(t, "Accept-Language", "en").open(mount + "/login?to=https://shop.example.com/?a=1&b=2")
 	require.Contains(t, p.body, "was not encoded")
 
 	shared := s.browser(t).open(loginURL(shop) + "&from=singlemessage&isappinstalled=0") // as WeChat shares links
 	require.NotEmpty(t, shared.url.Query().Get("login_code"))
 }
 
-// long is a query of n parameters.
+// long returns a query of n parameters.
 func long(name string, n int) string { return strings.Repeat(name+"&", n/2) + strings.Repeat("q", n) }
 
-func TestTheRedirectAddressHasNoPortThatItsSchemeHas(t *testing.T) {
+func TestTheRedirectAddressHasNoDefaultPort(t *testing.T) {
 	for at, want := range map[string]string{
 		"https://wx.example.com:443/wx/": "https://wx.example.com/wx", "http://wx.example.com:80/wx": "http://wx.example.com/wx",
 		"https://wx.example.com:8443/wx": "https://wx.example.com:8443/wx", "https://WX.example.com/a%2Fb": "https://wx.example.com/a%2Fb",
@@ -78,10 +78,10 @@ func TestTheRedirectAddressHasNoPortThatItsSchemeHas(t *testing.T) {
 	}
 }
 
-func TestEveryPageHasAWayOn(t *testing.T) {
+func TestEveryPageHasALinkToContinue(t *testing.T) {
 	link := func(p page) string { return strings.ReplaceAll(between(p.body, `<a href="`, `"`), "&amp;", "&") }
 	s := newStage()
-	for _, address := range []string{loginURL("https://evil.example.net/"), door + "/login?to=" + shop + "?a=1&b=2", back, back + "?state=" + strings.Repeat("0", 32)} {
+	for _, address := range []string{loginURL("https://evil.example.net/"), mount + "/login?to=" + shop + "?a=1&b=2", back, back + "?state=" + strings.Repeat("0", 32)} {
 		p := s.browser(t).open(address)
 		require.Equal(t, shop, link(p), address)
 		require.Contains(t, p.body, "返回网站")
@@ -93,15 +93,15 @@ func TestEveryPageHasAWayOn(t *testing.T) {
 
 	s.wx.Browse("", wechattest.Deny)
 	b := browse(t, s.wx, s.app())
-	require.Equal(t, my+"/", link(refused(t, b, back+"?state="+query(t, b.stop(back, my+"/"), "state"), 403, "登录已取消")))
+	require.Equal(t, my+"/", link(requireRefused(t, b, back+"?state="+query(t, b.stop(back, my+"/"), "state"), 403, "登录已取消")))
 
 	s = newStage(func(s *stage) {
-		s.login.Done, s.login.Hosts = func(http.ResponseWriter, *http.Request, oauth.User) {}, nil
+		s.login.OnLogin, s.login.Hosts = func(http.ResponseWriter, *http.Request, oauth.User) {}, nil
 	})
 	s.wx.Browse("", wechattest.Deny)
-	p := s.browser(t).open(door + "/login?scope=snsapi_userinfo")
+	p := s.browser(t).open(mount + "/login?scope=snsapi_userinfo")
 	require.Contains(t, p.body, "登录已取消")
-	require.Equal(t, door+"/login?scope=snsapi_userinfo&lang=zh_CN", sorted(link(p)))
+	require.Equal(t, mount+"/login?scope=snsapi_userinfo&lang=zh_CN", sorted(link(p)))
 }
 
 func TestALongToIsRefused(t *testing.T) {
@@ -111,14 +111,14 @@ func TestALongToIsRefused(t *testing.T) {
 	raw, ok, err := s.login.Store.Get(t.Context(), "oauth/"+appID+"/state/"+query(t, at, "state"))
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.Less(t, len(raw), 2048+256+512, "a state is small, whatever is in it")
-	refused(t, s.browser(t), loginURL(fits+"a"), 403, "longer than 2048 bytes")
-	refused(t, browse(t, s.wx, s.app()), my+"/"+strings.Repeat("a", 2048), 400, "too long")
+	require.Less(t, len(raw), 2048+256+512, "a state is small")
+	requireRefused(t, s.browser(t), loginURL(fits+"a"), 403, "longer than 2048 bytes")
+	requireRefused(t, browse(t, s.wx, s.app()), my+"/"+strings.Repeat("a", 2048), 400, "too long")
 }
 
 func TestTwoNamesOfOneAppIDShareNoLogins(t *testing.T) {
 	s := newStage(func(s *stage) { s.login.Name = "shop" })
-	other := &oauth.Login{AppID: appID, Secret: secret, Name: "新闻/a", Store: s.login.Store, URL: door, Hosts: s.login.Hosts, Client: s.login.Client}
+	other := &oauth.Login{AppID: appID, Secret: secret, Name: "新闻/a", Store: s.login.Store, URL: mount, Hosts: s.login.Hosts, Client: s.login.Client}
 	code := s.browser(t).open(loginURL(shop)).url.Query().Get("login_code")
 	_, err := other.Redeem(t.Context(), code)
 	require.ErrorIs(t, err, oauth.ErrLoginCode)
@@ -129,7 +129,7 @@ func TestTwoNamesOfOneAppIDShareNoLogins(t *testing.T) {
 	end := b.stop(back, loginURL(shop))
 	there := browse(t, s.wx, (&stage{s.wx, other}).handler())
 	there.hc.Jar = b.hc.Jar
-	refused(t, there, end, 410, "登录已过期")
+	requireRefused(t, there, end, 410, "登录已过期")
 	require.Equal(t, "shop", b.open(end).body)
 
 	my1 := browse(t, s.wx, s.app())
@@ -154,14 +154,14 @@ func TestTwoNamesOfOneAppIDShareNoLogins(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// between is the text between two others.
+// between returns the text between two others.
 func between(s, before, after string) string {
 	_, s, _ = strings.Cut(s, before)
 	s, _, _ = strings.Cut(s, after)
 	return s
 }
 
-// sorted is an address whose query has scope first.
+// sorted returns an address whose query has scope first.
 func sorted(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

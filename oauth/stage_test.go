@@ -27,21 +27,22 @@ const (
 	secret = "secret-of-the-app"
 	corpID = "ww0123456789abcdef"
 	shop   = "https://shop.example.com/"
-	door   = "https://wx.example.com/wx"
+	mount  = "https://wx.example.com/wx"
 )
 
-// stage is a WeChat, a login mounted at door, and what it takes to play both without a socket.
+// stage runs WeChat and a login mounted at mount, without sockets.
 type stage struct {
 	wx    *wechattest.Server
 	login *oauth.Login
 }
 
-// newStage has an official account with an open platform account. Changes are made before the first login.
+// newStage returns a stage with an official account and an open platform account. Changes are made before the first
+// login.
 func newStage(change ...func(*stage)) *stage {
 	s := &stage{wx: new(wechattest.Server)}
 	s.wx.Add(wechattest.App{ID: appID, Secret: secret, RedirectDomain: "wx.example.com", Owner: "platform"})
 	s.login = &oauth.Login{
-		AppID: appID, Secret: secret, Store: new(store.Memory), URL: door, Hosts: []string{"shop.example.com", "127.0.0.1:8080"},
+		AppID: appID, Secret: secret, Store: new(store.Memory), URL: mount, Hosts: []string{"shop.example.com", "127.0.0.1:8080"},
 		Client: &wechat.Client{HTTP: s.wx.Client()},
 	}
 	for _, c := range change {
@@ -61,7 +62,7 @@ func wecom(s *stage) {
 	s.login.Tokens = workTokens{s.wx}
 }
 
-// workTokens gets a fresh token with every call.
+// workTokens returns a new token for each call.
 type workTokens struct{ wx *wechattest.Server }
 
 func (w workTokens) Token(ctx context.Context) (wechat.Credential, error) {
@@ -83,7 +84,7 @@ func (s *stage) handler() http.Handler {
 	return mux
 }
 
-// browser keeps cookies and sees the whole of a login: WeChat's pages, the door, and the shop, which shows the address it
+// browser keeps cookies and follows a whole login: WeChat's pages, the mount, and the shop, which shows the address it
 // was called by.
 type browser struct {
 	t  *testing.T
@@ -135,7 +136,7 @@ func browse(t *testing.T, wx *wechattest.Server, door http.Handler, as ...string
 	return b
 }
 
-// page is where a browser ended up.
+// page is the page that a browser ended at.
 type page struct {
 	url    *url.URL
 	status int
@@ -155,8 +156,8 @@ func (b *browser) open(address string) page {
 	return page{resp.Request.URL, resp.StatusCode, resp.Header, string(body)}
 }
 
-// stop opens an address and follows redirects until one leads to an address that begins with prefix, which it returns
-// instead of opening it.
+// stop opens an address and follows redirects until one leads to an address that begins with prefix. It returns that
+// address without opening it.
 func (b *browser) stop(prefix, address string) string {
 	b.t.Helper()
 	found := ""
@@ -177,19 +178,19 @@ func (b *browser) stop(prefix, address string) string {
 	return found
 }
 
-// loginURL is where a site sends its visitor; pairs are further parameters.
+// loginURL returns the address to which a site sends its visitor. pairs are further parameters.
 func loginURL(to string, pairs ...string) string {
 	q := url.Values{"to": {to}}
 	for i := 0; i < len(pairs); i += 2 {
 		q.Set(pairs[i], pairs[i+1])
 	}
-	return door + "/login?" + q.Encode()
+	return mount + "/login?" + q.Encode()
 }
 
-const back = door + "/login/callback"
+const back = mount + "/login/callback"
 
-// broken is a Store whose calls fail while down is set.
-type broken struct {
+// failingStore is a Store whose calls fail while down is set.
+type failingStore struct {
 	store.Memory
 	mu   sync.Mutex
 	down bool
@@ -197,13 +198,13 @@ type broken struct {
 
 var errDown = errors.New("store is down")
 
-func (b *broken) fall(down bool) {
+func (b *failingStore) setDown(down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.down = down
 }
 
-func (b *broken) err() error {
+func (b *failingStore) err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
@@ -212,35 +213,35 @@ func (b *broken) err() error {
 	return nil
 }
 
-func (b *broken) Get(ctx context.Context, key string) ([]byte, bool, error) {
+func (b *failingStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	if err := b.err(); err != nil {
 		return nil, false, err
 	}
 	return b.Memory.Get(ctx, key)
 }
 
-func (b *broken) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+func (b *failingStore) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := b.err(); err != nil {
 		return err
 	}
 	return b.Memory.Set(ctx, key, value, ttl)
 }
 
-func (b *broken) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+func (b *failingStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
 	if err := b.err(); err != nil {
 		return false, err
 	}
 	return b.Memory.Swap(ctx, key, old, new, ttl)
 }
 
-// crowded is a Store in which nobody has read a value before all have: the worst luck of two at once.
-type crowded struct {
+// crowdedStore is a Store in which Get returns when all callers have read.
+type crowdedStore struct {
 	store.Memory
 	all   sync.WaitGroup
 	about string
 }
 
-func (c *crowded) Get(ctx context.Context, key string) ([]byte, bool, error) {
+func (c *crowdedStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	value, ok, err := c.Memory.Get(ctx, key)
 	if c.about != "" && strings.Contains(key, c.about) {
 		c.all.Done()

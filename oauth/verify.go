@@ -6,20 +6,20 @@ import (
 	"regexp"
 )
 
-// VerifyFiles are the files by which WeChat sees that a domain is yours (域名校验文件), name to content, such as
-// MP_verify_abc.txt and WW_verify_abc.txt. WeChat asks for them at the root of the host, where most applications have a
-// handler of their own already; beside it each file takes its own path:
+// VerifyFiles are the files that prove to WeChat that a domain is yours (域名校验文件): name to content, such as
+// MP_verify_abc.txt and WW_verify_abc.txt. WeChat requests them at the root of the host. If the application has a
+// handler for the root, each file takes its own path beside it:
 //
 //	for pattern, h := range files.Routes() {
 //		mux.Handle(pattern, h)
 //	}
 //
-// A name other than letters, digits, _ and - before .txt is left out.
+// A name must consist of letters, digits, _ and - before .txt. Other names are left out.
 type VerifyFiles map[string]string
 
 var verifyName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,100}\.txt$`)
 
-// Routes makes VerifyFiles a part that wetoken.Bind mounts.
+// Routes returns the routes for wetoken.Bind.
 func (f VerifyFiles) Routes() map[string]http.Handler {
 	routes := make(map[string]http.Handler)
 	for name, content := range f {

@@ -14,30 +14,30 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestAWebsiteLoginIsTheBrowsersThatBeganIt(t *testing.T) {
+func TestAWebsiteLoginEndsInTheBrowserThatBeganIt(t *testing.T) {
 	s := newStage(website)
 	s.wx.Browse("", wechattest.Allow)
 	victim, attacker := s.browser(t), s.browser(t)
 	end := attacker.stop(back, loginURL(shop))
-	refused(t, victim, end, 403, "请在原浏览器中登录")
+	requireRefused(t, victim, end, 403, "请在原浏览器中登录")
 	p := attacker.open(end)
 	require.Equal(t, "shop", p.body, "the refusal has used nothing up")
 	u, err := s.login.Redeem(t.Context(), p.url.Query().Get("login_code"))
 	require.NoError(t, err)
 	require.Equal(t, "小明", u.Nickname)
 	require.Equal(t, p.url, attacker.open(end).url, "a second request ends like the first")
-	refused(t, victim, end, 410, "登录链接已使用")
+	requireRefused(t, victim, end, 410, "登录链接已使用")
 }
 
-func TestAWebsiteLoginDemandsACookie(t *testing.T) {
+func TestAWebsiteLoginNeedsACookie(t *testing.T) {
 	s := newStage(website)
 	s.wx.Browse("", wechattest.Allow)
 	b := s.browser(t)
 	b.hc.Jar = nil
-	refused(t, b, loginURL(shop), 403, "请在原浏览器中登录")
+	requireRefused(t, b, loginURL(shop), 403, "请在原浏览器中登录")
 }
 
-func TestTheCookieOfAWebsiteLoginIsOutOfReach(t *testing.T) {
+func TestTheCookieOfAWebsiteLoginIsProtected(t *testing.T) {
 	s := newStage(website)
 	w := httptest.NewRecorder()
 	s.handler().ServeHTTP(w, httptest.NewRequest("GET", loginURL(shop), nil))

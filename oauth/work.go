@@ -7,10 +7,10 @@ import (
 	"net/url"
 )
 
-// workExchange asks WeCom who came back with code: a member has a userid, anybody else an openid.
+// exchangeWorkCode returns the grant for a code in WeCom: a member has a userid, anybody else an openid.
 //
 // See https://developer.work.weixin.qq.com/document/path/91023 (获取访问用户身份).
-func (l *Login) workExchange(ctx context.Context, code string) (Grant, error) {
+func (l *Login) exchangeWorkCode(ctx context.Context, code string) (Grant, error) {
 	if l.Tokens == nil {
 		return Grant{}, errors.New("oauth: exchange code: Tokens must be set for WeCom")
 	}
@@ -22,7 +22,7 @@ func (l *Login) workExchange(ctx context.Context, code string) (Grant, error) {
 	}
 	err := l.api().Get(ctx, "/cgi-bin/auth/getuserinfo", url.Values{"code": {code}}, &a)
 	if err == nil && a.UserID == "" && a.OpenID == "" {
-		err = errors.New("WeCom's answer names neither member nor visitor")
+		err = errors.New("WeCom's answer has neither userid nor openid")
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("oauth: exchange code: %w", err)
@@ -34,11 +34,11 @@ func (l *Login) workExchange(ctx context.Context, code string) (Grant, error) {
 	return g, nil
 }
 
-// workDetail is UserInfo in WeCom. A grant without a ticket is of scope snsapi_base, or of somebody the application may
-// not see: all there is to know is in it.
+// fetchWorkUser is UserInfo in WeCom. A grant without a ticket has scope snsapi_base, or is of a member that the
+// application may not see: the grant then has all the fields there are.
 //
 // See https://developer.work.weixin.qq.com/document/path/95833 (获取访问用户敏感信息).
-func (l *Login) workDetail(ctx context.Context, g Grant) (User, error) {
+func (l *Login) fetchWorkUser(ctx context.Context, g Grant) (User, error) {
 	if g.UserTicket == "" {
 		return g.user(), nil
 	}
@@ -51,7 +51,7 @@ func (l *Login) workDetail(ctx context.Context, g Grant) (User, error) {
 	}
 	u := a.user()
 	if u.UserID != g.UserID {
-		return User{}, errors.New("oauth: user info: WeCom answered another member")
+		return User{}, errors.New("oauth: user info: WeCom's answer is another member")
 	}
 	return u, nil
 }

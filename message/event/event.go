@@ -1,4 +1,4 @@
-// Package event has the fields of WeChat's particular events, as structs for [message.Message.Decode] to fill:
+// Package event has structs with the fields of each event, for [message.Message.Decode]:
 //
 //	in.Handle(message.OnEvent("TEMPLATESENDJOBFINISH"), func(ctx context.Context, m *message.Message) (message.Reply, error) {
 //		var e event.TemplateSendJobFinish
@@ -8,9 +8,9 @@
 //		return nil, sent(ctx, e.MsgID, e.Status)
 //	})
 //
-// The fields are WeChat's. What every message has (FromUserName, CreateTime …), and what subscribe, unsubscribe, SCAN,
-// LOCATION, CLICK and WeCom's enter_agent have, is in message.Message itself. An event that is missing here is decoded
-// into a struct of your own just the same.
+// The fields have WeChat's names. The fields of all messages (FromUserName, CreateTime …) and those of subscribe,
+// unsubscribe, SCAN, LOCATION, CLICK and WeCom's enter_agent are in message.Message. An event that is not listed here is
+// decoded into a struct of your own in the same way.
 //
 // # Index
 //

@@ -9,11 +9,11 @@ type EnterTempSession struct {
 	SessionFrom string // the button's session-from
 }
 
-// MediaCheck is wxa_media_check: what became of a picture or a recording given to mediaCheckAsync (内容安全检测结果).
+// MediaCheck is wxa_media_check: the result of mediaCheckAsync for a picture or a recording (内容安全检测结果).
 // https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/sec-center/sec-check/mediaCheckAsync.html
 type MediaCheck struct {
 	AppID   string
-	TraceID string // as mediaCheckAsync answered
+	TraceID string // returned by mediaCheckAsync
 	Version int
 	ErrCode int
 	ErrMsg  string
@@ -66,14 +66,14 @@ type IllegalRecord struct {
 	RuleName        string
 }
 
-// AppealRecord is wxa_appeal_record: what became of an appeal (申诉记录).
+// AppealRecord is wxa_appeal_record: the state of an appeal (申诉记录).
 type AppealRecord struct {
 	AppealRecordID    string
 	AppID             string
 	AppealTime        string
 	AppealCount       int
 	AppealFrom        int // 0 the owner, 1 the service provider
-	AppealStatus      int // 1 under way, 2 accepted, 3 refused, 4 withdrawn
+	AppealStatus      int // 1 in progress, 2 accepted, 3 refused, 4 withdrawn
 	AuditTime         string
 	AuditReason       string
 	PunishDescription string
@@ -89,7 +89,7 @@ type AppealRecord struct {
 	} `wechat:"material>item,material,materials>item,materials>material,materials"`
 }
 
-// PrivacyApply is wxa_privacy_apply: whether an interface touching privacy may be used (隐私接口审核结果).
+// PrivacyApply is wxa_privacy_apply: the result of an application for an interface that uses private data (隐私接口审核结果).
 type PrivacyApply struct {
 	ResultInfo struct {
 		APIName   string
@@ -102,7 +102,7 @@ type PrivacyApply struct {
 }
 
 // TradeManageRemindAccessAPI is trade_manage_remind_access_api: the mini program must report shipping from now on
-// (提醒接入发货信息管理服务). wxa_trade_controlled, which takes payments away until it does, has the same field.
+// (提醒接入发货信息管理服务). wxa_trade_controlled, which disables payments until then, has the same field.
 // https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/order-shipping/order-shipping.html
 type TradeManageRemindAccessAPI struct {
 	Msg string
@@ -129,7 +129,7 @@ type TradeManageOrderSettlement struct {
 	PayTime                 time.Time
 	ShippedTime             time.Time
 	EstimatedSettlementTime time.Time // when shipped
-	ConfirmReceiveMethod    int       // when settled: 1 by itself, 2 by the user
+	ConfirmReceiveMethod    int       // when settled: 1 automatic, 2 by the user
 	ConfirmReceiveTime      time.Time // when settled
 	SettlementTime          time.Time // when settled
 }
@@ -148,8 +148,8 @@ type AddExpressPath struct {
 	} `wechat:"Actions>item,Actions"`
 }
 
-// Xpay is xpay_goods_deliver_notify and xpay_coin_pay_notify: something was bought by virtual payment and is to be
-// given to the user (虚拟支付). WeChat repeats it until it is answered with message.Raw of an ErrCode 0. Amounts are fen.
+// Xpay is xpay_goods_deliver_notify and xpay_coin_pay_notify: the user bought goods or coins by virtual payment
+// (虚拟支付). WeChat repeats it until the reply is message.Raw with ErrCode 0. Amounts are in fen.
 type Xpay struct {
 	OpenID        string
 	OutTradeNo    string

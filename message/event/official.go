@@ -21,7 +21,7 @@ type ScanCode struct {
 }
 
 // SendPics is pic_sysphoto, pic_photo_or_album and pic_weixin: pictures were sent from the menu (菜单发图). The pictures
-// themselves come as messages.
+// follow as messages.
 type SendPics struct {
 	EventKey     string
 	SendPicsInfo struct {
@@ -42,9 +42,9 @@ type SendLocation struct {
 	}
 }
 
-// TemplateSendJobFinish is TEMPLATESENDJOBFINISH: a template message has arrived or not (模板消息送达).
+// TemplateSendJobFinish is TEMPLATESENDJOBFINISH: whether a template message arrived (模板消息送达).
 type TemplateSendJobFinish struct {
-	MsgID  int64  // as /cgi-bin/message/template/send answered
+	MsgID  int64  // returned by /cgi-bin/message/template/send
 	Status string // success, failed:user block, failed: system failed
 }
 
@@ -80,7 +80,7 @@ type MassSendJobFinish struct {
 	}
 }
 
-// PublishJobFinish is PUBLISHJOBFINISH: articles were published or not (发布结果).
+// PublishJobFinish is PUBLISHJOBFINISH: whether articles were published (发布结果).
 type PublishJobFinish struct {
 	PublishEventInfo struct {
 		PublishID     int64
@@ -114,7 +114,7 @@ type SubscribeMsgChange struct {
 	} `wechat:"SubscribeMsgChangeEvent>List,List"`
 }
 
-// SubscribeMsgSent is subscribe_msg_sent_event: a subscribe message has arrived or not (订阅通知送达).
+// SubscribeMsgSent is subscribe_msg_sent_event: whether a subscribe message arrived (订阅通知送达).
 type SubscribeMsgSent struct {
 	List []struct {
 		TemplateID  string
@@ -125,17 +125,17 @@ type SubscribeMsgSent struct {
 }
 
 // UserAuthorization is user_info_modified, user_authorization_revoke and user_authorization_cancellation: a user's
-// data changed, or the user asks that it be deleted (授权用户资料变更、撤回、注销).
+// data changed, or the user asks for their deletion (授权用户资料变更、撤回、注销).
 type UserAuthorization struct {
 	OpenID     string
 	AppID      string
-	RevokeInfo string // what was revoked: numbers
+	RevokeInfo string // numbers of the revoked data
 	PluginID   string
 	OpenPID    string
 }
 
 // Verify is qualification_verify_success, qualification_verify_fail, naming_verify_success, naming_verify_fail,
-// annual_renew and verify_expired: how the account's verification goes (微信认证事件).
+// annual_renew and verify_expired: the state of the account's verification (微信认证事件).
 type Verify struct {
 	ExpiredTime time.Time // of the successes, annual_renew and verify_expired
 	FailTime    time.Time
@@ -192,7 +192,7 @@ type Card struct {
 }
 
 // Device is bind, unbind, subscribe_status and unsubscribe_status, all with MsgType device_event: the user has bound a
-// device to the account, or let go of it (微信硬件).
+// device to the account or unbound it (微信硬件).
 type Device struct {
 	DeviceType string // the account's gh_ name
 	DeviceID   string

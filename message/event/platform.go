@@ -2,18 +2,18 @@ package event
 
 import "time"
 
-// Notices of the open platform (第三方平台) and of WeCom's service providers (服务商), which have an InfoType in place
-// of MsgType and Event.
+// Notices of the open platform (第三方平台) and of WeCom's service providers (服务商), which have an InfoType
+// instead of MsgType and Event.
 
-// ComponentVerifyTicket is component_verify_ticket: comes every 10 minutes and is what component_access_token is asked
-// with. https://developers.weixin.qq.com/doc/oplatform/Third-party_Platforms/2.0/api/Before_Develop/component_verify_ticket.html
+// ComponentVerifyTicket is component_verify_ticket, sent every 10 minutes: component_access_token is requested with it.
+// https://developers.weixin.qq.com/doc/oplatform/Third-party_Platforms/2.0/api/Before_Develop/component_verify_ticket.html
 type ComponentVerifyTicket struct {
 	AppID                 string // the platform's
 	ComponentVerifyTicket string
 }
 
-// Authorized is authorized, updateauthorized and unauthorized: an account has given itself to the platform, changed
-// what it gave, or taken it back (授权变更通知).
+// Authorized is authorized, updateauthorized and unauthorized: an account has authorized the platform, changed the
+// authorization, or revoked it (授权变更通知).
 type Authorized struct {
 	AppID                        string // the platform's
 	AuthorizerAppID              string
@@ -22,7 +22,7 @@ type Authorized struct {
 	PreAuthCode                  string
 }
 
-// FastRegister is notify_third_fasteregister: a mini program was registered by the platform or not (快速注册).
+// FastRegister is notify_third_fasteregister: the platform registered a mini program, or failed to (快速注册).
 type FastRegister struct {
 	AppID    string `wechat:"appid"` // the new mini program's
 	Status   int    // 0 registered
@@ -38,7 +38,7 @@ type FastRegister struct {
 	}
 }
 
-// SuiteTicket is suite_ticket: comes every 10 minutes and is what suite_access_token is asked with (企业微信).
+// SuiteTicket is suite_ticket, sent every 10 minutes: suite_access_token is requested with it (企业微信).
 type SuiteTicket struct {
 	SuiteID     string
 	SuiteTicket string

@@ -2,16 +2,16 @@ package event
 
 import "time"
 
-// Events of official accounts that have to do with shops and what is in them.
+// Events of official accounts about shops and products.
 
 // ScanProduct is user_scan_product, user_scan_product_enter_session, user_scan_product_async and
-// user_scan_product_verify_action: a product's code was scanned, or the product checked by WeChat (微信扫一扫).
+// user_scan_product_verify_action: a product's code was scanned, or WeChat checked the product (微信扫一扫).
 type ScanProduct struct {
 	KeyStandard string // ean13 or qrcode
 	KeyStr      string // the code
 	ExtInfo     string
-	Scene       int    // user_scan_product: 1 scanned, 2 opened otherwise
-	Country     string // user_scan_product: of the user, as Province, City and Sex
+	Scene       int    // user_scan_product: 1 scanned, 2 opened in another way
+	Country     string // user_scan_product: of the user, like Province, City and Sex
 	Province    string
 	City        string
 	Sex         int
@@ -26,7 +26,7 @@ type Shake struct {
 	AroundBeacons []Beacon `wechat:"AroundBeacons>AroundBeacon,AroundBeacons"`
 }
 
-// Beacon is one of those that a Shake found.
+// Beacon is a beacon of a Shake.
 type Beacon struct {
 	UUID     string
 	Major    int
@@ -40,11 +40,11 @@ type WifiConnected struct {
 	ExpireTime  time.Time
 	VendorID    string
 	ShopID      string
-	PlaceID     string // in place of ShopID, in older documents
+	PlaceID     string // replaces ShopID in older documents
 	DeviceNo    string
 }
 
-// PoiCheck is poi_check_notify: a shop was checked by WeChat (门店审核结果).
+// PoiCheck is poi_check_notify: WeChat checked a shop (门店审核结果).
 type PoiCheck struct {
 	UniqID string // the account's own number of the shop
 	PoiID  string // WeChat's

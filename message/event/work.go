@@ -40,13 +40,13 @@ type ChangeContact struct {
 	Order    int64
 
 	TagID         int64
-	AddUserItems  string // with commas, as the three below
+	AddUserItems  string // separated by commas, like the three below
 	DelUserItems  string
 	AddPartyItems string
 	DelPartyItems string
 }
 
-// BatchJobResult is batch_job_result: a job that was given to WeCom is done (异步任务完成).
+// BatchJobResult is batch_job_result: an asynchronous job is done (异步任务完成).
 type BatchJobResult struct {
 	BatchJob struct {
 		JobID   string
@@ -69,7 +69,7 @@ type ChangeExternalContact struct {
 	FailReason     string
 }
 
-// ChangeExternalChat is change_external_chat: a group of customers was made, changed or dissolved (客户群变更).
+// ChangeExternalChat is change_external_chat: a customer group was created, changed or dissolved (客户群变更).
 type ChangeExternalChat struct {
 	ChangeType    string // create, update, dismiss
 	ChatID        string
@@ -79,10 +79,10 @@ type ChangeExternalChat struct {
 	MemChangeCnt  int
 	MemChangeList []string `wechat:"MemChangeList>Item,MemChangeList"` // userids and external userids
 	LastMemVer    string   // version of the members before
-	CurMemVer     string   // … and now: a gap means that an event was missed
+	CurMemVer     string   // version of the members now; a gap means that an event was missed
 }
 
-// ChangeExternalTag is change_external_tag: a customer tag was made, changed, removed or moved (客户标签变更).
+// ChangeExternalTag is change_external_tag: a customer tag was created, changed, removed or moved (客户标签变更).
 type ChangeExternalTag struct {
 	ChangeType string // create, update, delete, shuffle
 	TagType    string // tag or tag_group
@@ -90,10 +90,10 @@ type ChangeExternalTag struct {
 	StrategyID int64
 }
 
-// SysApprovalChange is sys_approval_change: a form was filed, or somebody decided upon it (审批状态变化).
+// SysApprovalChange is sys_approval_change: a form was filed or decided upon (审批状态变化).
 type SysApprovalChange struct {
 	ApprovalInfo struct {
-		SpNo       string // not of all forms: SpNoStr is
+		SpNo       string // not in all forms; SpNoStr is in all
 		SpNoStr    string
 		SpName     string
 		SpStatus   int // 1 open, 2 approved, 3 refused, 4 withdrawn, 6 withdrawn once approved, 7 deleted, 10 paid
@@ -122,7 +122,7 @@ type SysApprovalChange struct {
 		ProcessList struct {
 			NodeList []struct {
 				NodeType    int // 1 approves, 2 gets a copy, 3 handles
-				SpStatus    int // 1 open, 2 approved, 3 refused, 4 passed on, 11 sent back, 12 and 13 somebody was added, 14 handled, 15 handed over
+				SpStatus    int // 1 open, 2 approved, 3 refused, 4 passed on, 11 sent back, 12 and 13 a person was added, 14 handled, 15 handed over
 				ApvRel      int // 1 all of several people, 2 any of them, 3 one after the other
 				SubNodeList []struct {
 					UserInfo struct{ UserID string }
@@ -137,7 +137,7 @@ type SysApprovalChange struct {
 	}
 }
 
-// OpenApprovalChange is open_approval_change: the same of an application's own forms (自建应用审批状态变化).
+// OpenApprovalChange is open_approval_change: SysApprovalChange for the forms of an application (自建应用审批状态变化).
 type OpenApprovalChange struct {
 	ApprovalInfo struct {
 		ThirdNo        string // the application's own number of the form
@@ -151,7 +151,7 @@ type OpenApprovalChange struct {
 		ApplyUserImage string
 		ApprovalNodes  []struct {
 			NodeStatus int
-			NodeAttr   int // 1 any of those asked, 2 all
+			NodeAttr   int // 1 any of the approvers, 2 all
 			NodeType   int // 1 people, 2 a superior, 3 a tag
 			Items      []struct {
 				ItemName   string
@@ -177,13 +177,13 @@ type OpenApprovalChange struct {
 // (日历和日程变更).
 type Schedule struct {
 	CalID      string
-	ScheduleID string // not of the first two
+	ScheduleID string // not in the calendar events
 }
 
 // LivingStatusChange is living_status_change (直播状态变化).
 type LivingStatusChange struct {
 	LivingID string
-	Status   int // 0 announced, 1 on, 2 over, 3 overdue, 4 withdrawn
+	Status   int // 0 announced, 1 live, 2 ended, 3 expired, 4 canceled
 }
 
 // TemplateCard is template_card_event and template_card_menu_event: a button of a card was pressed (模板卡片).
@@ -191,15 +191,15 @@ type TemplateCard struct {
 	EventKey      string
 	TaskID        string
 	CardType      string
-	ResponseCode  string // for update_template_card; good for 72 hours, once
+	ResponseCode  string // for update_template_card; valid once within 72 hours
 	SelectedItems []struct {
 		QuestionKey string
-		OptionIDs   []string `wechat:"OptionIds>OptionId,OpitonIds>OpitonId"` // WeCom has written it both ways
+		OptionIDs   []string `wechat:"OptionIds>OptionId,OpitonIds>OpitonId"` // WeCom uses both spellings
 	} `wechat:"SelectedItems>SelectedItem"`
 }
 
-// KfMsg is kf_msg_or_event: customer service has something to be fetched by kf/sync_msg (微信客服).
+// KfMsg is kf_msg_or_event: messages or events wait to be read with kf/sync_msg (微信客服).
 type KfMsg struct {
-	Token    string // for kf/sync_msg; good for 10 minutes
+	Token    string // for kf/sync_msg; valid for 10 minutes
 	OpenKfID string
 }

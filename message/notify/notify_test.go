@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// fixed is a token that stays good.
+// fixed is a token that does not expire.
 type fixed string
 
 func (f fixed) Token(context.Context) (wire.Credential, error) {
@@ -22,7 +22,7 @@ func (f fixed) Token(context.Context) (wire.Credential, error) {
 
 func (f fixed) Renew(ctx context.Context, _ string) (wire.Credential, error) { return f.Token(ctx) }
 
-// client returns a way to wx with the token of an app.
+// client returns a Client of wx with the token of an app.
 func client(t testing.TB, wx *wechattest.Server, app wechattest.App) *wire.Client {
 	wx.Add(app)
 	c := &wire.Client{HTTP: wx.Client()}
@@ -41,18 +41,18 @@ func TestTemplateAndSubscribeMessages(t *testing.T) {
 	id, err := notify.SendTemplate(t.Context(), api, notify.Template{ToUser: "o", TemplateID: "T", Data: map[string]string{"thing1": "socks", "amount2": "12.00元"},
 		URL: "https://x/", MiniProgram: &notify.MiniProgram{AppID: "wx2", PagePath: "p"}, ClientMsgID: "c"})
 	require.NoError(t, err)
-	require.Greater(t, id, int64(1)<<53, "a number is not rounded")
+	require.Greater(t, id, int64(1)<<53, "the number is not rounded")
 	require.JSONEq(t, `{"touser":"o","template_id":"T","data":{"thing1":{"value":"socks"},"amount2":{"value":"12.00元"}},"url":"https://x/",
 		"miniprogram":{"appid":"wx2","pagepath":"p"},"client_msg_id":"c"}`, string(wx.Sent()[0].Body))
 	_, err = notify.SendTemplate(t.Context(), api, notify.Template{ToUser: "o", Data: map[string]string{"a": "b"}})
-	require.ErrorIs(t, err, wire.ErrInvalidTemplate)
+	require.ErrorIs(t, err, wire.Code(40037))
 
 	mini := client(t, wx, wechattest.App{ID: "wx2", Secret: "s2", Kind: wechattest.Mini})
 	id, err = notify.SendSubscribe(t.Context(), mini, notify.Subscribe{ToUser: "o", TemplateID: "S", Data: map[string]string{"date2": "2026-01-01"}, Page: "index"})
 	require.NoError(t, err)
 	require.NotZero(t, id)
 	require.JSONEq(t, `{"touser":"o","template_id":"S","page":"index","data":{"date2":{"value":"2026-01-01"}}}`, string(wx.Sent()[1].Body))
-	wx.Fail(wechattest.Fault{Path: "/cgi-bin/message/subscribe/send", Code: 43101})
+	wx.AddFault(wechattest.Fault{Path: "/cgi-bin/message/subscribe/send", Code: 43101})
 	_, err = notify.SendSubscribe(t.Context(), mini, notify.Subscribe{ToUser: "o", TemplateID: "S", Data: map[string]string{"a": "b"}})
 	require.ErrorIs(t, err, wire.ErrUserRefused)
 }

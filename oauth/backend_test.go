@@ -19,9 +19,9 @@ import (
 	"github.com/wetoken/wetoken/oauth"
 )
 
-func TestDoneAnswersTheBrowser(t *testing.T) {
+func TestOnLoginAnswersTheBrowser(t *testing.T) {
 	s := newStage(func(s *stage) {
-		s.login.Done = func(w http.ResponseWriter, r *http.Request, u oauth.User) {
+		s.login.OnLogin = func(w http.ResponseWriter, r *http.Request, u oauth.User) {
 			io.WriteString(w, u.OpenID+" "+r.FormValue("to")+" "+r.FormValue("nonce")+" ["+r.FormValue("code")+r.FormValue("state")+"] "+r.RequestURI)
 		}
 	})
@@ -29,12 +29,12 @@ func TestDoneAnswersTheBrowser(t *testing.T) {
 	require.Equal(t, s.wx.OpenID(appID, "ming")+" "+shop+" n1 [] /login/callback?nonce=n1&to=https%3A%2F%2Fshop.example.com%2F", p.body)
 	require.Equal(t, "wx.example.com", p.url.Host)
 
-	p = s.browser(t).open(door + "/login")
+	p = s.browser(t).open(mount + "/login")
 	require.Contains(t, p.body, s.wx.OpenID(appID, "ming")+"   [] ")
-	refused(t, s.browser(t), loginURL("https://evil.example.net/"), 403, "不能返回该网址")
+	requireRefused(t, s.browser(t), loginURL("https://evil.example.net/"), 403, "不能返回该网址")
 }
 
-// backend is a site's server that is POSTed logins.
+// backend is the server of a site that BackendURL names.
 type backend struct {
 	body, signature string
 	status          int
@@ -53,11 +53,11 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(b.status)
 }
 
-func TestABackendIsToldBeforeTheBrowserReturns(t *testing.T) {
+func TestTheBackendIsNotifiedBeforeTheBrowserReturns(t *testing.T) {
 	site := &backend{status: 204}
 	web := httptest.NewServer(site)
 	defer web.Close()
-	s := newStage(allowing, func(s *stage) { s.login.Backend, s.login.SignKey = web.URL+"/hook", "sign-key" })
+	s := newStage(allowConsent, func(s *stage) { s.login.BackendURL, s.login.SignKey = web.URL+"/hook", "sign-key" })
 	p := s.browser(t).open(loginURL(shop+"?a=b", "scope", "snsapi_userinfo", "nonce", "n1"))
 	code := p.url.Query().Get("login_code")
 	require.Equal(t, "https://shop.example.com/?a=b&login_code="+code+"&nonce=n1", p.url.String())
@@ -84,13 +84,13 @@ func TestABackendIsToldBeforeTheBrowserReturns(t *testing.T) {
 	require.Equal(t, hex.EncodeToString(mac.Sum(nil)), m[2])
 }
 
-func TestWhoeverMadeALinkToLoginDoesNotKnowWhereItEnds(t *testing.T) {
+func TestTheAuthorOfALinkToLoginDoesNotLearnTheLoginCode(t *testing.T) {
 	site := &backend{status: 204}
 	web := httptest.NewServer(site)
 	defer web.Close()
 	for name, kind := range map[string]func(*stage){"official": func(*stage) {}, "website": website, "WeCom": wecom} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(allowing, kind, func(s *stage) { s.login.Backend, s.login.SignKey = web.URL, "sign-key" })
+			s := newStage(allowConsent, kind, func(s *stage) { s.login.BackendURL, s.login.SignKey = web.URL, "sign-key" })
 			link := loginURL(shop+"?login_code=made-up", "nonce", "attackers")
 			seen := map[string]bool{}
 			for range 2 {
@@ -106,32 +106,34 @@ func TestWhoeverMadeALinkToLoginDoesNotKnowWhereItEnds(t *testing.T) {
 	}
 }
 
-func TestALoginThatTheBackendDoesNotTakeHasFailed(t *testing.T) {
+func TestALoginThatTheBackendRefusesFails(t *testing.T) {
 	site := &backend{}
 	web := httptest.NewServer(site)
 	defer web.Close()
-	s := newStage(func(s *stage) { s.login.Backend, s.login.SignKey = web.URL, "sign-key" })
+	s := newStage(func(s *stage) { s.login.BackendURL, s.login.SignKey = web.URL, "sign-key" })
 	for _, site.status = range []int{302, 400, 500} {
-		returned(t, s.browser(t), loginURL(shop), "failed")
+		requireReturned(t, s.browser(t), loginURL(shop), "failed")
 	}
 	web.Close()
-	returned(t, s.browser(t), loginURL(shop), "failed")
+	requireReturned(t, s.browser(t), loginURL(shop), "failed")
 	s.login.SignKey = ""
-	returned(t, s.browser(t), loginURL(shop), "failed")
-	s.login.Backend, s.login.SignKey = "http://[", "k"
-	returned(t, s.browser(t), loginURL(shop), "failed")
+	requireReturned(t, s.browser(t), loginURL(shop), "failed")
+	s.login.BackendURL, s.login.SignKey = "http://[", "k"
+	requireReturned(t, s.browser(t), loginURL(shop), "failed")
 }
 
-func TestABackendHasFiveSecondsAndItsAddressIsNotTold(t *testing.T) {
+func TestTheBackendHasFiveSecondsAndNoErrorHasItsAddress(t *testing.T) {
 	log := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(func(s *stage) { s.login.Backend, s.login.SignKey = "http://crm.example.com/hook?key=hush", "sign-key" })
+		s := newStage(func(s *stage) {
+			s.login.BackendURL, s.login.SignKey = "http://crm.example.com/hook?key=hush", "sign-key"
+		})
 		s.login.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})}
 		start := time.Now()
-		returned(t, s.browser(t), loginURL(shop), "failed")
+		requireReturned(t, s.browser(t), loginURL(shop), "failed")
 		require.Equal(t, 5*time.Second, time.Since(start))
 	})
 	require.Contains(t, log.String(), "crm.example.com")

@@ -14,15 +14,16 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// backends are handlers by host, reached in memory so that they work in bubbles. A host without one refuses.
+// backends are handlers by host. They are called in memory, so that they work in synctest bubbles. A host without a
+// handler refuses connections.
 type backends struct {
 	mu       sync.Mutex
 	handlers map[string]http.HandlerFunc
-	seen     []seen
+	received []received
 }
 
-// seen is a request that a backend had.
-type seen struct {
+// received is a request to a backend.
+type received struct {
 	*http.Request
 	Body string
 	At   time.Time
@@ -36,7 +37,7 @@ func (b *backends) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	b.mu.Lock()
-	b.seen = append(b.seen, seen{r, string(body), time.Now()})
+	b.received = append(b.received, received{r, string(body), time.Now()})
 	h := b.handlers[r.URL.Host]
 	b.mu.Unlock()
 	if h == nil {
@@ -58,11 +59,11 @@ func (b *backends) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// at returns the requests that a host had.
-func (b *backends) at(host string) (list []seen) {
+// requests returns the requests to a host.
+func (b *backends) requests(host string) (list []received) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, s := range b.seen {
+	for _, s := range b.received {
 		if s.URL.Host == host {
 			list = append(list, s)
 		}
@@ -81,8 +82,8 @@ func (b *backends) set(host string, h http.HandlerFunc) {
 
 func (b *backends) client() *http.Client { return &http.Client{Transport: b} }
 
-// says answers, after a time, with a body.
-func says(after time.Duration, body string) http.HandlerFunc {
+// respondAfter responds with a body after a time.
+func respondAfter(after time.Duration, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(after):
@@ -95,7 +96,7 @@ func says(after time.Duration, body string) http.HandlerFunc {
 func replyJSON(content string) string { return `{"MsgType":"text","Content":"` + content + `"}` }
 
 // forwarding returns a Receiver that forwards to targets, at the hosts a, b, c … in order where no URL is given.
-func forwarding(t testing.TB, b *backends, targets []message.Backend, more ...func(*message.Config)) (*message.Receiver, *journal) {
+func forwarding(t testing.TB, b *backends, targets []message.Backend, more ...func(*message.Config)) (*message.Receiver, *logBuffer) {
 	for i := range targets {
 		if targets[i].URL == "" {
 			targets[i].URL = "http://" + string(rune('a'+i)) + "/wx"

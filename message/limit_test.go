@@ -16,7 +16,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-func TestATextThatIsTooLongIsCutAtACharacter(t *testing.T) {
+func TestTooLongTextIsCutAtACharacter(t *testing.T) {
 	for _, text := range []string{
 		strings.Repeat("a", 2048), strings.Repeat("a", 2049), strings.Repeat("你", 683), "a" + strings.Repeat("你", 683), "ab" + strings.Repeat("你", 700),
 		strings.Repeat("💖", 600), "a" + strings.Repeat("💖", 600), strings.Repeat("]]>", 1000), strings.Repeat("\x01", 2000), strings.Repeat("\xff", 2048), strings.Repeat("x", 1<<20),
@@ -36,7 +36,7 @@ func TestATextThatIsTooLongIsCutAtACharacter(t *testing.T) {
 	}
 }
 
-func TestABackendThatWritesTooMuchIsNamed(t *testing.T) {
+func TestBackendOfATooLongReplyIsLogged(t *testing.T) {
 	long, err := json.Marshal(map[string]any{"MsgType": "text", "Content": strings.Repeat("你", 700)})
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -47,7 +47,7 @@ func TestABackendThatWritesTooMuchIsNamed(t *testing.T) {
 	}{
 		"text": {string(long), push.Message{Content: "hi"}, func(p push.Result) {
 			require.Equal(t, strings.Repeat("你", 682), p.Shown, p.Fault)
-		}, "a text reply is cut"},
+		}, "text reply is cut"},
 		"text of 2048": {replyJSON(strings.Repeat("a", 2048)), push.Message{Content: "hi"}, func(p push.Result) {
 			require.Len(t, p.Shown, 2048, p.Fault)
 		}, ""},
@@ -55,14 +55,14 @@ func TestABackendThatWritesTooMuchIsNamed(t *testing.T) {
 			require.Contains(t, p.Reply, "<ArticleCount>1</ArticleCount>", p.Fault)
 			require.Contains(t, p.Reply, "first")
 			require.NotContains(t, p.Reply, "second")
-		}, "a news reply is cut"},
+		}, "news reply is cut"},
 		"news to an event": {`{"MsgType":"news","Articles":[{"Title":"first"},{"Title":"second"}]}`, push.Message{Event: "subscribe"}, func(p push.Result) {
 			require.Contains(t, p.Reply, "<ArticleCount>2</ArticleCount>", p.Fault)
 		}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := new(backends)
-			b.set("a", says(0, c.reply))
+			b.set("a", respondAfter(0, c.reply))
 			in, log := forwarding(t, b, ask(1))
 			p := deliver(t, callback(in), c.push)
 			c.check(p)
@@ -84,47 +84,47 @@ func TestABackendThatWritesTooMuchIsNamed(t *testing.T) {
 	})
 }
 
-func TestAnIncompleteReplyIsExplainedInItsOwnWords(t *testing.T) {
+func TestIncompleteReplyErrorNamesTheKey(t *testing.T) {
 	const image = `Image.MediaId is missing: want {"MsgType":"image","Image":{"MediaId":"…"}}`
 	for body, want := range map[string]string{
 		`{"MsgType":"image","MediaId":"x"}`:                                  image,
 		`<xml><MsgType>image</MsgType><MediaId>x</MediaId></xml>`:            image,
 		`{"MsgType":"image","Image":{}}`:                                     image,
-		`{"MsgType":"image","image":{"MediaId":"x"}}`:                        `Image.MediaId is missing, there is image: want {"MsgType":"image"`,
-		`{"MsgType":"image","Image":{"media_id":"x"}}`:                       `Image.MediaId is missing, there is media_id: want {"MsgType":"image"`,
+		`{"MsgType":"image","image":{"MediaId":"x"}}`:                        `Image.MediaId is missing, found image: want {"MsgType":"image"`,
+		`{"MsgType":"image","Image":{"media_id":"x"}}`:                       `Image.MediaId is missing, found media_id: want {"MsgType":"image"`,
 		`{"MsgType":"image","Image":{"MediaId":""}}`:                         `Image.MediaId is empty: want {"MsgType":"image"`,
 		`{"MsgType":"voice"}`:                                                `Voice.MediaId is missing: want {"MsgType":"voice","Voice":{"MediaId":"…"}}`,
 		`{"MsgType":"video","Video":"x"}`:                                    `Video.MediaId is missing: want {"MsgType":"video"`,
 		`{"MsgType":"music","Title":"x"}`:                                    `Music is missing: want {"MsgType":"music","Music":{`,
 		`{"MsgType":"news"}`:                                                 `Articles is missing: want {"MsgType":"news","Articles":[{"Title":`,
 		`{"MsgType":"news","Articles":[]}`:                                   `Articles has no article: want {"MsgType":"news"`,
-		`{"MsgType":"news","Articles":[{"title":"x","url":"y"}]}`:            `Articles.Title is missing, there is title: want {"MsgType":"news"`,
-		`{"MsgType":"news","Articles":[{"Item":{"Title":"x","url":"y"}}]}`:   `Articles.Url is missing, there is url: want {"MsgType":"news"`,
+		`{"MsgType":"news","Articles":[{"title":"x","url":"y"}]}`:            `Articles.Title is missing, found title: want {"MsgType":"news"`,
+		`{"MsgType":"news","Articles":[{"Item":{"Title":"x","url":"y"}}]}`:   `Articles.Url is missing, found url: want {"MsgType":"news"`,
 		`{"MsgType":"news","Articles":[{"Title":"x"},{"Headline":"x"}]}`:     `Articles has none of Title, Description, PicUrl, Url: want {"MsgType":"news"`,
-		`{"MsgType":"music","Music":{"Title":"x","musicUrl":"y"}}`:           `Music.MusicUrl is missing, there is musicUrl: want {"MsgType":"music"`,
+		`{"MsgType":"music","Music":{"Title":"x","musicUrl":"y"}}`:           `Music.MusicUrl is missing, found musicUrl: want {"MsgType":"music"`,
 		`{"MsgType":"music","Music":"http://a.example.com/"}`:                `Music has none of Title, Description, MusicUrl`,
-		`{"MsgType":"video","Video":{"MediaId":"x","title":"y"}}`:            `Video.Title is missing, there is title: want {"MsgType":"video"`,
+		`{"MsgType":"video","Video":{"MediaId":"x","title":"y"}}`:            `Video.Title is missing, found title: want {"MsgType":"video"`,
 		`{"MsgType":"text"}`:                                                 `Content is missing: want {"MsgType":"text","Content":"…"}`,
-		`{"MsgType":"text","content":"x"}`:                                   `Content is missing, there is content: want {"MsgType":"text"`,
-		`{"msgtype":"text","text":{"content":"x"}}`:                          `MsgType is missing, there is msgtype: want {"MsgType":"text","Content":"…"}`,
-		`{"msgtype":"image","image":{"media_id":"x"}}`:                       `MsgType is missing, there is msgtype: want {"MsgType":"image"`,
-		`{"msg_type":"text"}`:                                                `MsgType is missing, there is msg_type: want {"MsgType":"text"`,
+		`{"MsgType":"text","content":"x"}`:                                   `Content is missing, found content: want {"MsgType":"text"`,
+		`{"msgtype":"text","text":{"content":"x"}}`:                          `MsgType is missing, found msgtype: want {"MsgType":"text","Content":"…"}`,
+		`{"msgtype":"image","image":{"media_id":"x"}}`:                       `MsgType is missing, found msgtype: want {"MsgType":"image"`,
+		`{"msg_type":"text"}`:                                                `MsgType is missing, found msg_type: want {"MsgType":"text"`,
 		`{"code":0,"msg":"ok"}`:                                              `MsgType is missing: want {"MsgType":"text"`,
 		`{}`:                                                                 `MsgType is missing: want`,
 		`{"MsgType":"Text","Content":"x"}`:                                   `MsgType "Text": want text, image,`,
 		`<xml><MsgType>NEWS</MsgType></xml>`:                                 `MsgType "NEWS": want text, image,`,
-		`{"MsgType":"link","Link":{}}`:                                       `there is no reply with MsgType "link": want text, image,`,
+		`{"MsgType":"link","Link":{}}`:                                       `invalid MsgType "link": want text, image,`,
 		`<xml><return_code>SUCCESS</return_code></xml>`:                      `MsgType is missing: want`,
-		`{"MsgType":"` + strings.Repeat("x", 1000) + `","Content":"hidden"}`: `there is no reply with MsgType "xxx`,
+		`{"MsgType":"` + strings.Repeat("x", 1000) + `","Content":"hidden"}`: `invalid MsgType "xxx`,
 	} {
 		for _, p := range []push.Message{{Content: "hi"}, {Event: "subscribe"}} {
-			if p.Event != "" && strings.Contains(want, "no reply with") {
-				continue // an event may have a reply of its own
+			if p.Event != "" && strings.HasPrefix(want, "invalid MsgType") {
+				continue // an event may have another MsgType
 			}
 			synctest.Test(t, func(t *testing.T) {
 				b := new(backends)
-				b.set("a", says(0, body))
-				b.set("b", says(0, replyJSON("good")))
+				b.set("a", respondAfter(0, body))
+				b.set("b", respondAfter(0, replyJSON("good")))
 				in, log := forwarding(t, b, ask(2))
 				require.Equal(t, "good", deliver(t, callback(in), p).Shown, body)
 				require.Contains(t, strings.ReplaceAll(log.String(), `\"`, `"`), want, body)
@@ -144,7 +144,7 @@ func TestAnIncompleteReplyIsExplainedInItsOwnWords(t *testing.T) {
 const robotText = `{"msgid":"CAIQz7","aibotid":"AIBOT","chattype":"single","from":{"userid":"zhangsan"},"msgtype":"text","text":{"content":"hello"}}`
 const robotEvent = `{"msgid":"CAIQz8","aibotid":"AIBOT","from":{"userid":"zhangsan"},"msgtype":"event","event":{"eventtype":"enter_chat"}}`
 
-// robot is the side of WeCom that speaks for a smart robot.
+// robot is WeCom for a smart robot.
 func robot() wechat {
 	w := official()
 	w.id = ""
@@ -168,7 +168,7 @@ func (w wechat) readJSON(t testing.TB, body []byte) string {
 	return text
 }
 
-func TestASmartRobotIsAnsweredInItsOwnJSON(t *testing.T) {
+func TestSmartRobotGetsItsOwnJSON(t *testing.T) {
 	for _, c := range []struct {
 		doc   string
 		reply message.Reply
@@ -202,14 +202,14 @@ func TestASmartRobotIsAnsweredInItsOwnJSON(t *testing.T) {
 	}
 }
 
-func TestABackendAnswersASmartRobot(t *testing.T) {
+func TestBackendRepliesToASmartRobot(t *testing.T) {
 	for answer, want := range map[string]string{
 		replyJSON("hi"): `"content":"hi"`,
 		`{"msgtype":"template_card","template_card":{"card_type":"text_notice"}}`: `"card_type":"text_notice"`,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w, b := robot(), new(backends)
-			b.set("a", says(0, answer))
+			b.set("a", respondAfter(0, answer))
 			in, _ := forwarding(t, b, ask(1), func(c *message.Config) { c.ReceiveIDs = []string{""} })
 			query, body := w.sendRobot(robotText)
 			rec := post(in, mustQuery(t, query), body)
@@ -219,7 +219,7 @@ func TestABackendAnswersASmartRobot(t *testing.T) {
 	}
 }
 
-func TestAMemberWhoseMessageNamesNobodyIsAnsweredAsBefore(t *testing.T) {
+func TestMessageWithoutReceiveIDIsNotTakenForARobots(t *testing.T) {
 	w := robot()
 	in, _ := receiver(t, func(c *message.Config) { c.AnyReceiveID = true })
 	in.Handle(message.Any, say("hi"))
