@@ -10,7 +10,7 @@ func addressRoutes() []route {
 	}
 }
 
-// callbackIP answers where WeChat calls from; an entry may be a network.
+// callbackIP replies with the addresses that WeChat calls from. An entry may be a network.
 func (s *Server) callbackIP(c *call) reply {
 	return c.addresses("127.0.0.1", "101.226.103.0/25")
 }

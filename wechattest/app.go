@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Kind is what an app is on WeChat's side.
+// Kind is the kind of an app.
 type Kind string
 
 const (
@@ -18,30 +18,39 @@ const (
 	Work     Kind = "work"     // WeCom application (企业微信)
 )
 
-// App is an account WeChat knows, with its settings in WeChat's console. ID and Secret are required.
+// App is an account that WeChat knows, with its settings in WeChat's console. ID and Secret are required.
 type App struct {
 	ID     string `json:"id"`     // AppID; the corp id for Work
 	Secret string `json:"secret"` // AppSecret; the application's secret for Work
 
-	Kind         Kind           `json:"kind"`          // default Official
-	AgentID      int            `json:"agent_id"`      // Work: the application; 0: a secret without one, such as contacts
-	Life         time.Duration  `json:"-"`             // of new tokens and tickets, in whole seconds; default 2h
-	IPs          []string       `json:"ips"`           // whitelist of addresses and CIDRs for token calls; empty: any
-	IPsForAll    bool           `json:"ips_for_all"`   // IPs is for all calls with the app's secret or access_token, for Mini for those with its secret
-	SecretFrozen bool           `json:"secret_frozen"` // token calls answer 40243, for Work 50003
-	TokenQuota   int            `json:"token_quota"`   // calls of /cgi-bin/token a day; default 2000, negative: no limit
-	ForceQuota   int            `json:"force_quota"`   // forced refreshes of the stable token a day; default 20, negative: no limit
-	Quotas       map[string]int `json:"quotas"`        // calls a day by path; default 500000, getticket 10000; negative: no limit
-	Pages        []string       `json:"pages"`         // Mini: the published pages; empty: any
+	Kind    Kind          `json:"kind"`     // default Official
+	AgentID int           `json:"agent_id"` // Work: the application; 0: a secret without one, such as contacts
+	Life    time.Duration `json:"-"`        // of new tokens and tickets, in whole seconds; default 2h
 
-	CountryCodeNumber bool `json:"country_code_number"` // Mini: countryCode of a phone number is a number; default text
+	// IPs is the whitelist of addresses and CIDRs for token calls; empty: any. With IPsForAll it applies to all calls with the
+	// app's secret or access_token, for Mini to those with its secret.
+	IPs       []string `json:"ips"`
+	IPsForAll bool     `json:"ips_for_all"`
 
-	RedirectDomain string   `json:"redirect_domain"` // host that logins may return to, with a port where it has one; empty: any
-	JSDomains      []string `json:"js_domains"`      // JS safe domains, with those below them; empty: any
-	Owner          string   `json:"owner"`           // open platform account that the app is bound to; empty: users have no unionid
+	SecretFrozen bool `json:"secret_frozen"` // token calls reply with 40243, for Work with 50003
+
+	// Daily limits: calls of /cgi-bin/token, default 2000; forced refreshes of the stable token, default 20; and calls by
+	// path, default 500000, getticket 10000. A negative one is no limit.
+	TokenQuota int            `json:"token_quota"`
+	ForceQuota int            `json:"force_quota"`
+	Quotas     map[string]int `json:"quotas"`
+
+	Pages             []string `json:"pages"`               // Mini: the published pages; empty: any
+	CountryCodeNumber bool     `json:"country_code_number"` // Mini: countryCode of a phone number is a number; default text
+
+	RedirectDomain string   `json:"redirect_domain"` // host that logins may return to, with its port if it has one; empty: any
+	JSDomains      []string `json:"js_domains"`      // JS safe domains; they include subdomains; empty: any
+
+	// Owner is the open platform account (开放平台) that the app is bound to; empty: users have no unionid.
+	Owner string `json:"owner"`
 }
 
-// app is an App with what happened to it.
+// app is an App and its state.
 type app struct {
 	App
 	corp *corp // Work
@@ -50,7 +59,7 @@ type app struct {
 	history               []*issued
 	forced                time.Time // the last forced refresh
 
-	day, minute, hour, month, force tally
+	day, minute, hour, month, force periodCounter
 
 	tickets map[string]*ticket
 	menu    []byte // the buttons, as menu/get lists them
@@ -58,17 +67,17 @@ type app struct {
 	limitCodes int // permanent QR codes
 }
 
-// corp is a WeCom corporation: its applications, and what they share.
+// corp is a WeCom corporation: its applications, and the state that they share.
 type corp struct {
 	apps   map[string]*app // by secret
 	agents map[int]*app    // by agent, for those that have one
 	ticket *ticket
-	hour   tally
+	hour   periodCounter
 
 	departments map[int]Department // without the root, unless it was added
 }
 
-// AddApp adds an official account with everything at its default: short for Add(App{ID: id, Secret: secret}).
+// AddApp adds an official account with default settings. It is short for Add(App{ID: id, Secret: secret}).
 func (s *Server) AddApp(id, secret string) {
 	s.Add(App{ID: id, Secret: secret})
 }
@@ -101,7 +110,7 @@ func (s *Server) Add(settings App) {
 	a.App = settings
 }
 
-// corp finds a corporation, or adds it.
+// corp returns a corporation, and adds it if it is missing.
 func (s *Server) corp(id string) *corp {
 	if s.corps == nil {
 		s.corps = make(map[string]*corp)
@@ -132,7 +141,7 @@ func (s *Server) addWork(settings App) {
 	}
 }
 
-// life is the time a new token or ticket lasts.
+// life returns the time that a new token or ticket is valid.
 func (a *app) life() time.Duration {
 	if a.Life <= 0 {
 		return 2 * time.Hour
@@ -140,13 +149,13 @@ func (a *app) life() time.Duration {
 	return max(a.Life.Truncate(time.Second), time.Second)
 }
 
-// window is WeChat's five minutes: how long before its end a credential is renewed and how long a superseded one goes
-// on. Lives too short for five minutes get a quarter of themselves.
+// window returns WeChat's five minutes: how long before its end a credential is renewed, and how long a superseded one
+// stays valid. It is a quarter of a life that is too short for five minutes.
 func (a *app) window() time.Duration {
 	return min(5*time.Minute, a.life()/4)
 }
 
-// spacing is the time that must lie between two forced refreshes: 30 s, less for short lives.
+// spacing returns the shortest time between two forced refreshes: 30 s, less for short lives.
 func (a *app) spacing() time.Duration {
 	return min(30*time.Second, a.life()/240)
 }
@@ -155,7 +164,7 @@ func (a *app) secretIs(secret string) bool {
 	return subtle.ConstantTimeCompare([]byte(a.Secret), []byte(secret)) == 1
 }
 
-// allows tells whether the whitelist lets an address in.
+// allows reports whether the whitelist contains an address.
 func (a *app) allows(ip string) bool {
 	if len(a.IPs) == 0 {
 		return true
@@ -174,13 +183,13 @@ func (a *app) allows(ip string) bool {
 	})
 }
 
-// allowsCall reports whether the whitelist lets an address make a call other than for a token. A mini program has the
-// calls checked that carry its secret.
+// allowsCall reports whether the whitelist admits an address to a call other than for a token. For a mini program it
+// applies only to calls with the secret.
 func (a *app) allowsCall(ip string, secret bool) bool {
 	return !a.IPsForAll || a.Kind == Mini && !secret || a.allows(ip)
 }
 
-// notAllowed is the errcode for an address that is not on the whitelist.
+// notAllowed returns the errcode for an address that is not on the whitelist.
 func (a *app) notAllowed() int {
 	if a.Kind == Work {
 		return 60020
@@ -188,7 +197,7 @@ func (a *app) notAllowed() int {
 	return 40164
 }
 
-// sorted lists the applications by agent, then secret.
+// sorted returns the applications, ordered by agent, then secret.
 func (co *corp) sorted() []*app {
 	return slices.SortedFunc(maps.Values(co.apps), func(a, b *app) int {
 		return cmp.Or(cmp.Compare(a.AgentID, b.AgentID), cmp.Compare(a.Secret, b.Secret))

@@ -135,7 +135,7 @@ func TestSentMessagesAreReadBackToTheByte(t *testing.T) {
 		post(t, wx, api+"/cgi-bin/message/custom/send?access_token="+official, bodies[0])
 		template := post(t, wx, api+"/cgi-bin/message/template/send?access_token="+official, bodies[1])
 		post(t, wx, api+"/cgi-bin/message/subscribe/send?access_token="+mini, bodies[2])
-		wx.Fail(wechattest.Fault{Path: "/cgi-bin/message/send", Times: 1, Status: 502, AfterWork: true})
+		wx.AddFault(wechattest.Fault{Path: "/cgi-bin/message/send", Times: 1, Status: 502, AfterWork: true})
 		require.Equal(t, 502, post(t, wx, work+"/cgi-bin/message/send?access_token="+corp, bodies[3]).Status)
 
 		sent := wx.Sent()

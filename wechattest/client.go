@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Client returns an HTTP client that reaches the Server without a socket. Every request goes to the Server whatever its
+// Client returns an HTTP client that reaches the Server without a socket. Every request goes to the Server, whatever its
 // host, so nothing leaves the process, and https URLs need no certificate. It works inside testing/synctest bubbles. A
 // request whose context ends returns the context's error at once.
 func (s *Server) Client() *http.Client {
@@ -18,8 +18,8 @@ func (s *Server) Client() *http.Client {
 
 type transport struct{ server *Server }
 
-// RoundTrip serves the request on a goroutine of its own, because a fault or a slow body may hold it up for longer than
-// the caller's context lasts.
+// RoundTrip serves the request in a goroutine of its own, because a fault or a slow body may take longer than the caller's
+// context.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	closeBody := sync.OnceFunc(func() {
@@ -59,7 +59,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// response is the reply as a client sees it.
+// response returns the reply as a client sees it.
 func (rep reply) response(r *http.Request) (*http.Response, error) {
 	if rep.err != nil {
 		return nil, rep.err
@@ -90,7 +90,7 @@ func (rep reply) response(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// broken is the end of an answer that was cut.
+// broken is the end of a reply that was cut.
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -55,7 +55,7 @@ func TestClientReportsABodyThatCannotBeRead(t *testing.T) {
 func TestClientTimeoutEndsAHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx := new(wechattest.Server)
-		wx.Fail(wechattest.Fault{Hang: true})
+		wx.AddFault(wechattest.Fault{Hang: true})
 		client := wx.Client()
 		client.Timeout = 3 * time.Second
 		_, err := client.Get(classicURL("wx1", "s1"))
@@ -105,7 +105,7 @@ func TestHostsSeeTheirOwnPathsOnly(t *testing.T) {
 	}
 }
 
-func TestTheTokensOwnerTellsWhichHostIsMeant(t *testing.T) {
+func TestTheTokensOwnerDecidesTheHost(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx1", "s1")
 	wx.Add(wechattest.App{ID: "ww1", Secret: "s1", Kind: wechattest.Work})
@@ -140,7 +140,7 @@ func TestManyAppsAtOnce(t *testing.T) {
 					t.Errorf("%s: %s", id, a.Raw)
 				}
 				wx.Tokens(id)
-				wx.Fail(wechattest.Fault{App: "nobody", Times: 1})
+				wx.AddFault(wechattest.Fault{App: "nobody", Times: 1})
 			}
 		})
 	}

@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// controlPrefix is where a test in another language drives the Server. No WeChat host serves it.
+// controlPrefix is the prefix of the calls by which a test in another language drives the Server. No WeChat host serves it.
 const controlPrefix = "/_wechattest/"
 
-// mayControl returns an error for a driving call that a web page may have caused: one under a host name of somebody else
-// (DNS rebinding), or a POST from another origin.
+// mayControl returns an error for a driving call that a web page may have made: one under a foreign host name (DNS
+// rebinding), or a POST from another origin.
 func (s *Server) mayControl(r *http.Request) error {
 	name := strings.ToLower(strings.Trim(bare(requestHost(r)), "[]"))
 	ip, err := netip.ParseAddr(name)
 	loopback := name == "localhost" || err == nil && ip.Unmap().IsLoopback()
 	if !loopback && !slices.ContainsFunc(s.ControlHosts, func(host string) bool { return strings.EqualFold(host, name) }) {
-		return errors.New("wechattest: control calls are served under loopback names and those of ControlHosts alone")
+		return errors.New("wechattest: invalid host: control calls are served only under loopback names and those of ControlHosts")
 	}
 	if err := new(http.CrossOriginProtection).Check(r); err != nil {
-		return fmt.Errorf("wechattest: control calls of pages of other origins are refused: %w", err)
+		return fmt.Errorf("wechattest: control calls by pages of other origins are refused: %w", err)
 	}
 	return nil
 }
@@ -64,14 +64,14 @@ var controls = map[string]func(s *Server, r *http.Request) (answer any, err erro
 
 const controlType = "application/json"
 
-// control answers one of the driving calls.
+// control serves a driving call.
 func (s *Server) control(r *http.Request, name string) reply {
 	if err := s.mayControl(r); err != nil {
 		return jsonReply(controlType, fields{"error": err.Error()}).as(http.StatusForbidden)
 	}
 	serve, ok := controls[r.Method+" "+name]
 	if !ok {
-		return jsonReply(controlType, fields{"error": "no such control call; the package documentation lists them"}).as(http.StatusNotFound)
+		return jsonReply(controlType, fields{"error": "unknown control call: see the package documentation"}).as(http.StatusNotFound)
 	}
 	answer, err := serve(s, r)
 	if err != nil {
@@ -80,21 +80,21 @@ func (s *Server) control(r *http.Request, name string) reply {
 	return jsonReply(controlType, answer)
 }
 
-// withBody decodes the JSON body of a driving call for do. A call that answers nothing else answers an empty object.
+// withBody decodes the JSON body of a driving call for do. A call without a result replies with an empty object.
 func withBody[T any](do func(ctx context.Context, s *Server, in T) (answer any, err error)) func(*Server, *http.Request) (any, error) {
 	return func(s *Server, r *http.Request) (any, error) {
 		var in T
 		body, over, err := readBody(r, maxBody)
 		if err != nil || over {
-			return nil, errors.New("wechattest: the body is broken or longer than 1 MiB")
+			return nil, errors.New("wechattest: invalid body: want at most 1 MiB")
 		}
 		dec := json.NewDecoder(bytes.NewReader(body))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil {
-			return nil, errors.New("wechattest: the body is not the JSON wanted: " + err.Error())
+			return nil, errors.New("wechattest: invalid body: " + err.Error())
 		}
 		if _, err := dec.Token(); err != io.EOF {
-			return nil, errors.New("wechattest: the body holds more than one JSON value")
+			return nil, errors.New("wechattest: invalid body: want one JSON value")
 		}
 		return do(r.Context(), s, in)
 	}

@@ -14,13 +14,13 @@ type appBody struct {
 func controlAdd(_ context.Context, s *Server, in appBody) (any, error) {
 	switch {
 	case in.ID == "":
-		return nil, errors.New("wechattest: id is missing")
+		return nil, errors.New("wechattest: id: must be set")
 	case in.Secret == "":
-		return nil, errors.New("wechattest: secret is missing")
+		return nil, errors.New("wechattest: secret: must be set")
 	case in.Kind != "" && in.Kind != Official && in.Kind != Mini && in.Kind != Work && in.Kind != Website:
-		return nil, errors.New("wechattest: kind is official, mini, work or website")
+		return nil, errors.New("wechattest: kind: want official, mini, work or website")
 	case in.Seconds < 0:
-		return nil, errors.New("wechattest: life is negative")
+		return nil, errors.New("wechattest: life: want 0 or more")
 	}
 	in.Life = inSeconds(in.Seconds)
 	s.Add(in.App)
@@ -34,21 +34,21 @@ type faultBody struct {
 
 func controlFail(_ context.Context, s *Server, in faultBody) (any, error) {
 	if in.Status != 0 && (in.Status < 200 || in.Status > 999) {
-		return nil, errors.New("wechattest: status is no final HTTP status")
+		return nil, errors.New("wechattest: status: want 200 to 999")
 	}
 	if in.Numbers != "" && in.Numbers != "text" && in.Numbers != "float" {
-		return nil, errors.New("wechattest: numbers is text or float")
+		return nil, errors.New("wechattest: numbers: want text or float")
 	}
 	if in.Times < 0 || in.Seconds < 0 {
-		return nil, errors.New("wechattest: times or delay is negative")
+		return nil, errors.New("wechattest: times, delay: want 0 or more")
 	}
 	in.Delay = inSeconds(in.Seconds)
-	s.Fail(in.Fault)
+	s.AddFault(in.Fault)
 	return fields{}, nil
 }
 
 func controlHeal(s *Server, _ *http.Request) (any, error) {
-	s.Heal()
+	s.ClearFaults()
 	return fields{}, nil
 }
 

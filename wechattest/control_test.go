@@ -64,7 +64,7 @@ func TestControlOverHTTPDrivesTheServer(t *testing.T) {
 	require.Equal(t, "wx1", sent[0].App)
 }
 
-func TestControlRefusesWhatMakesNoSense(t *testing.T) {
+func TestControlRefusesInvalidCalls(t *testing.T) {
 	wx := new(wechattest.Server)
 	for _, c := range []struct {
 		call, body string

@@ -37,12 +37,12 @@ func Example() {
 	// 42001
 }
 
-func ExampleServer_Fail() {
+func ExampleServer_AddFault() {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx1234567890abcdef", "secret")
 
 	// The token is issued, but the caller never hears of it.
-	wx.Fail(wechattest.Fault{Path: "/cgi-bin/token", Times: 1, Cut: true, AfterWork: true})
+	wx.AddFault(wechattest.Fault{Path: "/cgi-bin/token", Times: 1, Cut: true, AfterWork: true})
 	r, err := http.NewRequest(http.MethodGet, "https://api.weixin.qq.com/cgi-bin/token?grant_type=client_credential&appid=wx1234567890abcdef&secret=secret", nil)
 	if err != nil {
 		fmt.Println(err)

@@ -6,51 +6,50 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong. Which of its fields say what: Code answers an errcode, Status and Body anything
-// else, Cut and Hang nothing; Delay alone makes the call slow and then serves it, and so do BOM and Numbers
-// with an answer that is written another way.
+// Fault is a failure of calls. Code replies with an errcode, Status and Body with anything else, Cut and Hang with nothing.
+// Delay alone makes the call slow and then serves it. BOM and Numbers change how the reply is written.
 type Fault struct {
-	Path  string `json:"path"`  // the path it happens to; empty: any
-	App   string `json:"app"`   // only to calls of this appid or corpid; empty: to all
-	Times int    `json:"times"` // how often; 0: until Heal
+	Path  string `json:"path"`  // the path of the calls; empty: any
+	App   string `json:"app"`   // the appid or corpid of the calls; empty: any
+	Times int    `json:"times"` // how many calls; 0: until ClearFaults
 
-	Code   int           `json:"code"`   // answer this errcode
-	Msg    string        `json:"msg"`    // with this errmsg; default WeChat's wording
-	Status int           `json:"status"` // answer this HTTP status, 200 to 999; default 200
-	Body   string        `json:"body"`   // answer these bytes, as text/html; with Cut, send them and then break the connection
-	Cut    bool          `json:"cut"`    // break the connection without an answer
-	Hang   bool          `json:"hang"`   // never answer; the call ends when the caller goes away
-	Delay  time.Duration `json:"-"`      // wait before anything is answered
+	Code   int           `json:"code"`   // reply with this errcode
+	Msg    string        `json:"msg"`    // and this errmsg; default WeChat's text
+	Status int           `json:"status"` // reply with this HTTP status, 200 to 999; default 200
+	Body   string        `json:"body"`   // reply with these bytes, as text/html; with Cut, send them and then break the connection
+	Cut    bool          `json:"cut"`    // break the connection without a reply
+	Hang   bool          `json:"hang"`   // never reply; the call ends when the caller goes away
+	Delay  time.Duration `json:"-"`      // wait before the reply
 
-	// The answer, or the errcode, is served as JSON in a way that WeChat writes it in at times.
+	// BOM and Numbers write the JSON of the reply, or of the errcode, in a way that WeChat uses at times.
 	BOM     bool   `json:"bom"`     // a byte order mark before it
 	Numbers string `json:"numbers"` // numbers other than errcode as text ("7200"), or as float (7200.0)
 
-	// AfterWork lets the call take effect first: a token is issued, a message sent, and then the fault befalls the
-	// answer. With Delay alone the true answer arrives late. Otherwise the call has no effect.
+	// AfterWork lets the call take effect before the fault affects the reply: a token is issued, a message sent. With Delay
+	// alone the real reply comes late. Otherwise the call has no effect.
 	AfterWork bool `json:"after_work"`
 
-	// Late lets the call take effect Delay from now even when its caller has gone away by then, as a request does that
-	// a network holds back.
+	// Late lets the call take effect after Delay even if its caller has gone away by then, like a request that a network
+	// holds back.
 	Late bool `json:"late"`
 }
 
-// Fail makes calls go wrong from now on. Of several faults that fit a call the one set first befalls it, until its Times
-// are used up. A client that keeps connections open may repeat a GET by itself when a reused one is cut: net/http does.
-func (s *Server) Fail(f Fault) {
+// AddFault makes calls fail from now on. If several faults match a call, the one added first applies, until its Times are
+// used up. A client that keeps connections open may repeat a GET by itself when a reused one is cut: net/http does.
+func (s *Server) AddFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, &f)
 }
 
-// Heal ends all faults. Calls that hang or are delayed already stay so.
-func (s *Server) Heal() {
+// ClearFaults removes all faults. It does not change calls that already hang or wait.
+func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// due finds the fault due for a call and uses up one of its times.
+// due returns the fault for a call and uses up one of its times.
 func (s *Server) due(path, id string) *Fault {
 	for i, f := range s.faults {
 		if (f.Path != "" && f.Path != path) || (f.App != "" && f.App != id) {
@@ -67,12 +66,12 @@ func (s *Server) due(path, id string) *Fault {
 	return nil
 }
 
-// play lets the fault befall a call.
-func (f *Fault) play(ctx context.Context, c *call, work func(*call) reply) reply {
-	return f.rewrite(f.befall(ctx, c, work))
+// apply serves a call with the fault.
+func (f *Fault) apply(ctx context.Context, c *call, work func(*call) reply) reply {
+	return f.rewrite(f.affect(ctx, c, work))
 }
 
-func (f *Fault) befall(ctx context.Context, c *call, work func(*call) reply) reply {
+func (f *Fault) affect(ctx context.Context, c *call, work func(*call) reply) reply {
 	var rep reply
 	if f.AfterWork {
 		rep = work(c)
@@ -104,7 +103,7 @@ func (f *Fault) befall(ctx context.Context, c *call, work func(*call) reply) rep
 	return rep
 }
 
-// wait waits for d; false when the caller went away before.
+// wait waits for d, and reports false if the caller went away before.
 func wait(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true

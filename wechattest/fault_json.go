@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// rewrite writes a JSON answer in one of the ways in which WeChat's differ from what encoding/json writes.
+// rewrite writes a JSON reply in one of the ways in which WeChat differs from encoding/json.
 func (f *Fault) rewrite(rep reply) reply {
 	if !f.BOM && f.Numbers == "" || !json.Valid(bytes.Map(dropControl, rep.body)) {
 		return rep
@@ -20,7 +20,7 @@ func (f *Fault) rewrite(rep reply) reply {
 	return rep
 }
 
-// rewriteNumbers writes numbers as text or as floats, except that of errcode, which WeChat has as an integer everywhere.
+// rewriteNumbers writes numbers as text or as floats, except errcode, which WeChat always writes as an integer.
 func rewriteNumbers(body []byte, how string) []byte {
 	var b bytes.Buffer
 	name := ""
@@ -49,7 +49,7 @@ func rewriteNumbers(body []byte, how string) []byte {
 	return b.Bytes()
 }
 
-// valueEnd is the end of the string or the number that begins at i; i where none does.
+// valueEnd returns the end of the string or number that begins at i, or i if there is none.
 func valueEnd(body []byte, i int) int {
 	end := i
 	switch c := body[i]; {
@@ -68,7 +68,7 @@ func valueEnd(body []byte, i int) int {
 	return end
 }
 
-// dropControl drops control characters, which an answer may hold as they are.
+// dropControl drops control characters, which a reply may contain unescaped.
 func dropControl(r rune) rune {
 	if r < ' ' {
 		return -1

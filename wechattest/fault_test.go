@@ -35,10 +35,10 @@ func try(t testing.TB, client *http.Client, target string, limit time.Duration) 
 func TestFaultsAnswerInPlaceOfTheCall(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx1", "s1")
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Code: -1})
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 2, Code: 89503, Msg: "needs confirmation"})
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Status: 502, Body: "<html>bad gateway</html>"})
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Body: `{"access_token":`})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Code: -1})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 2, Code: 89503, Msg: "needs confirmation"})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Status: 502, Body: "<html>bad gateway</html>"})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Body: `{"access_token":`})
 
 	a := classic(t, wx)
 	require.Equal(t, -1, a.Code)
@@ -60,12 +60,12 @@ func TestFaultsAnswerInPlaceOfTheCall(t *testing.T) {
 func TestFaultsLastUntilHealed(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx1", "s1")
-	wx.Fail(wechattest.Fault{Code: -1})
+	wx.AddFault(wechattest.Fault{Code: -1})
 	for range 5 {
 		require.Equal(t, -1, classic(t, wx).Code)
 		require.Equal(t, -1, stable(t, wx).Code)
 	}
-	wx.Heal()
+	wx.ClearFaults()
 	require.Equal(t, 0, classic(t, wx).Code)
 }
 
@@ -75,7 +75,7 @@ func TestFaultsMayMeanOneAppOnly(t *testing.T) {
 	wx.AddApp("wx2", "s2")
 	wx.Add(wechattest.App{ID: "ww1", Secret: "s1", Kind: wechattest.Work})
 	good := stable(t, wx).Token
-	wx.Fail(wechattest.Fault{App: "wx1", Code: 45011})
+	wx.AddFault(wechattest.Fault{App: "wx1", Code: 45011})
 	require.Equal(t, 45011, classic(t, wx).Code)
 	require.Equal(t, 45011, stable(t, wx).Code, "named in the body")
 	require.Equal(t, 45011, get(t, wx, api+"/cgi-bin/getcallbackip?access_token="+good).Code, "named by its token")
@@ -86,17 +86,17 @@ func TestFaultsMayMeanOneAppOnly(t *testing.T) {
 func TestCutAfterWorkLosesTheAnswerButNotTheEffect(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx1", "s1")
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, AfterWork: true})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, AfterWork: true})
 	_, err := try(t, wx.Client(), classicURL("wx1", "s1"), time.Minute)
 	require.ErrorIs(t, err, io.EOF)
 	require.Len(t, wx.Tokens("wx1"), 1)
 
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true})
 	_, err = try(t, wx.Client(), classicURL("wx1", "s1"), time.Minute)
 	require.ErrorIs(t, err, io.EOF)
 	require.Len(t, wx.Tokens("wx1"), 1)
 
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, Body: `{"access`})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, Body: `{"access`})
 	raw, err := try(t, wx.Client(), classicURL("wx1", "s1"), time.Minute)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Equal(t, `{"access`, raw)
@@ -106,7 +106,7 @@ func TestHangLastsUntilTheCallerGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx := new(wechattest.Server)
 		wx.AddApp("wx1", "s1")
-		wx.Fail(wechattest.Fault{Path: tokenPath, Hang: true, AfterWork: true, Times: 1})
+		wx.AddFault(wechattest.Fault{Path: tokenPath, Hang: true, AfterWork: true, Times: 1})
 		start := time.Now()
 		_, err := try(t, wx.Client(), classicURL("wx1", "s1"), 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -121,16 +121,16 @@ func TestDelayBeforeAndAfterTheWork(t *testing.T) {
 		wx := new(wechattest.Server)
 		wx.AddApp("wx1", "s1")
 		start := time.Now()
-		wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Delay: 5 * time.Second})
+		wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Delay: 5 * time.Second})
 		require.Equal(t, 7200, classic(t, wx).ExpiresIn)
-		wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Delay: 5 * time.Second, AfterWork: true})
+		wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Delay: 5 * time.Second, AfterWork: true})
 		late := classic(t, wx)
 		require.Equal(t, 10*time.Second, time.Since(start))
 		require.Equal(t, start.Add(5*time.Second), wx.Tokens("wx1")[0].Issued)
 		require.Equal(t, start.Add(5*time.Second), wx.Tokens("wx1")[1].Issued)
 		require.Equal(t, late.Token, wx.Tokens("wx1")[1].Value)
 
-		wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Delay: time.Minute})
+		wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Delay: time.Minute})
 		_, err := try(t, wx.Client(), classicURL("wx1", "s1"), time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		synctest.Wait()
@@ -146,25 +146,25 @@ func TestFaultsOverSockets(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	target := web.URL + tokenPath + "?grant_type=client_credential&appid=wx1&secret=s1"
 
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, AfterWork: true})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, AfterWork: true})
 	_, err := try(t, client, target, time.Minute)
 	require.ErrorIs(t, err, io.EOF)
 	require.Len(t, wx.Tokens("wx1"), 1)
 
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, Body: `{"access`})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Cut: true, Body: `{"access`})
 	raw, err := try(t, client, target, time.Minute)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Equal(t, `{"access`, raw)
 
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Hang: true})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Hang: true})
 	_, err = try(t, client, target, 50*time.Millisecond)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Status: 503})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Status: 503})
 	a := send(t, client, http.MethodGet, target, "", "")
 	require.Equal(t, 503, a.Status)
 
-	wx.Fail(wechattest.Fault{Path: tokenPath, Times: 1, Status: 7, Body: "odd"})
+	wx.AddFault(wechattest.Fault{Path: tokenPath, Times: 1, Status: 7, Body: "odd"})
 	require.Equal(t, 200, send(t, client, http.MethodGet, target, "", "").Status)
 	require.Equal(t, 7200, send(t, client, http.MethodGet, target, "", "").ExpiresIn)
 	require.Equal(t, 6, wx.Calls(tokenPath))

@@ -75,7 +75,7 @@ func FuzzNumbers(f *testing.F) {
 		for _, fault := range []wechattest.Fault{{Numbers: "text"}, {Numbers: "float"}, {BOM: true}} {
 			wx := new(wechattest.Server)
 			fault.Body = body
-			wx.Fail(fault)
+			wx.AddFault(fault)
 			w := httptest.NewRecorder()
 			wx.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:1/cgi-bin/token", nil))
 			if fault.Numbers != "" && !json.Valid(w.Body.Bytes()) {

@@ -14,7 +14,7 @@ func tokenRoutes() []route {
 	}
 }
 
-// classicToken issues a new token with every call; the one before lives for the window at most.
+// classicToken issues a new token with every call. The token before stays valid for the window at most.
 func (s *Server) classicToken(c *call) reply {
 	a, rep := s.signIn(c, c.query.Get("grant_type"), c.query.Get("appid"), c.query.Get("secret"))
 	if a == nil {
@@ -27,8 +27,9 @@ func (s *Server) classicToken(c *call) reply {
 	return c.token(t)
 }
 
-// stableToken answers the same token until it is due. Forcing is rationed: too soon after the last time changes nothing
-// and says nothing. What WeChat answers over the daily ration is not documented; 45009 is this package's choice.
+// stableToken replies with the same token until it is due. Forced refreshes are limited: one too soon after the last
+// changes nothing, without an error. WeChat does not document the reply beyond the daily limit; 45009 is the choice of this
+// package.
 func (s *Server) stableToken(c *call) reply {
 	var force bool
 	for name, into := range map[string]any{
@@ -62,7 +63,7 @@ func (s *Server) stableToken(c *call) reply {
 	return c.token(a.stable.current)
 }
 
-// signIn checks the caller of api.weixin.qq.com's token calls, in WeChat's order.
+// signIn checks the caller of a token call of api.weixin.qq.com, in WeChat's order.
 func (s *Server) signIn(c *call, grant, id, secret string) (*app, reply) {
 	switch {
 	case id == "":
@@ -90,8 +91,8 @@ func (c *call) token(t *issued) reply {
 	return c.ok(fields{"access_token": t.value, "expires_in": seconds(t.expires.Sub(c.now))})
 }
 
-// workToken answers the same token until its very end. The whitelist belongs to the application, so it is looked at
-// after the secret, which says which application calls.
+// workToken replies with the same token until it expires. The whitelist belongs to the application, so it is checked after
+// the secret, which identifies the application.
 func (s *Server) workToken(c *call) reply {
 	id, secret := c.query.Get("corpid"), c.query.Get("corpsecret")
 	switch {

@@ -124,7 +124,7 @@ func TestErrmsgIsNeverTheSameTwice(t *testing.T) {
 	require.NotEqual(t, get(t, wx, classicURL("wx1", "x")).Msg, get(t, wx, classicURL("wx1", "x")).Msg)
 }
 
-func TestStableTokenRefusesWhatIsNoJSONPost(t *testing.T) {
+func TestStableTokenAcceptsOnlyAPOSTOfJSON(t *testing.T) {
 	wx := new(wechattest.Server)
 	wx.AddApp("wx1", "s1")
 	require.Equal(t, 43002, get(t, wx, stableURL+"?appid=wx1").Code)

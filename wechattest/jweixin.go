@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// jweixinPath is where pages find WeChat's script. The one here does what WeChat's does before it lets a page make calls:
-// it has the signature judged, by the Server it was loaded from.
+// jweixinPath is the path of the WeChat script. The script here has the Server that it was loaded from check the signature
+// before a page may make calls.
 const jweixinPath = "/open/js/jweixin-1.6.0.js"
 
 //go:embed jweixin.js
@@ -24,12 +24,12 @@ func scriptReply() reply {
 	return reply{header: http.Header{"Content-Type": {"text/javascript; charset=utf-8"}}, body: jweixin}
 }
 
-// verifyConfig judges what a page was given to sign in with, and answers WeChat's errMsg.
+// verifyConfig checks the signature of a page, and replies with WeChat's errMsg.
 func (s *Server) verifyConfig(r *http.Request) reply {
 	q := r.URL.Query()
 	name := q.Get("call")
 	verdict := name + ":ok"
-	if wrong := s.wrong(name, q); wrong != "" {
+	if wrong := s.configError(name, q); wrong != "" {
 		verdict = name + ":" + wrong
 	}
 	rep := jsonReply("application/json", fields{"errMsg": verdict})
@@ -38,8 +38,8 @@ func (s *Server) verifyConfig(r *http.Request) reply {
 	return rep
 }
 
-// wrong says what is wrong with a signature, in the words of WeChat's script; "" is nothing.
-func (s *Server) wrong(call string, q url.Values) string {
+// configError returns the error of a signature in the words of the WeChat script, or "".
+func (s *Server) configError(call string, q url.Values) string {
 	page, err := url.Parse(q.Get("url"))
 	if err != nil || page.Host == "" || strings.Contains(q.Get("url"), "#") {
 		return "invalid url domain"
@@ -76,7 +76,7 @@ func (s *Server) wrong(call string, q url.Values) string {
 	return ""
 }
 
-// ticketOf finds the app and the ticket that a call must be signed with.
+// ticketOf returns the app and the ticket that a call must be signed with.
 func (s *Server) ticketOf(call string, q url.Values) (*app, *ticket) {
 	co := s.corps[q.Get("appId")]
 	switch {
@@ -101,7 +101,7 @@ func (s *Server) ticketOf(call string, q url.Values) (*app, *ticket) {
 	return a, a.tickets["wx_card"]
 }
 
-// trusts tells whether a page's host is among the app's JS safe domains, or below one.
+// trusts reports whether the host of a page is one of the app's JS safe domains, or a subdomain of one.
 func (a *app) trusts(page *url.URL) bool {
 	if len(a.JSDomains) == 0 {
 		return true
@@ -119,13 +119,13 @@ func (a *app) trusts(page *url.URL) bool {
 }
 
 func (s *Server) signOnce(what string) bool {
-	if s.people.signed[what] {
+	if s.people.usedSignatures[what] {
 		return false
 	}
-	if s.people.signed == nil {
-		s.people.signed = make(map[string]bool)
+	if s.people.usedSignatures == nil {
+		s.people.usedSignatures = make(map[string]bool)
 	}
-	s.people.signed[what] = true
+	s.people.usedSignatures[what] = true
 	return true
 }
 

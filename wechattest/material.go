@@ -14,7 +14,7 @@ func materialRoutes() []route {
 	}
 }
 
-// uploadImage gives a picture an address for articles and cards. WeChat's page on cards calls the part buffer. The
+// uploadImage replies with a URL for a picture, for articles and cards. WeChat's page on cards calls the part buffer. The
 // picture is not kept.
 func (s *Server) uploadImage(c *call) reply {
 	f := c.form()
@@ -33,7 +33,7 @@ func (s *Server) uploadImage(c *call) reply {
 	return c.ok(fields{"url": imageURL("http://mmbiz.qpic.cn/mmbiz_jpg/")})
 }
 
-// workUploadImage takes the part under any name, as WeCom's page says.
+// workUploadImage accepts the part under any name, as WeCom's page says.
 func (s *Server) workUploadImage(c *call) reply {
 	var item *mediaItem
 	for _, file := range c.form().files {
@@ -51,10 +51,10 @@ func (s *Server) workUploadImage(c *call) reply {
 }
 
 func imageURL(base string) string {
-	return base + mark("image", 64) + "/0"
+	return base + newID("image", 64) + "/0"
 }
 
-// addMaterial takes permanent material and gives it an id; it is not kept. A video needs a description.
+// addMaterial accepts permanent material and replies with its id. The material is not kept. A video needs a description.
 func (s *Server) addMaterial(c *call) reply {
 	var formats []string
 	limit := maxMedia
@@ -85,7 +85,7 @@ func (s *Server) addMaterial(c *call) reply {
 	if kind == "video" && (json.Unmarshal([]byte(f.values["description"]), &description) != nil || description == nil) {
 		return c.refuse(47001)
 	}
-	body := fields{"media_id": mark("material", 64), "item": []string{}}
+	body := fields{"media_id": newID("material", 64), "item": []string{}}
 	if kind == "image" {
 		body["url"] = imageURL("http://mmbiz.qpic.cn/mmbiz_jpg/")
 	}

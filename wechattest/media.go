@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// mediaShelf holds the temporary media of all apps. It drops the oldest rather than grow for ever.
-type mediaShelf struct {
+// mediaStore holds the temporary media of all apps, up to a limit. It drops the oldest first.
+type mediaStore struct {
 	items []*mediaItem
 	size  int
 }
@@ -27,11 +27,11 @@ type mediaItem struct {
 }
 
 const (
-	mediaLife = 3 * 24 * time.Hour
-	shelfSize = 64 << 20
+	mediaLife    = 3 * 24 * time.Hour
+	maxMediaSize = 64 << 20
 )
 
-// weight is what an item takes of the shelf: a tiny one is not free either.
+// weight returns the size of an item in the store, with overhead.
 func (item *mediaItem) weight() int { return len(item.data) + 1<<10 }
 
 func mediaRoutes() []route {
@@ -62,7 +62,7 @@ func (s *Server) mediaUpload(c *call) reply {
 	return c.ok(body)
 }
 
-// workUpload answers created_at as text. The media are those of the corp: each of its applications may get them.
+// workUpload replies with created_at as text. The media belong to the corp: each of its applications may get them.
 func (s *Server) workUpload(c *call) reply {
 	var formats []string
 	limit, tooLarge := 10<<20, 40006
@@ -94,7 +94,7 @@ func (s *Server) workUpload(c *call) reply {
 }
 
 func (s *Server) keepMedia(c *call, item *mediaItem) {
-	item.id, item.owner, item.expires = mark("media", 64), c.app.ID, c.now.Add(mediaLife)
+	item.id, item.owner, item.expires = newID("media", 64), c.app.ID, c.now.Add(mediaLife)
 	s.media.put(item)
 }
 
@@ -115,7 +115,7 @@ type form struct {
 	values map[string]string
 }
 
-// form reads the body. It is empty where the body is something else; of parts with one name the first counts.
+// form parses the body. It is empty if the body has another type. The first of several parts with the same name counts.
 func (c *call) form() form {
 	read := form{make(map[string]*mediaItem), make(map[string]string)}
 	_, params, err := mime.ParseMediaType(c.kind)
@@ -159,17 +159,17 @@ func (item *mediaItem) isOneOf(formats ...string) bool {
 	return slices.Contains(formats, format)
 }
 
-func (m *mediaShelf) put(item *mediaItem) {
+func (m *mediaStore) put(item *mediaItem) {
 	m.items = append(m.items, item)
 	m.size += item.weight()
-	for m.size > shelfSize {
+	for m.size > maxMediaSize {
 		m.size -= m.items[0].weight()
 		m.items[0] = nil
 		m.items = m.items[1:]
 	}
 }
 
-func (m *mediaShelf) get(id, owner string, now time.Time) *mediaItem {
+func (m *mediaStore) get(id, owner string, now time.Time) *mediaItem {
 	for _, item := range m.items {
 		if item.id == id && item.owner == owner && now.Before(item.expires) {
 			return item

@@ -17,8 +17,8 @@ func memberRoutes() []route {
 	}
 }
 
-// Department is one of a WeCom corporation. Every corporation has the department 1, the root, which has its id as name
-// unless another name was added.
+// Department is a department of a WeCom corporation. Every corporation has the department 1, the root. Its default name is
+// the id of the corporation.
 type Department struct {
 	ID       int    `json:"id"`
 	Name     string `json:"name"`     // default the id
@@ -31,7 +31,7 @@ const (
 	maxUserID      = 64
 )
 
-// AddDepartment adds a department to a WeCom corporation, or changes the one of that id. [Person.Departments] has its
+// AddDepartment adds a department to a WeCom corporation, or changes the one with that id. [Person.Departments] has its
 // members.
 func (s *Server) AddDepartment(corpID string, d Department) {
 	s.mu.Lock()
@@ -44,7 +44,7 @@ func (s *Server) AddDepartment(corpID string, d Department) {
 	s.corp(corpID).departments[d.ID] = d
 }
 
-// department finds a department by the id that a call gives.
+// department returns the department with the id in a call.
 func (co *corp) department(c *call, id string) (d Department, errcode int) {
 	n, err := strconv.Atoi(id)
 	if err != nil {
@@ -60,7 +60,7 @@ func (co *corp) department(c *call, id string) (d Department, errcode int) {
 	return Department{}, 60003
 }
 
-// under lists a department and all below it, by id.
+// under returns a department and all below it, ordered by id.
 func (co *corp) under(d Department) []Department {
 	found := map[int]Department{d.ID: d}
 	for grown := true; grown; {
@@ -75,7 +75,7 @@ func (co *corp) under(d Department) []Department {
 	return slices.SortedFunc(maps.Values(found), func(a, b Department) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// workDepartments lists the department asked for with all below it; without an id, all.
+// workDepartments replies with a department and all below it; without an id, with all.
 func (s *Server) workDepartments(c *call) reply {
 	d, errcode := c.app.corp.department(c, cmp.Or(c.query.Get("id"), strconv.Itoa(rootDepartment)))
 	if errcode != 0 {
@@ -96,18 +96,18 @@ func (s *Server) workDepartments(c *call) reply {
 	return c.done(fields{"department": list})
 }
 
-// members lists the persons who are members of corporations.
+// members returns the persons who are members of corporations.
 func (s *Server) members() []Person {
 	var list []Person
 	for _, p := range s.persons() {
 		if !p.Visitor {
-			list = append(list, p.filled())
+			list = append(list, p.withDefaults())
 		}
 	}
 	return list
 }
 
-// member is a person as WeCom shows them to an application: without the private details, which they must agree to.
+// member returns a person as WeCom shows it to an application: without the private details, which need consent.
 func (co *corp) member(p Person) fields {
 	in := []int{}
 	for _, id := range p.Departments {
@@ -131,7 +131,7 @@ func (co *corp) member(p Person) fields {
 	}
 }
 
-// workUser knows the members that were added. Where none was added, it knows every userid as a member.
+// workUser knows the members that were added. If none was added, every userid is a member.
 func (s *Server) workUser(c *call) reply {
 	id := c.query.Get("userid")
 	if id == "" || len(id) > maxUserID {
@@ -148,7 +148,7 @@ func (s *Server) workUser(c *call) reply {
 	return c.done(c.app.corp.member(Person{UserID: id, Nickname: id}))
 }
 
-// workUsers lists the members of a department, with fetch_child=1 of those below it, too.
+// workUsers replies with the members of a department, and with fetch_child=1 of those below it.
 func (s *Server) workUsers(c *call) reply {
 	d, errcode := c.app.corp.department(c, c.query.Get("department_id"))
 	if errcode != 0 {

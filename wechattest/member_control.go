@@ -12,7 +12,7 @@ type departmentBody struct {
 
 func controlDepartment(_ context.Context, s *Server, in departmentBody) (any, error) {
 	if in.Corp == "" || in.ID < 1 {
-		return nil, errors.New("wechattest: corp is missing, or id is not 1 or more")
+		return nil, errors.New("wechattest: corp, id: want a corp id, and an id of 1 or more")
 	}
 	s.AddDepartment(in.Corp, in.Department)
 	return fields{}, nil
@@ -29,7 +29,7 @@ func controlFollow(_ context.Context, s *Server, in followBody) (any, error) {
 	_, known := s.person(in.Person)
 	s.mu.Unlock()
 	if in.Person == "" || !known {
-		return nil, errors.New("wechattest: no such person")
+		return nil, errors.New("wechattest: unknown person")
 	}
 	s.Follow(in.App, in.Person, in.Follows)
 	return fields{}, nil

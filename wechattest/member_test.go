@@ -103,7 +103,7 @@ func TestAMemberHasOrderLeadersAndAMainDepartment(t *testing.T) {
 	require.Equal(t, 40003, user(strings.Repeat("u", 65)).Code)
 }
 
-func TestTheOlderPathTellsTheMemberInOlderNames(t *testing.T) {
+func TestTheOlderPathHasTheOlderFieldNames(t *testing.T) {
 	wx, token := corpServer(t)
 	who := func(code string) (m map[string]any) {
 		require.NoError(t, json.Unmarshal([]byte(get(t, wx, work+"/cgi-bin/user/getuserinfo?access_token="+token+"&code="+code).Raw), &m))

@@ -20,7 +20,7 @@ func menuRoutes() []route {
 	}
 }
 
-// ofAgent demands that a call names its own application in the query.
+// ofAgent requires a call to name its own application in the query.
 func ofAgent(serve func(*Server, *call) reply) func(*Server, *call) reply {
 	return func(s *Server, c *call) reply {
 		agent, err := strconv.Atoi(c.query.Get("agentid"))
@@ -36,7 +36,7 @@ func ofAgent(serve func(*Server, *call) reply) func(*Server, *call) reply {
 	}
 }
 
-// menuCreate keeps each value to the byte: WeChat shows an escape such as \u003c as it stands.
+// menuCreate keeps each value byte for byte: WeChat shows an escape such as \u003c unchanged.
 func (s *Server) menuCreate(c *call) reply {
 	var buttons []json.RawMessage
 	if json.Unmarshal(c.fields["button"], &buttons) != nil || len(buttons) == 0 || len(buttons) > 3 {
@@ -56,7 +56,7 @@ const (
 	maxSubButtons = 5
 )
 
-// listButtons gives every button a sub_button, as menu/get lists them: an empty one where it has none.
+// listButtons gives every button a sub_button, as menu/get does: an empty one if it has none.
 func listButtons(buttons []json.RawMessage, level int) (list []byte, errcode int) {
 	written := make([][]byte, len(buttons))
 	for i, button := range buttons {
@@ -91,7 +91,7 @@ func listButtons(buttons []json.RawMessage, level int) (list []byte, errcode int
 	return []byte("[" + string(bytes.Join(written, []byte(","))) + "]"), 0
 }
 
-// members are the names and values of a JSON object, in its order.
+// members returns the names and values of a JSON object, in their order.
 func members(object []byte) (names []string, values []json.RawMessage, ok bool) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
@@ -111,7 +111,7 @@ func members(object []byte) (names []string, values []json.RawMessage, ok bool) 
 	return names, values, true
 }
 
-// menuGet answers the menu of an official account in a member, that of WeCom beside the errcode.
+// menuGet replies with the menu: of an official account in the member menu, of WeCom beside the errcode.
 func (s *Server) menuGet(c *call) reply {
 	if c.app.menu == nil {
 		return c.refuse(46003)

@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Message is something an app sent to its users.
+// Message is a message that an app sent to its users.
 type Message struct {
 	AppID   string    `json:"app"`
 	AgentID int       `json:"agent_id,omitempty"` // Work
 	Path    string    `json:"path"`               // such as /cgi-bin/message/custom/send
-	Body    []byte    `json:"-"`                  // to the byte as it came: an escape such as \u003c is seen as it is
-	MsgID   string    `json:"msgid,omitempty"`    // the msgid answered; empty where WeChat answers none
+	Body    []byte    `json:"-"`                  // byte for byte, with escapes such as \u003c
+	MsgID   string    `json:"msgid,omitempty"`    // the msgid of the reply; empty if WeChat replies with none
 	Time    time.Time `json:"time"`
 }
 
-const keptMessages = 10_000
+const maxSentMessages = 10_000
 
-// Sent lists what the apps sent, oldest first. The last 10000 messages at least are kept. Only calls that were served count, also
-// those whose answer was then lost to a fault.
+// Sent returns the messages that the apps sent, oldest first, at least the last 10000. It includes only calls that were
+// served, also if a fault then lost the reply.
 func (s *Server) Sent() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,12 +147,12 @@ func (s *Server) workSend(c *call) reply {
 	default:
 		return c.refuse(40008)
 	}
-	id := mark("msgid", 64)
+	id := newID("msgid", 64)
 	s.keep(c, id)
 	return c.done(fields{"invaliduser": "", "invalidparty": "", "invalidtag": "", "unlicenseduser": "", "msgid": id})
 }
 
-// number is an integer of JSON that may be text, too.
+// number is an integer in JSON, or a text of one.
 type number int
 
 func (n *number) UnmarshalJSON(raw []byte) error {
@@ -163,7 +163,7 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*int)(n))
 }
 
-// data checks the values of a template: {"data":{"name":{"value":"…"}}}. bad names the first that is none.
+// data checks the values of a template: {"data":{"name":{"value":"…"}}}. bad is the name of the first invalid one.
 func (c *call) data() (bad string, ok bool) {
 	var data map[string]struct {
 		Value *string `json:"value"`
@@ -183,7 +183,7 @@ func validOpenID(id string) bool {
 	return id != "" && len(id) <= maxOpenID
 }
 
-// sendTemplate keeps a template message and answers its number.
+// sendTemplate keeps a template message and replies with its msgid.
 func (s *Server) sendTemplate(c *call) reply {
 	if bad, ok := c.data(); !ok {
 		return c.refuseAs(47003, "argument invalid! "+bad+" invalid")
@@ -195,8 +195,8 @@ func (s *Server) sendTemplate(c *call) reply {
 }
 
 func (s *Server) keep(c *call, id string) {
-	if len(s.sent) >= 2*keptMessages {
-		s.sent = slices.Clone(s.sent[keptMessages:])
+	if len(s.sent) >= 2*maxSentMessages {
+		s.sent = slices.Clone(s.sent[maxSentMessages:])
 	}
 	s.sent = append(s.sent, Message{
 		AppID: c.app.ID, AgentID: c.app.AgentID, Path: c.path, Body: c.body, MsgID: id, Time: c.now,

@@ -21,7 +21,7 @@ func miniRoutes() []route {
 	}
 }
 
-// session is what the phone of a person and a mini program share.
+// session is the state that a person's phone and a mini program share.
 type session struct {
 	key     string // base64, used as text and as bytes
 	app     *app
@@ -29,12 +29,12 @@ type session struct {
 	expires time.Time
 }
 
-// MiniCode is what wx.login gives a person in a mini program: a code for jscode2session. It is "" for an app or a person
-// the Server does not know.
+// MiniCode returns the code that wx.login gives a person in a mini program, for jscode2session. It returns "" for an
+// unknown app or person.
 func (s *Server) MiniCode(appID, name string) string { return s.codeFor("mini", appID, name) }
 
-// PhoneCode is what the getPhoneNumber button gives: a code for getuserphonenumber. It is "" for an app or a person the
-// Server does not know.
+// PhoneCode returns the code that the getPhoneNumber button gives, for getuserphonenumber. It returns "" for an unknown app
+// or person.
 func (s *Server) PhoneCode(appID, name string) string { return s.codeFor("phone", appID, name) }
 
 func (s *Server) codeFor(what, appID, name string) string {
@@ -48,7 +48,7 @@ func (s *Server) codeFor(what, appID, name string) string {
 	return s.issueCode(&code{what: what, app: a, person: p}, codeLife)
 }
 
-// EndSession makes a person's session_key one that WeChat no longer knows, as it does to people who stay away.
+// EndSession ends a person's session_key, as WeChat does after a long absence.
 func (s *Server) EndSession(appID, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,8 +57,8 @@ func (s *Server) EndSession(appID, name string) {
 	}
 }
 
-// miniSession gives each login a session_key of its own; the one before ends. It reads the query alone: to a form that
-// is posted it answers that the appid is missing.
+// miniSession gives each login a new session_key, and ends the one before. It reads only the query: to a posted form it
+// replies that the appid is missing.
 func (s *Server) miniSession(c *call) reply {
 	a, errcode := s.caller(c)
 	if errcode == 0 && c.query.Get("js_code") == "" {
@@ -82,10 +82,10 @@ func (s *Server) miniSession(c *call) reply {
 	}
 	openID := s.openID(got)
 	if s.people.sessions == nil {
-		s.people.sessions, s.people.minute = make(map[string]*session), make(map[string]*tally)
+		s.people.sessions, s.people.minute = make(map[string]*session), make(map[string]*periodCounter)
 	}
 	if s.people.minute[openID] == nil {
-		s.people.minute[openID] = new(tally)
+		s.people.minute[openID] = new(periodCounter)
 	}
 	if !s.people.minute[openID].take(c.path, minuteOf(c.now), 100) {
 		return c.refuse(45011)
@@ -104,17 +104,17 @@ func sessionKey() string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// miniCheck tells whether the caller has the person's session_key.
+// miniCheck checks that the caller has the person's session_key.
 func (s *Server) miniCheck(c *call) reply {
-	if _, errcode := s.proven(c); errcode != 0 {
+	if _, errcode := s.signedSession(c); errcode != 0 {
 		return c.refuse(errcode)
 	}
 	return c.done(nil)
 }
 
-// miniReset gives the person another session_key, with the life of the old one.
+// miniReset gives the person another session_key, with the remaining life of the old one.
 func (s *Server) miniReset(c *call) reply {
-	got, errcode := s.proven(c)
+	got, errcode := s.signedSession(c)
 	if errcode != 0 {
 		return c.refuse(errcode)
 	}
@@ -122,8 +122,8 @@ func (s *Server) miniReset(c *call) reply {
 	return c.done(fields{"openid": c.query.Get("openid"), "session_key": got.key})
 }
 
-// proven is the session whose key signed the call. The key is its base64 text.
-func (s *Server) proven(c *call) (got *session, errcode int) {
+// signedSession returns the session whose key signed the call. The key is the base64 text.
+func (s *Server) signedSession(c *call) (got *session, errcode int) {
 	q := c.query
 	got = s.people.sessions[q.Get("openid")]
 	switch {
@@ -141,7 +141,7 @@ func (s *Server) proven(c *call) (got *session, errcode int) {
 	return got, 0
 }
 
-// miniPhone answers the phone number of the person who pressed the button.
+// miniPhone replies with the phone number of the person who pressed the button.
 func (s *Server) miniPhone(c *call) reply {
 	if raw, ok := c.fields["code"]; ok && json.Unmarshal(raw, new(string)) != nil {
 		return c.refuse(47001)
@@ -160,7 +160,8 @@ func (s *Server) miniPhone(c *call) reply {
 	return c.done(fields{"phone_info": phoneOf(got.person, c.app, c.now)})
 }
 
-// phoneOf has the country code as text, as WeChat's manual says, or as a number, as its example shows.
+// phoneOf returns the phone number of a person. The country code is a text, as in WeChat's manual, or a number, as in its
+// example.
 func phoneOf(p Person, a *app, now time.Time) fields {
 	var country any = "86"
 	if a.CountryCodeNumber {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// OpenData is what a mini program is given of its user, for its server to verify and to open.
+// OpenData is the data about its user that a mini program gets, for its server to verify and decrypt.
 type OpenData struct {
 	RawData       string `json:"rawData"`
 	Signature     string `json:"signature"`
@@ -19,8 +19,8 @@ type OpenData struct {
 	IV            string `json:"iv"`
 }
 
-// UserData is what wx.getUserProfile gave for a person, under the session_key of the last jscode2session; ok is false
-// before there was one.
+// UserData returns the result of wx.getUserProfile for a person, under the session_key of the last jscode2session. ok is
+// false before the first one.
 func (s *Server) UserData(appID, name string) (data OpenData, ok bool) {
 	return s.openData(appID, name, func(got *session, now time.Time) (open, whole fields) {
 		open = fields{"nickName": got.person.Nickname, "gender": 0, "language": "zh_CN", "city": "", "province": "", "country": "", "avatarUrl": got.person.HeadImgURL}
@@ -35,14 +35,14 @@ func (s *Server) UserData(appID, name string) (data OpenData, ok bool) {
 	})
 }
 
-// PhoneData is the encrypted phone number that older mini programs are given. It has no signature.
+// PhoneData returns the encrypted phone number that older mini programs get. It has no signature.
 func (s *Server) PhoneData(appID, name string) (data OpenData, ok bool) {
 	return s.openData(appID, name, func(got *session, now time.Time) (open, whole fields) {
 		return nil, phoneOf(got.person, got.app, now)
 	})
 }
 
-func (s *Server) openData(appID, name string, of func(*session, time.Time) (open, whole fields)) (data OpenData, ok bool) {
+func (s *Server) openData(appID, name string, build func(*session, time.Time) (open, whole fields)) (data OpenData, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, ok := s.person(name)
@@ -53,7 +53,7 @@ func (s *Server) openData(appID, name string, of func(*session, time.Time) (open
 	if got == nil {
 		return OpenData{}, false
 	}
-	open, whole := of(got, time.Now())
+	open, whole := build(got, time.Now())
 	if open != nil {
 		data.RawData = string(encode(open))
 		sum := sha1.Sum([]byte(data.RawData + got.key))
@@ -63,7 +63,7 @@ func (s *Server) openData(appID, name string, of func(*session, time.Time) (open
 	return data, true
 }
 
-// encode is JSON as WeChat writes it, with no character escaped for HTML.
+// encode returns JSON as WeChat writes it, without HTML escapes.
 func encode(v fields) []byte {
 	return rawControls(jsonReply("", v).body)
 }

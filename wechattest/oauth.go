@@ -13,14 +13,14 @@ func oauthRoutes() []route {
 		{path: "/sns/oauth2/refresh_token", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webRefresh},
 		{path: "/sns/userinfo", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webUser},
 		{path: "/sns/auth", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webAuth},
-		{path: "/cgi-bin/auth/getuserinfo", on: workHost, method: get, serve: (*Server).workWhoIs},
+		{path: "/cgi-bin/auth/getuserinfo", on: workHost, method: get, serve: (*Server).workAuthUserInfo},
 		{path: "/cgi-bin/user/getuserinfo", on: workHost, method: get, serve: (*Server).workUserInfo},
 		{path: "/cgi-bin/auth/getuserdetail", on: workHost, method: post, body: jsonBody, serve: (*Server).workDetail},
 	}
 }
 
 // grant is what a person has let an app have.
-type grant struct {
+type webGrant struct {
 	code
 	access, renew string
 	expires, ends time.Time // of the access token, of the refresh token
@@ -31,7 +31,7 @@ const (
 	refreshLife = 30 * 24 * time.Hour
 )
 
-// webToken turns a code into tokens of its person.
+// webToken exchanges a code for tokens of its person.
 func (s *Server) webToken(c *call) reply {
 	a, errcode := s.caller(c)
 	if errcode == 0 && c.query.Get("code") == "" {
@@ -47,13 +47,13 @@ func (s *Server) webToken(c *call) reply {
 	if errcode != 0 {
 		return c.refuse(errcode)
 	}
-	g := &grant{code: *got, renew: mark("refresh", 110), ends: c.now.Add(refreshLife)}
+	g := &webGrant{code: *got, renew: newID("refresh", 110), ends: c.now.Add(refreshLife)}
 	if s.people.refresh == nil {
-		s.people.refresh, s.people.access = make(map[string]*grant), make(map[string]*grant)
+		s.people.refresh, s.people.access = make(map[string]*webGrant), make(map[string]*webGrant)
 	}
 	s.people.refresh[g.renew] = g
-	s.lengthen(g, c.now)
-	body := s.granted(g)
+	s.extend(g, c.now)
+	body := s.grantFields(g)
 	if g.virtual != "" {
 		body["is_snapshotuser"] = 1
 	}
@@ -63,7 +63,7 @@ func (s *Server) webToken(c *call) reply {
 	return c.ok(body)
 }
 
-// webRefresh lengthens the access token, or makes a new one where it has ended. It asks for no secret.
+// webRefresh extends the access token, or issues a new one if it has expired. It needs no secret.
 func (s *Server) webRefresh(c *call) reply {
 	q := c.query
 	a := s.apps[q.Get("appid")]
@@ -82,28 +82,28 @@ func (s *Server) webRefresh(c *call) reply {
 	case !c.now.Before(g.ends):
 		return c.refuse(42002)
 	}
-	s.lengthen(g, c.now)
-	return c.ok(s.granted(g))
+	s.extend(g, c.now)
+	return c.ok(s.grantFields(g))
 }
 
-func (s *Server) lengthen(g *grant, now time.Time) {
+func (s *Server) extend(g *webGrant, now time.Time) {
 	if !now.Before(g.expires) {
-		g.access = mark("web", 110)
+		g.access = newID("web", 110)
 		s.people.access[g.access] = g
 	}
 	g.expires = now.Add(accessLife)
 }
 
-func (s *Server) granted(g *grant) fields {
+func (s *Server) grantFields(g *webGrant) fields {
 	return fields{
 		"access_token": g.access, "expires_in": int(accessLife / time.Second), "refresh_token": g.renew,
 		"openid": s.openID(&g.code), "scope": g.scope,
 	}
 }
 
-// webUser tells who granted, where the grant goes that far.
+// webUser replies with the person of a grant, if the scope allows it.
 func (s *Server) webUser(c *call) reply {
-	g, code := s.granter(c)
+	g, code := s.grantOf(c)
 	if code == 0 && g.scope == "snsapi_base" {
 		code = 48001
 	}
@@ -124,14 +124,14 @@ func (s *Server) webUser(c *call) reply {
 }
 
 func (s *Server) webAuth(c *call) reply {
-	if _, code := s.granter(c); code != 0 {
+	if _, code := s.grantOf(c); code != 0 {
 		return c.refuse(code)
 	}
 	return c.done(nil)
 }
 
-// granter finds the grant whose tokens a call shows.
-func (s *Server) granter(c *call) (g *grant, code int) {
+// grantOf returns the grant of the tokens in a call.
+func (s *Server) grantOf(c *call) (g *webGrant, code int) {
 	token, openID := c.query.Get("access_token"), c.query.Get("openid")
 	g = s.people.access[token]
 	switch {
@@ -149,7 +149,7 @@ func (s *Server) granter(c *call) (g *grant, code int) {
 	return g, 0
 }
 
-// caller is the app of a call that shows appid and secret.
+// caller returns the app of a call with appid and secret.
 func (s *Server) caller(c *call) (a *app, code int) {
 	a = s.apps[c.query.Get("appid")]
 	switch {
@@ -167,8 +167,8 @@ func (s *Server) caller(c *call) (a *app, code int) {
 	return a, 0
 }
 
-// workWhoIs answers the person behind a code with the names of the newer path.
-func (s *Server) workWhoIs(c *call) reply {
+// workAuthUserInfo replies with the person of a code, with the field names of the newer path.
+func (s *Server) workAuthUserInfo(c *call) reply {
 	got, ticket, errcode := s.workCode(c)
 	if errcode != 0 {
 		return c.refuse(errcode)
@@ -183,13 +183,13 @@ func (s *Server) workWhoIs(c *call) reply {
 	return c.done(body)
 }
 
-// workUserInfo answers the person behind a code with the names of the older path.
+// workUserInfo replies with the person of a code, with the field names of the older path.
 func (s *Server) workUserInfo(c *call) reply {
 	got, ticket, errcode := s.workCode(c)
 	if errcode != 0 {
 		return c.refuse(errcode)
 	}
-	body := fields{"DeviceId": derive("device", c.app.ID, got.person.Name)}
+	body := fields{"DeviceId": deriveID("device", c.app.ID, got.person.Name)}
 	if got.person.Visitor {
 		body["OpenId"] = s.OpenID(c.app.ID, got.person.Name)
 		return c.done(body)
@@ -203,8 +203,8 @@ func (s *Server) workUserInfo(c *call) reply {
 
 const ticketLife = 30 * time.Minute // of a user_ticket
 
-// workCode uses up the code of a call; ticket is a user_ticket where the scope gives one. WeCom has one errcode for
-// codes that are of no use.
+// workCode uses up the code of a call. ticket is a user_ticket if the scope gives one. WeCom has one errcode for all
+// invalid codes.
 func (s *Server) workCode(c *call) (got *code, ticket string, errcode int) {
 	got, errcode = s.takeCode(c.query.Get("code"), "work", func(of *app) bool { return of.corp == c.app.corp }, c.now)
 	if errcode == 40163 || errcode == 42003 {
@@ -219,14 +219,14 @@ func (s *Server) workCode(c *call) (got *code, ticket string, errcode int) {
 	if s.people.details == nil {
 		s.people.details = make(map[string]*code)
 	}
-	ticket = mark("user_ticket", 86)
+	ticket = newID("user_ticket", 86)
 	detail := *got
 	detail.expires = c.now.Add(ticketLife)
 	s.people.details[ticket] = &detail
 	return got, ticket, 0
 }
 
-// workDetail tells what a member has agreed to tell.
+// workDetail replies with the details that a member has agreed to share.
 func (s *Server) workDetail(c *call) reply {
 	d := s.people.details[c.text("user_ticket")]
 	if d == nil || d.app.corp != c.app.corp || !c.now.Before(d.expires) {
@@ -238,7 +238,7 @@ func (s *Server) workDetail(c *call) reply {
 	})
 }
 
-// bare is a host without its port.
+// bare returns a host without its port.
 func bare(host string) string {
 	if i := strings.LastIndex(host, ":"); i >= 0 && !strings.HasSuffix(host, "]") {
 		return host[:i]

@@ -8,7 +8,7 @@ import (
 
 func controlPerson(_ context.Context, s *Server, in Person) (any, error) {
 	if in.Name == "" {
-		return nil, errors.New("wechattest: name is missing")
+		return nil, errors.New("wechattest: name: must be set")
 	}
 	s.AddPerson(in)
 	return fields{}, nil
@@ -31,9 +31,9 @@ func controlBrowse(_ context.Context, s *Server, in personBody) (any, error) {
 	return fields{}, nil
 }
 
-var errNoUser = errors.New("wechattest: no such mini program, no such person, or no session of theirs yet")
+var errNoUser = errors.New("wechattest: unknown mini program or person, or no session yet")
 
-// controlCode answers a code that the person's phone gives out.
+// controlCode replies with a code from the person's phone.
 func controlCode(issue func(s *Server, app, person string) string) func(context.Context, *Server, personBody) (any, error) {
 	return func(_ context.Context, s *Server, in personBody) (any, error) {
 		code := issue(s, in.App, in.Person)
@@ -44,7 +44,7 @@ func controlCode(issue func(s *Server, app, person string) string) func(context.
 	}
 }
 
-// controlData answers what the person's phone gives out encrypted.
+// controlData replies with encrypted data from the person's phone.
 func controlData(seal func(s *Server, app, person string) (OpenData, bool)) func(context.Context, *Server, personBody) (any, error) {
 	return func(_ context.Context, s *Server, in personBody) (any, error) {
 		data, ok := seal(s, in.App, in.Person)

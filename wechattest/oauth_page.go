@@ -24,7 +24,7 @@ var pageHosts = map[string]string{
 	"/open/js/verify":           "res.wx.qq.com",
 }
 
-// page answers a browser; ok is false where the request is for something else.
+// page serves a page for browsers. ok is false if the request is for something else.
 func (s *Server) page(r *http.Request) (rep reply, ok bool) {
 	home, known := pageHosts[r.URL.Path]
 	name := strings.ToLower(bare(requestHost(r)))
@@ -53,7 +53,7 @@ func (s *Server) page(r *http.Request) (rep reply, ok bool) {
 	return s.verifyConfig(r), true
 }
 
-// visit is a browser that stands before a page of WeChat.
+// visit is a browser on a consent page of WeChat.
 type visit struct {
 	app      *app
 	what     string
@@ -63,38 +63,38 @@ type visit struct {
 	expires  time.Time
 }
 
-// authorize is the page inside WeChat, or with qr the QR code of a website.
+// authorize serves the page inside WeChat or, with qr, the QR code of a website.
 func (s *Server) authorize(r *http.Request, qr bool) reply {
 	q := r.URL.Query()
 	if !inOrder(r.URL.RawQuery) {
-		return mistake(0, "参数错误", "The parameters must be appid, redirect_uri, response_type, scope, state, in this order, and each once.")
+		return errorPage(0, "参数错误", "The parameters must be appid, redirect_uri, response_type, scope, state, in this order, and each once.")
 	}
 	v := &visit{scope: q.Get("scope"), state: q.Get("state"), what: "web"}
 	switch scopes := strings.Split(v.scope, ","); {
 	case q.Get("appid") == "":
-		return mistake(10014, "appid 为空", "appid is empty.")
+		return errorPage(10014, "appid 为空", "appid is empty.")
 	case q.Get("redirect_uri") == "":
-		return mistake(10013, "redirect_uri 为空", "redirect_uri is empty.")
+		return errorPage(10013, "redirect_uri 为空", "redirect_uri is empty.")
 	case v.scope == "":
-		return mistake(10012, "scope 为空", "scope is empty.")
+		return errorPage(10012, "scope 为空", "scope is empty.")
 	case len(v.state) > 128 || strings.Trim(v.state, letters) != "":
-		return mistake(10011, "state 过长", "state is longer than 128 letters and digits.")
+		return errorPage(10011, "state 过长", "state is longer than 128 letters and digits.")
 	case q.Get("response_type") != "code":
-		return mistake(0, "参数错误", "response_type must be code.")
+		return errorPage(0, "参数错误", "response_type must be code.")
 	case qr && v.scope != "snsapi_login":
-		return mistake(10005, "Scope 参数错误或没有 Scope 权限", "The scope must be snsapi_login.")
+		return errorPage(10005, "Scope 参数错误或没有 Scope 权限", "The scope must be snsapi_login.")
 	case !qr && !slices.Contains(webScopes, scopes[0]):
-		return mistake(10005, "Scope 参数错误或没有 Scope 权限", "There is no such scope.")
+		return errorPage(10005, "Scope 参数错误或没有 Scope 权限", "The scope is unknown.")
 	}
 	if co := s.corps[q.Get("appid")]; co != nil && !qr {
 		return s.workAuthorize(r, co, v)
 	}
 	v.app = s.apps[q.Get("appid")]
 	if v.app == nil || (v.app.Kind == Website) != qr || v.app.Kind == Mini || v.scope == "snsapi_privateinfo" {
-		return mistake(40013, "AppID 参数错误", "No such app logs in on this page.")
+		return errorPage(40013, "AppID 参数错误", "The app is unknown, or has no login on this page.")
 	}
 	if !v.returns(q.Get("redirect_uri")) {
-		return mistake(10003, "redirect_uri 参数错误", "The host of redirect_uri is not the one that is configured.")
+		return errorPage(10003, "redirect_uri 参数错误", "The host of redirect_uri is not the one that is configured.")
 	}
 	if v.scope == "snsapi_base" {
 		return s.decide(v, Allow)
@@ -102,15 +102,15 @@ func (s *Server) authorize(r *http.Request, qr bool) reply {
 	if q.Get("forceSnapShot") == "true" {
 		return s.decide(v, Snapshot)
 	}
-	return s.meet(v, qr)
+	return s.askConsent(v, qr)
 }
 
 var webScopes = []string{"snsapi_base", "snsapi_userinfo", "snsapi_privateinfo"}
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-// inOrder reports whether the parameters stand as WeChat's manual has them, each once at most. WeCom's agentid
-// stands before state or after it, and the optional ones follow in any order.
+// inOrder reports whether the parameters are in the order of the WeChat manual, each at most once. WeCom's agentid comes
+// before state or after it, and the optional ones follow in any order.
 func inOrder(raw string) bool {
 	order := []string{"appid", "redirect_uri", "response_type", "scope", "state"}
 	after := []string{"lang", "forcePopup", "forceSnapShot", "component_appid", "connect_redirect"}
@@ -133,25 +133,25 @@ func inOrder(raw string) bool {
 	return true
 }
 
-// workAuthorize is the page inside WeCom.
+// workAuthorize serves the page inside WeCom.
 func (s *Server) workAuthorize(r *http.Request, co *corp, v *visit) reply {
 	q := r.URL.Query()
 	v.what = "work"
 	if v.scope == "snsapi_userinfo" || (v.scope == "snsapi_privateinfo" && q.Get("agentid") == "") {
-		return mistake(0, "参数错误", "WeCom has scope snsapi_base, and with agentid snsapi_privateinfo.")
+		return errorPage(0, "参数错误", "WeCom has scope snsapi_base, and with agentid snsapi_privateinfo.")
 	}
 	return s.workVisit(co, v, q.Get("agentid"), q.Get("redirect_uri"), false)
 }
 
-// workQR is WeCom's page with a QR code; the older one has no login_type.
+// workQR serves WeCom's page with a QR code. The older one has no login_type.
 func (s *Server) workQR(r *http.Request, typed bool) reply {
 	q := r.URL.Query()
 	co := s.corps[q.Get("appid")]
 	if typed && q.Get("login_type") != "CorpApp" {
-		return mistake(0, "参数错误", "login_type must be CorpApp.")
+		return errorPage(0, "参数错误", "login_type must be CorpApp.")
 	}
 	if co == nil || q.Get("agentid") == "" {
-		return mistake(0, "参数错误", "appid must be a corp's, and agentid one of its applications.")
+		return errorPage(0, "参数错误", "appid must be a corp id, and agentid one of its applications.")
 	}
 	v := &visit{what: "work", scope: "snsapi_base", state: q.Get("state")}
 	return s.workVisit(co, v, q.Get("agentid"), q.Get("redirect_uri"), true)
@@ -164,18 +164,18 @@ func (s *Server) workVisit(co *corp, v *visit, agent, redirect string, qr bool) 
 		}
 	}
 	if v.app == nil {
-		return mistake(0, "agentid 错误", "The corp has no such application.")
+		return errorPage(0, "agentid 错误", "The corp has no application with this agentid.")
 	}
 	if !v.returns(redirect) {
-		return mistake(50001, "redirect_uri 与配置的授权完成回调域名不一致", "The host of redirect_uri is not trusted by this application.")
+		return errorPage(50001, "redirect_uri 与配置的授权完成回调域名不一致", "The host of redirect_uri is not trusted by this application.")
 	}
 	if v.scope == "snsapi_base" && !qr {
 		return s.decide(v, Allow)
 	}
-	return s.meet(v, qr)
+	return s.askConsent(v, qr)
 }
 
-// returns tells whether the app's domain is that of the address to return to, and keeps the address.
+// returns reports whether the app's domain is that of the redirect address, and keeps the address.
 func (v *visit) returns(redirect string) bool {
 	u, err := url.Parse(redirect)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -186,8 +186,8 @@ func (v *visit) returns(redirect string) bool {
 	return domain == "" || u.Host == domain || bare(u.Host) == domain
 }
 
-// meet is the moment WeChat asks the person.
-func (s *Server) meet(v *visit, qr bool) reply {
+// askConsent asks the person for consent, on a page or as set by Browse.
+func (s *Server) askConsent(v *visit, qr bool) reply {
 	if s.people.consent != "" && s.people.consent != Ask {
 		return s.decide(v, s.people.consent)
 	}
@@ -201,7 +201,7 @@ func (s *Server) meet(v *visit, qr bool) reply {
 		}
 	}
 	v.expires = now.Add(10 * time.Minute)
-	ticket := mark("visit", 43)
+	ticket := newID("visit", 43)
 	s.people.pending[ticket] = v
 	names := []string{}
 	for _, p := range s.people.list {
@@ -214,12 +214,12 @@ func (s *Server) meet(v *visit, qr bool) reply {
 	})
 }
 
-// answerVisit is where the links of the consent page go.
+// answerVisit serves the links of the consent page.
 func (s *Server) answerVisit(r *http.Request) reply {
 	q := r.URL.Query()
 	v := s.people.pending[q.Get("ticket")]
 	if v == nil || !time.Now().Before(v.expires) {
-		return mistake(0, "页面已失效", "This page was used before, or is older than 10 minutes.")
+		return errorPage(0, "页面已失效", "This page was used before, or is older than 10 minutes.")
 	}
 	delete(s.people.pending, q.Get("ticket"))
 	if name := q.Get("as"); name != "" {
@@ -228,17 +228,17 @@ func (s *Server) answerVisit(r *http.Request) reply {
 	return s.decide(v, Consent(q.Get("do")))
 }
 
-// decide sends the browser back with a code, or without one.
+// decide redirects the browser back, with a code or without one.
 func (s *Server) decide(v *visit, consent Consent) reply {
 	p, ok := s.person(s.people.current)
 	if !ok {
-		return mistake(0, "没有这个用户", "There is no such person: AddPerson adds one.")
+		return errorPage(0, "没有这个用户", "The person is unknown: AddPerson adds one.")
 	}
 	pairs := "state=" + url.QueryEscape(v.state)
 	if consent == Allow || consent == Snapshot {
 		c := &code{what: v.what, app: v.app, person: p, scope: v.scope}
 		if consent == Snapshot && v.scope == "snsapi_userinfo" {
-			c.virtual = mark("visitor", 43)
+			c.virtual = newID("visitor", 43)
 		}
 		life := codeLife
 		if v.app.Kind == Website {
@@ -271,7 +271,7 @@ func htmlReply(status int, name string, data any) reply {
 	}
 }
 
-// mistake is WeChat's page for a link that is wrong, with more words than WeChat has.
-func mistake(code int, title, text string) reply {
+// errorPage returns WeChat's page for an invalid link, with more details than WeChat gives.
+func errorPage(code int, title, text string) reply {
 	return htmlReply(http.StatusOK, "mistake", map[string]any{"Code": code, "Title": title, "Text": text})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-func TestWhoeverDeniesComesBackWithoutACode(t *testing.T) {
+func TestAPersonWhoDeniesReturnsWithoutACode(t *testing.T) {
 	wx := webServer()
 	wx.Browse("", wechattest.Deny)
 	require.Empty(t, loginCode(t, wx, inside, "wx1", "snsapi_userinfo"))
@@ -50,25 +50,25 @@ func TestALinkThatIsWrongLeadsNowhere(t *testing.T) {
 	wx.Add(wechattest.App{ID: "mini", Secret: "s1", Kind: wechattest.Mini})
 	good := authorizeURL(inside, "wx1", backTo, "snsapi_base")
 	for want, address := range map[string]string{
-		"10003":         authorizeURL(inside, "wx1", "https://evil.example.net/", "snsapi_base"),
-		">10003<":       authorizeURL(inside, "wx1", "https://sub.wx.example.com/", "snsapi_base"),
-		"10005":         authorizeURL(inside, "wx1", backTo, "snsapi_login"),
-		">10005<":       authorizeURL(qrCode, "site", backTo, "snsapi_base"),
-		"10011":         strings.Replace(good, "state=s1", "state=s-1", 1),
-		"10012":         authorizeURL(inside, "wx1", backTo, ""),
-		"10013":         authorizeURL(inside, "wx1", "", "snsapi_base"),
-		"10014":         authorizeURL(inside, "", backTo, "snsapi_base"),
-		"each once":     strings.Replace(good, "state=s1", "state=s1&state=s2", 1),
-		"this order":    strings.Replace(good, "&scope=", "&connect_redirect=1&scope=", 1),
-		"in this":       strings.Replace(good, "&scope=", "&agentid=7&scope=", 1),
-		"order, and":    strings.Replace(good, "&state=", "&lang=cn&state=", 1),
-		"参数错误":          strings.Replace(good, "response_type=code", "response_type=token", 1),
-		"in this order": openHost + inside + "?appid=wx1&scope=snsapi_base&redirect_uri=" + url.QueryEscape(backTo) + "&response_type=code&state=s1",
-		"40013":         authorizeURL(inside, "wx9", backTo, "snsapi_base"),
-		">40013<":       authorizeURL(inside, "site", backTo, "snsapi_base"),
-		"AppID":         authorizeURL(qrCode, "wx1", backTo, "snsapi_login"),
-		"No such app":   authorizeURL(inside, "mini", backTo, "snsapi_base"),
-		"10003<":        authorizeURL(inside, "wx1", "ftp://wx.example.com/", "snsapi_base"),
+		"10003":              authorizeURL(inside, "wx1", "https://evil.example.net/", "snsapi_base"),
+		">10003<":            authorizeURL(inside, "wx1", "https://sub.wx.example.com/", "snsapi_base"),
+		"10005":              authorizeURL(inside, "wx1", backTo, "snsapi_login"),
+		">10005<":            authorizeURL(qrCode, "site", backTo, "snsapi_base"),
+		"10011":              strings.Replace(good, "state=s1", "state=s-1", 1),
+		"10012":              authorizeURL(inside, "wx1", backTo, ""),
+		"10013":              authorizeURL(inside, "wx1", "", "snsapi_base"),
+		"10014":              authorizeURL(inside, "", backTo, "snsapi_base"),
+		"each once":          strings.Replace(good, "state=s1", "state=s1&state=s2", 1),
+		"this order":         strings.Replace(good, "&scope=", "&connect_redirect=1&scope=", 1),
+		"in this":            strings.Replace(good, "&scope=", "&agentid=7&scope=", 1),
+		"order, and":         strings.Replace(good, "&state=", "&lang=cn&state=", 1),
+		"参数错误":               strings.Replace(good, "response_type=code", "response_type=token", 1),
+		"in this order":      openHost + inside + "?appid=wx1&scope=snsapi_base&redirect_uri=" + url.QueryEscape(backTo) + "&response_type=code&state=s1",
+		"40013":              authorizeURL(inside, "wx9", backTo, "snsapi_base"),
+		">40013<":            authorizeURL(inside, "site", backTo, "snsapi_base"),
+		"AppID":              authorizeURL(qrCode, "wx1", backTo, "snsapi_login"),
+		"The app is unknown": authorizeURL(inside, "mini", backTo, "snsapi_base"),
+		"10003<":             authorizeURL(inside, "wx1", "ftp://wx.example.com/", "snsapi_base"),
 	} {
 		status, to, body := look(t, wx, address)
 		require.Equal(t, 200, status, address)

@@ -12,20 +12,20 @@ import (
 // Website is a website application of the open platform (网站应用): its users scan a QR code.
 const Website Kind = "website"
 
-// Person is somebody with a WeChat account.
+// Person is a person with a WeChat account.
 type Person struct {
-	Name        string `json:"name"`        // tells persons apart; openids and unionids are made of it
+	Name        string `json:"name"`        // unique; openids and unionids derive from it
 	Nickname    string `json:"nickname"`    // default Name; control characters in it are sent as they are
 	HeadImgURL  string `json:"headimgurl"`  // default none
 	Phone       string `json:"phone"`       // without country code; default 13800138000
 	UserID      string `json:"userid"`      // WeCom: the member's id; default Name
-	Visitor     bool   `json:"visitor"`     // WeCom: no member of any corp
+	Visitor     bool   `json:"visitor"`     // WeCom: not a member of any corp
 	Departments []int  `json:"departments"` // WeCom: of the member, the main one first; default 1, the root
 	LeaderOf    []int  `json:"leader_of"`   // WeCom: the departments that the member leads
 	Blocked     bool   `json:"blocked"`     // mini programs: a high risk, 40226
 }
 
-// Consent is how the person who browses answers when WeChat asks.
+// Consent is the answer of the person who browses when WeChat asks for consent.
 type Consent string
 
 const (
@@ -35,28 +35,28 @@ const (
 	Snapshot Consent = "snapshot" // yes, but the person only looks at the page's snapshot (快照页)
 )
 
-// people is who has an account, and what they have let apps have.
+// people are the persons, and the codes and grants that they have given to apps.
 type people struct {
 	list    []Person
-	current string // who browses; "" is the first
+	current string // name of the person who browses; "" is the first
 	consent Consent
 
-	pending  map[string]*visit // consent pages that wait, by ticket
-	codes    map[string]*code
-	access   map[string]*grant // by access_token
-	refresh  map[string]*grant // by refresh_token
-	details  map[string]*code  // WeCom's user_ticket
-	sessions map[string]*session
-	minute   map[string]*tally // jscode2session, by session
-	away     map[string]bool   // who does not follow, by openid
-	signed   map[string]bool   // card signatures that were used
+	pending        map[string]*visit // consent pages that wait, by ticket
+	codes          map[string]*code
+	access         map[string]*webGrant // by access_token
+	refresh        map[string]*webGrant // by refresh_token
+	details        map[string]*code     // WeCom's user_ticket
+	sessions       map[string]*session
+	minute         map[string]*periodCounter // jscode2session, by session
+	unfollowed     map[string]bool           // who does not follow, by openid
+	usedSignatures map[string]bool           // card signatures that were used
 }
 
-// nobodyElse is who browses a Server to which nobody was added.
-var nobodyElse = Person{Name: "ming", Nickname: "小明"}
+// defaultPerson is the person of a Server to which none was added.
+var defaultPerson = Person{Name: "ming", Nickname: "小明"}
 
-// AddPerson adds somebody, or changes the one of that name. The first one browses. A Server to which nobody was added
-// has one person, ming.
+// AddPerson adds a person, or changes the one with that name. The first one browses. A Server to which none was added has
+// one person, ming.
 func (s *Server) AddPerson(p Person) {
 	p.Departments, p.LeaderOf = slices.Clone(p.Departments), slices.Clone(p.LeaderOf)
 	s.mu.Lock()
@@ -68,52 +68,52 @@ func (s *Server) AddPerson(p Person) {
 	s.people.list = append(s.people.list, p)
 }
 
-// Browse says who sits at the browser from now on, and how that person answers WeChat's question. An empty name is the
-// first person.
+// Browse sets the person who browses from now on, and that person's answer to WeChat's question. An empty name is the first
+// person.
 func (s *Server) Browse(name string, consent Consent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.people.current, s.people.consent = name, consent
 }
 
-// OpenID is the openid of a person to an app.
-func (s *Server) OpenID(appID, name string) string { return "o" + derive("openid", appID, name) }
+// OpenID returns the openid of a person for an app.
+func (s *Server) OpenID(appID, name string) string { return "o" + deriveID("openid", appID, name) }
 
-// UnionID is the unionid of a person to all apps of one owner; see [App.Owner].
-func (s *Server) UnionID(owner, name string) string { return "o" + derive("unionid", owner, name) }
+// UnionID returns the unionid of a person for all apps of one owner; see [App.Owner].
+func (s *Server) UnionID(owner, name string) string { return "o" + deriveID("unionid", owner, name) }
 
-// derive makes the rest of an id, 27 characters.
-func derive(what, of, name string) string {
+// deriveID returns the variable part of an id, 27 characters.
+func deriveID(what, of, name string) string {
 	sum := sha256.Sum256([]byte(what + "\x00" + of + "\x00" + name))
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:27]
 }
 
-// person finds somebody by name, with defaults filled in.
+// person returns the person with a name, with defaults.
 func (s *Server) person(name string) (Person, bool) {
 	for _, p := range s.persons() {
 		if p.Name == name || name == "" {
-			return p.filled(), true
+			return p.withDefaults(), true
 		}
 	}
 	return Person{}, false
 }
 
-// persons lists those who were added, without defaults.
+// persons returns the persons that were added, without defaults.
 func (s *Server) persons() []Person {
 	if len(s.people.list) == 0 {
-		return []Person{nobodyElse}
+		return []Person{defaultPerson}
 	}
 	return s.people.list
 }
 
-func (p Person) filled() Person {
+func (p Person) withDefaults() Person {
 	p.Nickname = cmp.Or(p.Nickname, p.Name)
 	p.Phone = cmp.Or(p.Phone, "13800138000")
 	p.UserID = cmp.Or(p.UserID, p.Name)
 	return p
 }
 
-// code is a right to learn something once.
+// code is a right to get something once.
 type code struct {
 	what    string // web, work, ticket, mini or phone
 	app     *app
@@ -146,7 +146,7 @@ func (s *Server) issueCode(c *code, life time.Duration) string {
 	return value
 }
 
-// takeCode uses a code up; errcode is 0 for one that is good.
+// takeCode uses up a code. errcode is 0 for a valid one.
 func (s *Server) takeCode(value, what string, owner func(*app) bool, now time.Time) (c *code, errcode int) {
 	c = s.people.codes[value]
 	switch {
@@ -163,7 +163,7 @@ func (s *Server) takeCode(value, what string, owner func(*app) bool, now time.Ti
 	return c, 0
 }
 
-// openID is who a code's person is to its app.
+// openID returns the openid of a code's person for its app.
 func (s *Server) openID(c *code) string {
 	if c.virtual != "" {
 		return s.OpenID(c.app.ID, "snapshot "+c.virtual)

@@ -95,7 +95,7 @@ func exchange(t *testing.T, wx *wechattest.Server, id, code string) granted {
 	return sns(t, wx, "/sns/oauth2/access_token", "appid", id, "secret", "s1", "code", code, "grant_type", "authorization_code")
 }
 
-func TestWebLoginGrantsWhatItsScopeSays(t *testing.T) {
+func TestWebLoginGrantsItsScope(t *testing.T) {
 	wx := webServer()
 	near := exchange(t, wx, "wx1", loginCode(t, wx, inside, "wx1", "snsapi_base"))
 	require.Equal(t, wx.OpenID("wx1", "ming"), near.OpenID)

@@ -6,7 +6,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// callbackBody holds the callback that a driving call names.
+// callbackBody is the callback in a driving call.
 type callbackBody struct {
 	push.Callback
 	Seconds float64 `json:"timeout"`
@@ -22,7 +22,7 @@ type pushBody struct {
 	Push push.Message `json:"push"`
 }
 
-// controlPush makes a push, and answers what became of it when it is over.
+// controlPush makes a push, and replies with its result.
 func controlPush(ctx context.Context, _ *Server, in pushBody) (any, error) {
 	return in.callback().Push(ctx, in.Push)
 }
@@ -37,7 +37,7 @@ type scanBody struct {
 	Person string `json:"person"`
 }
 
-// controlScan makes a person scan a QR code, and answers what became of the push.
+// controlScan makes a person scan a QR code, and replies with the result of the push.
 func controlScan(ctx context.Context, s *Server, in scanBody) (any, error) {
 	return s.Scan(ctx, in.callback(), in.Ticket, in.Person)
 }

@@ -41,7 +41,7 @@ const (
 	qrcodeAddresses = "http://weixin.qq.com/q/"
 )
 
-// qrcodeCreate answers a ticket. It ends in == as many of WeChat's do, so that it must be escaped in a query.
+// qrcodeCreate replies with a ticket. It ends in ==, as many WeChat tickets do, so that it must be escaped in a query.
 func (s *Server) qrcodeCreate(c *call) reply {
 	name := c.text("action_name")
 	var temporary, number bool
@@ -76,16 +76,16 @@ func (s *Server) qrcodeCreate(c *call) reply {
 		return c.refuse(45029)
 	}
 	s.forgetQRCodes(c.now)
-	ticket := mark("qrcode", 94) + "=="
+	ticket := newID("qrcode", 94) + "=="
 	s.qrcodes[ticket] = q
-	body := fields{"ticket": ticket, "url": qrcodeAddresses + mark("q", 34)}
+	body := fields{"ticket": ticket, "url": qrcodeAddresses + newID("q", 34)}
 	if temporary {
 		body["expire_seconds"] = life
 	}
 	return c.ok(body)
 }
 
-// forgetQRCodes drops the expired ones when their number may have doubled since the last time.
+// forgetQRCodes drops the expired codes once their number may have doubled since the last time.
 func (s *Server) forgetQRCodes(now time.Time) {
 	if s.qrcodes == nil {
 		s.qrcodes = make(map[string]*qrcode)
@@ -101,7 +101,7 @@ func (s *Server) forgetQRCodes(now time.Time) {
 	s.qrcodesDue = 2*len(s.qrcodes) + 1000
 }
 
-// scene reads what a scan of the QR code tells.
+// scene returns the scene that a scan of the QR code reports.
 func (c *call) scene(temporary, number bool) (scene string, ok bool) {
 	var info struct {
 		Scene struct {
@@ -130,10 +130,10 @@ func (c *call) scene(temporary, number bool) (scene string, ok bool) {
 	return scene, n >= 1 && n <= maxSceneLength
 }
 
-// Scan makes a person scan the QR code of a ticket that /cgi-bin/qrcode/create answered, and pushes the event to the
-// app's [push.Callback]: SCAN to one who follows, else subscribe, after which the person follows. The error is one of the
-// Callback's or of ctx, or says that the scan was none: an unknown or expired ticket, of another app than the Callback
-// is, or an unknown person.
+// Scan makes a person scan the QR code of a ticket from /cgi-bin/qrcode/create, and pushes the event to the app's
+// [push.Callback]: SCAN for a follower, otherwise subscribe, after which the person follows. The error is one of the
+// Callback or of ctx, or says that the scan failed: an unknown or expired ticket, one of another app than that of the
+// Callback, or an unknown person.
 func (s *Server) Scan(ctx context.Context, c *push.Callback, ticket, name string) (push.Result, error) {
 	if err := c.Check(); err != nil {
 		return push.Result{}, err
@@ -161,14 +161,14 @@ func (s *Server) scan(c *push.Callback, ticket, name string) (push.Message, erro
 		return push.Message{}, errors.New("wechattest: scan: unknown person")
 	}
 	p := push.Message{From: s.OpenID(c.AppID, person.Name), Event: "SCAN", EventKey: q.scene, Fields: map[string]any{"Ticket": ticket}}
-	if s.people.away[p.From] {
+	if s.people.unfollowed[p.From] {
 		p.Event, p.EventKey = "subscribe", "qrscene_"+q.scene
 		s.follow(p.From, true)
 	}
 	return p, nil
 }
 
-// showQRCode answers the picture of a ticket. It differs by ticket but is not a code that a phone could read.
+// showQRCode replies with the picture of a ticket. Pictures differ by ticket, but no phone can read them.
 func (s *Server) showQRCode(r *http.Request) reply {
 	ticket := r.URL.Query().Get("ticket")
 	q := s.qrcodes[ticket]

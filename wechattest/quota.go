@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// tally counts something per name within a period that is numbered: a day, an hour. A new period starts from nothing.
-type tally struct{ counts map[string]count }
+// periodCounter counts calls by name within a numbered period: a day, an hour. A new period starts from 0.
+type periodCounter struct{ counts map[string]count }
 
 type count struct {
 	period int64
 	n      int
 }
 
-// take counts one, unless limit of them were counted in this period already. A negative limit is none.
-func (t *tally) take(name string, period int64, limit int) bool {
-	n := t.spent(name, period)
+// take counts one call, unless limit calls were counted in this period already. A negative limit is no limit.
+func (t *periodCounter) take(name string, period int64, limit int) bool {
+	n := t.countOf(name, period)
 	if limit >= 0 && n >= limit {
 		return false
 	}
@@ -29,7 +29,7 @@ func (t *tally) take(name string, period int64, limit int) bool {
 	return true
 }
 
-func (t *tally) spent(name string, period int64) int {
+func (t *periodCounter) countOf(name string, period int64) int {
 	if c := t.counts[name]; c.period == period {
 		return c.n
 	}
@@ -47,7 +47,7 @@ func monthOf(t time.Time) int64 {
 	return int64(b.Year())*12 + int64(b.Month())
 }
 
-// quota is the number of calls of a path a day.
+// quota returns the number of calls of a path per day.
 func (a *app) quota(path string) int {
 	if n, ok := a.Quotas[path]; ok {
 		return n
@@ -88,8 +88,8 @@ func (s *Server) clearQuota(c *call) reply {
 	return c.refuse(40013)
 }
 
-// clearQuotaBySecret works when not even a token can be had. WeChat's pages disagree on whether its parameters belong
-// in the query or in the body; both are taken.
+// clearQuotaBySecret works even without a token. WeChat's pages disagree on whether its parameters belong in the query or
+// in the body; both are accepted.
 func (s *Server) clearQuotaBySecret(c *call) reply {
 	c.parse()
 	id := cmp.Or(c.query.Get("appid"), c.text("appid"))
@@ -110,12 +110,12 @@ func (s *Server) clearQuotaBySecret(c *call) reply {
 	return c.clear(a)
 }
 
-// clear forgets what was called today. The ration of forced refreshes is not a call quota and stays.
+// clear resets the counts of the day. The limit of forced refreshes is not a call quota and stays.
 func (c *call) clear(a *app) reply {
 	if !a.month.take("clear_quota", monthOf(c.now), clearsPerMonth) {
 		return c.refuse(48006)
 	}
-	a.day = tally{}
+	a.day = periodCounter{}
 	return c.done(nil)
 }
 
@@ -132,6 +132,6 @@ func (s *Server) quotaGet(c *call) reply {
 	if limit < 0 {
 		limit = math.MaxInt32
 	}
-	used := c.app.day.spent(path, dayOf(c.now))
+	used := c.app.day.countOf(path, dayOf(c.now))
 	return c.done(fields{"quota": fields{"daily_limit": limit, "used": used, "remain": max(limit-used, 0)}})
 }

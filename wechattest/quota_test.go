@@ -44,7 +44,7 @@ func TestClearQuotaLeavesTheRationOfForcedRefreshes(t *testing.T) {
 	})
 }
 
-func TestQuotaGetTellsWhatWasSpent(t *testing.T) {
+func TestQuotaGetReturnsTheUsedQuota(t *testing.T) {
 	wx, official, _, _ := trio(t)
 	ask := func(path string) answer {
 		return post(t, wx, api+"/cgi-bin/openapi/quota/get?access_token="+official, `{"cgi_path":"`+path+`"}`)

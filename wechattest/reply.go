@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// reply is what goes back to the caller.
+// reply is the reply to a call.
 type reply struct {
 	status int // 0: 200, which WeChat answers to nearly everything
 	header http.Header
 	body   []byte
-	cut    bool  // the connection breaks after body, before the caller has all it was promised
-	err    error // cut: what the caller's own side is to blame for
+	cut    bool  // the connection breaks after body, before the end of the promised length
+	err    error // cut: an error on the side of the caller
 }
 
-// fields is a JSON object to answer.
+// fields is a JSON object in a reply.
 type fields map[string]any
 
-// ok answers an object as it is. Token-style calls carry no errcode.
+// ok replies with an object unchanged. Calls that return tokens have no errcode.
 func (c *call) ok(v any) reply {
 	kind := "application/json; encoding=utf-8"
 	if c.route != nil && c.route.plain {
@@ -35,8 +35,8 @@ func (c *call) ok(v any) reply {
 	return rep
 }
 
-// rawControls puts control characters into strings as they are, in place of their escapes, as WeChat leaves those of
-// nicknames. Line ends and tabs stay escaped.
+// rawControls replaces the escapes of control characters in strings by the characters, as WeChat writes those of nicknames.
+// Line ends and tabs stay escaped.
 func rawControls(b []byte) []byte {
 	raw := b[:0]
 	for i := 0; i < len(b); i++ {
@@ -56,7 +56,7 @@ func rawControls(b []byte) []byte {
 	return raw
 }
 
-// done answers an object the way of calls that act: with errcode 0.
+// done replies with an object and errcode 0.
 func (c *call) done(v fields) reply {
 	if v == nil {
 		v = fields{}
@@ -65,25 +65,25 @@ func (c *call) done(v fields) reply {
 	return c.ok(v)
 }
 
-// refuse answers an errcode with WeChat's wording of it.
+// refuse replies with an errcode and WeChat's text for it.
 func (c *call) refuse(code int) reply {
 	text := wording(code)
 	if code == 40164 {
-		text = notListed(c.ip)
+		text = ipNotListed(c.ip)
 	}
 	return c.refuseAs(code, text)
 }
 
-// refuseAs answers an errcode with wording of one's own, to which WeChat adds something fresh every time: nobody can
-// compare an errmsg for equality.
+// refuseAs replies with an errcode and another text. WeChat adds something new to every errmsg, so that clients cannot
+// compare it.
 func (c *call) refuseAs(code int, text string) reply {
 	return c.refuseWith(code, text, fields{})
 }
 
-// refuseWith answers an errcode with further members, as some of WeCom's calls do.
+// refuseWith replies with an errcode and further members, as some WeCom calls do.
 func (c *call) refuseWith(code int, text string, body fields) reply {
 	if c.on == workHost {
-		text = strings.TrimSuffix(text, ",") // the trail begins with one
+		text = strings.TrimSuffix(text, ",") // the trail begins with a comma
 	}
 	body["errcode"], body["errmsg"] = code, text+c.trail(code)
 	return c.ok(body)
@@ -106,7 +106,7 @@ func jsonReply(kind string, v any) reply {
 	return reply{header: http.Header{"Content-Type": {kind}}, body: []byte(text)}
 }
 
-// jsonText is v as JSON with <, > and & as they are; "" if v has no JSON.
+// jsonText returns v as JSON with <, > and & unescaped, or "" if v has no JSON.
 func jsonText(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -147,7 +147,7 @@ func (rep reply) write(w http.ResponseWriter) {
 	}
 }
 
-func notListed(ip string) string {
+func ipNotListed(ip string) string {
 	six := ip
 	if a, err := netip.ParseAddr(ip); err == nil {
 		six = a.Unmap().String()

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// host is a set of WeChat's hosts.
+// host is a set of WeChat hosts.
 type host uint8
 
 const (
@@ -19,7 +19,7 @@ const (
 	workHost                  // qyapi.weixin.qq.com
 )
 
-// hostOf tells which of WeChat's hosts a request is for; named is false for any other name.
+// hostOf returns the WeChat host that a request is for. named is false for any other name.
 func hostOf(r *http.Request) (on host, named bool) {
 	name, _, _ := strings.Cut(strings.ToLower(requestHost(r)), ":")
 	switch name {
@@ -31,7 +31,7 @@ func hostOf(r *http.Request) (on host, named bool) {
 	return 0, strings.HasSuffix(name, ".weixin.qq.com")
 }
 
-// requestHost is the host, with its port, that a request is for; the in-memory client's has it in its URL alone.
+// requestHost returns the host, with its port, that a request is for. The in-memory client has it only in the URL.
 func requestHost(r *http.Request) string {
 	return cmp.Or(r.Host, r.URL.Host)
 }
@@ -44,7 +44,7 @@ const (
 	formBody // multipart/form-data
 )
 
-// route is one path of one host. serve is called with the Server locked and must not wait.
+// route is a path of one host. serve is called with the Server locked and must not wait.
 type route struct {
 	path   string
 	on     host
@@ -53,11 +53,11 @@ type route struct {
 	open   bool   // needs no access_token; counts its quota by itself
 	free   bool   // needs an access_token, but works when the quota is spent
 	kinds  []Kind // who may call it; nil: everybody on that host
-	plain  bool   // answers text/plain, as many of WeChat's calls do
+	plain  bool   // answers text/plain, as many WeChat calls do
 	serve  func(*Server, *call) reply
 }
 
-// limit is the size that the body of a call may have.
+// limit returns the largest size of the body of a call.
 func (rt *route) limit() int64 {
 	switch {
 	case rt.body != formBody:
@@ -68,7 +68,7 @@ func (rt *route) limit() int64 {
 	return maxMedia
 }
 
-// routes is the routing table. A part of WeChat that is added in a file of its own joins it here.
+// routes returns the routing table. Each file adds its own routes.
 func (s *Server) routes() map[string][]*route {
 	s.once.Do(func() {
 		s.paths = make(map[string][]*route)
@@ -83,8 +83,8 @@ func (s *Server) routes() map[string][]*route {
 	return s.paths
 }
 
-// pick finds the route of a call, or nil. Where two hosts share a path and the request names neither, the owner of the
-// token decides.
+// pick returns the route of a call, or nil. If two hosts share a path and the request names neither, the owner of the token
+// decides.
 func (s *Server) pick(c *call, candidates []*route, on host, named bool) *route {
 	if !named {
 		on = apiHost
@@ -105,7 +105,7 @@ func (s *Server) pick(c *call, candidates []*route, on host, named bool) *route 
 	return nil
 }
 
-// call is one request, read and ready.
+// call is a request whose body was read.
 type call struct {
 	method string
 	path   string
@@ -121,7 +121,7 @@ type call struct {
 	app    *app // whose token it is; nil on an open route
 }
 
-// parse reads a JSON body's members. Names are compared to the letter, as WeChat compares them.
+// parse parses the members of a JSON body. Names match in exact case, as for WeChat.
 func (c *call) parse() {
 	if !utf8.Valid(c.body) {
 		return
@@ -131,7 +131,7 @@ func (c *call) parse() {
 	}
 }
 
-// text is a JSON string member; "" when it is absent or something else.
+// text returns a string member of the JSON, or "" if it is absent or something else.
 func (c *call) text(name string) string {
 	var v string
 	if json.Unmarshal(c.fields[name], &v) != nil {
@@ -140,7 +140,7 @@ func (c *call) text(name string) string {
 	return v
 }
 
-// check applies what all calls share, in WeChat's order.
+// check makes the checks that all calls share, in WeChat's order.
 func (s *Server) check(c *call) (reply, bool) {
 	rt := c.route
 	switch {

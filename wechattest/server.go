@@ -10,19 +10,20 @@ import (
 	"time"
 )
 
-// Server plays WeChat. The zero value is ready: add an app, then either hand [Server.Client] to the code under test or
-// serve the Server over HTTP and point the base URLs there. Safe for concurrent use; must not be copied after first use.
+// Server simulates WeChat. The zero value is ready: add an app, then either give [Server.Client] to the code under test, or
+// serve the Server over HTTP and point the base URLs to it. It is safe for concurrent use, and must not be copied after
+// first use.
 type Server struct {
-	ClientIP string // the address that calls over Client come from, set before use; default 127.0.0.1
+	ClientIP string // source address of calls over Client; set before use; default 127.0.0.1
 
-	// ControlHosts are the names, without port, under which the driving calls are served beside loopback names and
-	// addresses, set before use. A POST of a page of another origin is refused under any name.
+	// ControlHosts are the names, without port, under which the control calls are served besides loopback names and
+	// addresses. Set it before use. A POST by a page of another origin is refused under any name.
 	ControlHosts []string
 
 	once  sync.Once
 	paths map[string][]*route
 
-	// mu guards everything below. Nothing waits while holding it: faults wait before and after, never inside.
+	// mu guards all fields below. No code waits while it holds mu: faults wait before and after.
 	mu     sync.Mutex
 	apps   map[string]*app  // by appid
 	corps  map[string]*corp // by corpid
@@ -31,11 +32,11 @@ type Server struct {
 	byApp  map[string]map[string]int // by appid or corpid, then path
 	faults []*Fault
 	sent   []Message
-	media  mediaShelf
-	serial int64 // the last msgid given
+	media  mediaStore
+	serial int64 // the last msgid
 
 	qrcodes    map[string]*qrcode // by ticket
-	qrcodesDue int                // how many of them have the expired ones dropped
+	qrcodesDue int                // the number of qrcodes at which the expired ones are dropped
 
 	people people
 }
@@ -48,13 +49,13 @@ const (
 	maxForm  = 64 << 10 // of the parts and headers around it
 )
 
-// ServeHTTP answers as WeChat would. A request whose Host is one of WeChat's sees that host alone; under any other
-// name, such as 127.0.0.1:8080, all hosts are served and the owner of the token tells which one is meant.
+// ServeHTTP replies as WeChat would. A request whose Host is a WeChat host is served by that host only. Under any other
+// name, such as 127.0.0.1:8080, all hosts are served, and the owner of the token decides which one is meant.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.do(r).write(w)
 }
 
-// do is the way of every call, over a socket or in memory: read it, count it, see whether a fault is due, serve it.
+// do serves a call, over a socket or in memory: it reads and counts the call, and applies a fault that is due.
 func (s *Server) do(r *http.Request) reply {
 	on, named := hostOf(r)
 	if name, ok := strings.CutPrefix(r.URL.Path, controlPrefix); ok && !named {
@@ -82,7 +83,7 @@ func (s *Server) do(r *http.Request) reply {
 	}
 	var err error
 	if c.body, c.over, err = readBody(r, limit); err != nil {
-		return reply{cut: true, err: err} // the caller went away in the middle of its own body
+		return reply{cut: true, err: err} // the caller went away before the end of its body
 	}
 	if takes(jsonBody) {
 		c.parse()
@@ -99,10 +100,10 @@ func (s *Server) do(r *http.Request) reply {
 	if fault == nil {
 		return s.serve(c)
 	}
-	return fault.play(r.Context(), c, s.serve)
+	return fault.apply(r.Context(), c, s.serve)
 }
 
-// serve does the work of a call: the checks every path shares, then the path's own.
+// serve makes the checks that every path shares, and calls the handler of the path.
 func (s *Server) serve(c *call) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +117,7 @@ func (s *Server) serve(c *call) reply {
 	return c.route.serve(s, c)
 }
 
-// idOf tells whose call this is, by what the call itself says; "" when nothing does.
+// idOf returns the id of the app that a call belongs to, from the call itself, or "".
 func (s *Server) idOf(c *call) string {
 	if t := s.tokens[c.query.Get("access_token")]; t != nil {
 		return t.app.ID
@@ -146,22 +147,22 @@ func (s *Server) count(path, id string) {
 	s.byApp[id][path]++
 }
 
-// Calls counts the calls that arrived at path so far, whatever became of them: refused, faulted and cut ones included.
+// Calls returns the number of calls to path so far, with those that were refused, faulted or cut.
 func (s *Server) Calls(path string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls[path]
 }
 
-// AppCalls counts, like [Server.Calls], the calls of one app: those that named its
-// appid or corpid, or used a token of it. Paths the Server does not play are not counted here.
+// AppCalls returns, like [Server.Calls], the number of calls of one app: those with its appid or corpid, or with a token of
+// it. It does not count paths that the Server does not have.
 func (s *Server) AppCalls(id, path string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byApp[id][path]
 }
 
-// readBody reads at most limit bytes; over tells that there was more.
+// readBody reads at most limit bytes. over reports whether the body is longer.
 func readBody(r *http.Request, limit int64) (body []byte, over bool, err error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, false, nil

@@ -19,7 +19,7 @@ func ticketRoutes() []route {
 	}
 }
 
-// ticket answers an official account's ticket of the type asked for.
+// ticket replies with an official account's ticket of the requested type.
 func (s *Server) ticket(c *call) reply {
 	kind := c.query.Get("type")
 	if kind != "jsapi" && kind != "wx_card" {
@@ -34,10 +34,10 @@ const (
 	appTickets  = 100
 )
 
-// corpTicket answers the ticket that all applications of a corp share.
+// corpTicket replies with the ticket that all applications of a corp share.
 func (s *Server) corpTicket(c *call) reply {
 	co := c.app.corp
-	if co.hour.spent(c.path, hourOf(c.now)) >= corpTickets || !c.app.hour.take(c.path, hourOf(c.now), appTickets) {
+	if co.hour.countOf(c.path, hourOf(c.now)) >= corpTickets || !c.app.hour.take(c.path, hourOf(c.now), appTickets) {
 		return c.refuse(45009)
 	}
 	co.hour.take(c.path, hourOf(c.now), corpTickets)
@@ -45,7 +45,7 @@ func (s *Server) corpTicket(c *call) reply {
 	return c.ticket(co.ticket)
 }
 
-// agentTicket answers the ticket of one application.
+// agentTicket replies with the ticket of one application.
 func (s *Server) agentTicket(c *call) reply {
 	switch {
 	case c.app.AgentID == 0:
@@ -70,10 +70,10 @@ func (a *app) ticket(kind string, now time.Time) *ticket {
 	return a.tickets[kind]
 }
 
-// renew keeps a ticket while the window remains of it, and makes another one after that.
+// renew returns a ticket while the window remains of it, and a new one after that.
 func (a *app) renew(t *ticket, kind string, now time.Time) *ticket {
 	if t != nil && t.expires.Sub(now) >= a.window() {
 		return t
 	}
-	return &ticket{value: mark(kind, 86), expires: now.Add(a.life())}
+	return &ticket{value: newID(kind, 86), expires: now.Add(a.life())}
 }

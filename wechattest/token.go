@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// State is what has become of a token.
+// State is the state of a token.
 type State string
 
 const (
-	Current    State = "current"    // the newest of its kind, and usable
-	Grace      State = "grace"      // superseded, but still usable for a while
-	Superseded State = "superseded" // ended because a newer one took its place: 40001
-	Expired    State = "expired"    // ended by its age: 42001
+	Current    State = "current"    // the newest of its kind, and valid
+	Grace      State = "grace"      // superseded, but still valid for a while
+	Superseded State = "superseded" // ended by a newer one: 40001
+	Expired    State = "expired"    // ended by its life: 42001
 	Revoked    State = "revoked"    // ended by [Server.Revoke], or refused by [Server.Refuse]: 40001
 )
 
-// Token is one access_token the Server gave out.
+// Token is an access_token that the Server has issued.
 type Token struct {
 	Value   string    `json:"access_token"`
 	AppID   string    `json:"app"`
-	Secret  string    `json:"secret"`             // the secret it was given for
+	Secret  string    `json:"secret"`             // the secret that it was issued for
 	AgentID int       `json:"agent_id,omitempty"` // Work
 	Path    string    `json:"path"`               // of the call that issued it, such as /cgi-bin/stable_token
 	Issued  time.Time `json:"issued"`
-	Expires time.Time `json:"expires"` // its own end, whatever cut it short before
+	Expires time.Time `json:"expires"` // end of its life, even if it was cut short
 	State   State     `json:"state"`
 }
 
-// issued is a token with what decides over it.
+// issued is a token and its state.
 type issued struct {
 	value    string
 	app      *app
@@ -43,8 +43,8 @@ type issued struct {
 	refused  bool      // by Refuse
 }
 
-// verdict tells the state of a token and what a business call with it is answered. What ended the token decides: one
-// that a newer one cut short answers 40001 for ever, one that lived to its end answers 42001.
+// verdict returns the state of a token, and the errcode of a business call with it. The cause of its end decides: a token
+// that a newer one cut short has 40001 from then on, a token that expired has 42001.
 func (t *issued) verdict(now time.Time) (State, int) {
 	switch {
 	case t.revoked || t.refused:
@@ -59,14 +59,13 @@ func (t *issued) verdict(now time.Time) (State, int) {
 	return Current, 0
 }
 
-// chain is the succession of one app's tokens of one kind. Classic and stable tokens are two chains that know nothing
-// of each other.
+// chain is the sequence of one app's tokens of one kind. Classic and stable tokens are two independent chains.
 type chain struct {
 	current, previous *issued
 }
 
-// alive is the current token if the endpoint would still hand it out; it does not look at [issued.refused], which only
-// business calls know of.
+// alive returns the current token if the endpoint would still return it. It ignores [issued.refused], which applies only to
+// business calls.
 func (ch *chain) alive(now time.Time) *issued {
 	if t := ch.current; t != nil && !t.revoked && now.Before(t.expires) {
 		return t
@@ -74,7 +73,7 @@ func (ch *chain) alive(now time.Time) *issued {
 	return nil
 }
 
-// remaining is the life left to the current token.
+// remaining returns the remaining life of the current token.
 func (ch *chain) remaining(now time.Time) time.Duration {
 	if t := ch.alive(now); t != nil {
 		return t.expires.Sub(now)
@@ -94,14 +93,14 @@ func (t *issued) replace(until time.Time) {
 	}
 }
 
-const keptTokens = 10_000 // per app; older ones are forgotten and answer 40014
+const keptTokens = 10_000 // per app; older ones are dropped, and get 40014
 
-// issue gives out a new token. The one it takes the place of goes on until oldUntil at most, anything older ends now.
+// issue returns a new token. The token before stays valid until oldUntil at most, older ones end now.
 func (s *Server) issue(a *app, ch *chain, path string, now, oldUntil time.Time) *issued {
 	ch.previous.replace(now)
 	ch.current.replace(oldUntil)
 	t := &issued{
-		value:   mark("token", 136),
+		value:   newID("token", 136),
 		app:     a,
 		secret:  a.Secret,
 		path:    path,
@@ -122,10 +121,10 @@ func (s *Server) issue(a *app, ch *chain, path string, now, oldUntil time.Time) 
 	return t
 }
 
-// mark makes a random value of n characters that nobody can take for a real one.
-func mark(what string, n int) string {
+// newID returns a random value of n characters that cannot be mistaken for a real one.
+func newID(what string, n int) string {
 	random := make([]byte, n)
-	rand.Read(random) // never fails: crypto/rand ends the process rather
+	rand.Read(random) // never fails
 	return ("wechattest_" + what + "_" + base64.RawURLEncoding.EncodeToString(random))[:n]
 }
 
@@ -153,13 +152,13 @@ func (s *Server) Revoke(token string) {
 	s.change(token, func(t *issued) { t.revoked = true })
 }
 
-// Refuse makes business calls refuse a token with 40001 while stable_token and gettoken, which do not know of it, go on
-// handing it out until it is due or the caller forces another one.
+// Refuse makes business calls refuse a token with 40001, while stable_token and gettoken, which do not check that, continue
+// to return it until it is due or the caller forces another one.
 func (s *Server) Refuse(token string) {
 	s.change(token, func(t *issued) { t.refused = true })
 }
 
-// Expire ends a token as though its life had run out: 42001.
+// Expire ends a token as if its life had ended: 42001.
 func (s *Server) Expire(token string) {
 	s.change(token, func(t *issued) {
 		if now := time.Now(); now.Before(t.expires) {
@@ -176,8 +175,8 @@ func (s *Server) change(token string, how func(*issued)) {
 	}
 }
 
-// Tokens lists the tokens of an app, oldest first, with what has become of each by now: at most the last 10000. For Work
-// it lists those of all the corp's secrets, secret by secret.
+// Tokens returns the tokens of an app, oldest first, with their current states: at most the last 10000. For Work it returns
+// those of all secrets of the corp, secret by secret.
 func (s *Server) Tokens(id string) []Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -249,7 +249,7 @@ func TestChangingAnAppKeepsItsTokens(t *testing.T) {
 	require.Equal(t, 0, business(t, wx, one))
 }
 
-func TestTokensTellWhereTheyCameFrom(t *testing.T) {
+func TestTokensListTheirPathAndSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx := new(wechattest.Server)
 		wx.AddApp("wx1", "s1")

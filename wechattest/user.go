@@ -20,8 +20,8 @@ const (
 	maxUserInfos = 100    // that one call asks for
 )
 
-// Follow makes a person follow an official account, or not. Without it everybody follows. Scanning a QR code makes a
-// person follow its account, too.
+// Follow makes a person follow an official account, or not. By default everybody follows. Scanning a QR code makes a person
+// follow its account, too.
 func (s *Server) Follow(appID, name string, follows bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,13 +29,13 @@ func (s *Server) Follow(appID, name string, follows bool) {
 }
 
 func (s *Server) follow(openID string, follows bool) {
-	if s.people.away == nil {
-		s.people.away = make(map[string]bool)
+	if s.people.unfollowed == nil {
+		s.people.unfollowed = make(map[string]bool)
 	}
 	if follows {
-		delete(s.people.away, openID)
+		delete(s.people.unfollowed, openID)
 	} else {
-		s.people.away[openID] = true
+		s.people.unfollowed[openID] = true
 	}
 }
 
@@ -52,7 +52,7 @@ func (s *Server) userInfo(c *call) reply {
 }
 
 func (s *Server) follower(c *call, id string) fields {
-	if s.people.away[id] {
+	if s.people.unfollowed[id] {
 		return fields{"subscribe": 0, "openid": id, "tagid_list": []int{}}
 	}
 	body := fields{
@@ -70,7 +70,7 @@ func (s *Server) follower(c *call, id string) fields {
 	return body
 }
 
-// userInfos answers up to 100 followers at once.
+// userInfos replies with up to 100 followers at once.
 func (s *Server) userInfos(c *call) reply {
 	var list []struct {
 		OpenID string `json:"openid"`
@@ -91,15 +91,15 @@ func (s *Server) userInfos(c *call) reply {
 	return c.ok(fields{"user_info_list": infos})
 }
 
-// userList lists the persons who follow, after the one that next_openid names. Its own next_openid is the last one
-// listed, on the last page too.
+// userList replies with the persons who follow, after the one in next_openid. Its own next_openid is the last one of the
+// list, also on the last page.
 func (s *Server) userList(c *call) reply {
 	after := c.query.Get("next_openid")
 	total, found := 0, after == ""
 	ids := []string{}
 	for _, p := range s.persons() {
 		id := s.OpenID(c.app.ID, p.Name)
-		if s.people.away[id] {
+		if s.people.unfollowed[id] {
 			continue
 		}
 		total++

@@ -1,6 +1,6 @@
 package wechattest
 
-// wording is WeChat's text for an errcode. Clients must go by the number.
+// wording returns WeChat's text for an errcode. Clients must use the number.
 func wording(code int) string {
 	if text, ok := wordings[code]; ok {
 		return text

@@ -23,7 +23,7 @@ func TestEveryCodeWithANameHasAText(t *testing.T) {
 	wx.AddApp("wx1", "s1")
 	wx.Add(wechattest.App{ID: "ww1", Secret: "s1", Kind: wechattest.Work})
 	for _, code := range codes {
-		wx.Fail(wechattest.Fault{Code: code, Times: 2})
+		wx.AddFault(wechattest.Fault{Code: code, Times: 2})
 		a := get(t, wx, classicURL("wx1", "s1"))
 		require.Equal(t, code, a.Code)
 		require.NotRegexp(t, "^error", a.Msg, "%d", code)

@@ -25,17 +25,17 @@ const (
 	maxScene = 32   // characters
 	maxPath  = 1024 // bytes
 
-	// sceneMarks may stand in a scene beside letters and digits.
-	sceneMarks = "!#$&'()*+,/:;=?@-._~"
+	// sceneSymbols are allowed in a scene besides letters and digits.
+	sceneSymbols = "!#$&'()*+,/:;=?@-._~"
 )
 
-// wxacode answers a picture on success and JSON on failure, like the real one.
+// wxacode replies with a picture on success and JSON on failure, like WeChat.
 func (s *Server) wxacode(c *call) reply {
 	scene, page := c.text("scene"), c.text("page")
 	if scene == "" || utf8.RuneCountInString(scene) > maxScene {
 		return c.refuse(40169)
 	}
-	if strings.Trim(scene, letters+sceneMarks) != "" {
+	if strings.Trim(scene, letters+sceneSymbols) != "" {
 		return c.refuse(40129)
 	}
 	if strings.ContainsAny(page, "?") || page != "" && string(c.fields["check_path"]) != "false" && !c.app.published(page) {
@@ -44,7 +44,7 @@ func (s *Server) wxacode(c *call) reply {
 	return c.picture(scene + "\n" + page)
 }
 
-// wxacodeOfPath does not look whether there is such a page.
+// wxacodeOfPath does not check whether the page exists.
 func (s *Server) wxacodeOfPath(c *call) reply {
 	path := c.text("path")
 	if path == "" || len(path) > maxPath {
@@ -53,7 +53,7 @@ func (s *Server) wxacodeOfPath(c *call) reply {
 	return c.picture(path)
 }
 
-// picture answers a picture that differs by text but is not a code that a phone could read.
+// picture replies with a picture. Pictures differ by text, but no phone can read them.
 func (c *call) picture(text string) reply {
 	var width float64
 	if raw, ok := c.fields["width"]; ok && (json.Unmarshal(raw, &width) != nil || width < 280 || width > 1280) {
@@ -69,16 +69,16 @@ func (c *call) picture(text string) reply {
 	return reply{header: http.Header{"Content-Type": {"image/jpeg"}}, body: picture}
 }
 
-// published tells whether a mini program has the page. A page starts without a slash; its query is not looked at.
+// published reports whether a mini program has a page. A page starts without a slash; its query is ignored.
 func (a *app) published(page string) bool {
 	page, _, _ = strings.Cut(page, "?")
 	return !strings.HasPrefix(page, "/") && (len(a.Pages) == 0 || slices.Contains(a.Pages, page))
 }
 
-// pattern draws the bits of a hash as a JPEG.
+// pattern returns the bits of a hash as a JPEG.
 func pattern(of string) ([]byte, error) {
 	h := fnv.New64a()
-	h.Write([]byte(of)) // a hash takes everything
+	h.Write([]byte(of)) // never fails
 	bits := h.Sum64()
 	img := image.NewPaletted(image.Rect(0, 0, 64, 64), color.Palette{color.White, color.Black})
 	for i := range img.Pix {

@@ -39,7 +39,7 @@ func fetch(t *testing.T, url string) string {
 
 func TestTheProgramServesUntilItIsTold(t *testing.T) {
 	program := build(t)
-	cmd := exec.CommandContext(t.Context(), program, "-app", "wx1:s1", "-app", "mini:s2:mini", "-app", "ww1:s3:work", "-app", "ww1:s4:work:1000002", "-host", "wechat", "-life", "1h")
+	cmd := exec.CommandContext(t.Context(), program, "-app", "wx1:s1", "-app", "mini:s2:mini", "-app", "ww1:s3:work", "-app", "ww1:s4:work:1000002", "-merchant", "1900000002", "-merchant", "1900000003:wx1:mini", "-host", "wechat", "-life", "1h")
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	var stderr bytes.Buffer
@@ -57,10 +57,27 @@ func TestTheProgramServesUntilItIsTold(t *testing.T) {
 		"/cgi-bin/gettoken?corpid=ww1&corpsecret=s3":                       `"expires_in":3600`,
 		"/cgi-bin/gettoken?corpid=ww1&corpsecret=s4":                       `"expires_in":3600`,
 		"/cgi-bin/gettoken?corpid=ww1&corpsecret=s1":                       `"errcode":40001`,
-		"/_wechattest/calls?path=/nowhere":                                 `{"calls":0}`,
+		"/phone":                              "/phone/pay/open",
+		"/_paytest/merchant?mchid=1900000002": `"appids":null`,
+		"/_paytest/merchant?mchid=1900000003": `"appids":["wx1","mini"]`,
+		"/_wechattest/calls?path=/nowhere":    `{"calls":0}`,
 	} {
 		require.Contains(t, fetch(t, base+path), want, path)
 	}
+
+	merchant, err := http.Post(base+"/_paytest/merchants", "application/json", strings.NewReader(`{"mchid":"1900000001","appids":["wx1"]}`))
+	require.NoError(t, err)
+	var keys struct {
+		MchID       string `json:"mchid"`
+		PrivateKey  string `json:"private_key"`
+		PublicKeyID string `json:"public_key_id"`
+	}
+	require.NoError(t, json.NewDecoder(merchant.Body).Decode(&keys))
+	require.NoError(t, merchant.Body.Close())
+	require.Equal(t, "1900000001", keys.MchID)
+	require.Regexp(t, "^-----BEGIN PRIVATE KEY-----", keys.PrivateKey)
+	require.Regexp(t, `^PUB_KEY_ID_\d{28}$`, keys.PublicKeyID)
+	require.Contains(t, fetch(t, base+"/v3/certificates"), "Http头缺少Accept", "WeChat Pay answers beside WeChat")
 
 	var token struct {
 		Value string `json:"access_token"`
@@ -107,6 +124,7 @@ func TestABadCommandLineIsOneLineAndStatusTwo(t *testing.T) {
 	program := build(t)
 	for _, args := range [][]string{
 		{"-nope"},
+		{"-tls", "/nowhere/ca.pem"},
 		{"-life", "soon"},
 		{"-life", "10ms"},
 		{"-app", "topsecret"},
@@ -119,6 +137,8 @@ func TestABadCommandLineIsOneLineAndStatusTwo(t *testing.T) {
 		{"-app", "ww1:topsecret:work:0"},
 		{"-app", "ww1:topsecret:work:seven"},
 		{"-app", "ww1:topsecret:work:7:8"},
+		{"-merchant", ""},
+		{"-merchant", "1900000001:"},
 		{"wx1:topsecret"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Kind is what an app is on WeChat's side.
+// Kind is the kind of an app.
 type Kind string
 
 const (
@@ -20,27 +20,34 @@ const (
 	Work     Kind = "work"     // WeCom application (企业微信)
 )
 
-// Callback is where an app has its messages and events sent, with the settings of its page in WeChat's console. AppID,
-// Token, and either URL or Handler are required.
+// Callback is the address that an app's messages and events are sent to, with the settings of its page in WeChat's console.
+// AppID, Token, and either URL or Handler are required.
 //
 //	c := &push.Callback{AppID: id, URL: "http://127.0.0.1:8080/wx/message", Token: token, EncodingAESKey: key}
 //	err := c.Verify(ctx)
-//	pushed, err := c.Push(ctx, push.Message{Content: "hello"})
+//	result, err := c.Push(ctx, push.Message{Content: "hello"})
 type Callback struct {
 	AppID          string `json:"app"` // the corp id for Work
 	URL            string `json:"url"`
 	Token          string `json:"token"`
 	EncodingAESKey string `json:"aes_key"` // 43 characters; may be empty in plain mode
 
-	Kind      Kind          `json:"kind"`      // default Official
-	Mode      string        `json:"mode"`      // plain, compatible or secure; default secure with an EncodingAESKey, else plain; Work knows secure only
-	JSON      bool          `json:"json"`      // 数据格式 JSON, which official accounts do not have
-	Account   string        `json:"account"`   // ToUserName; default gh_wechattest, for Work the AppID
-	AgentID   int           `json:"agent_id"`  // Work
-	Sealed    string        `json:"sealed"`    // the id that sealed texts end with; default AppID
-	Addresses []string      `json:"addresses"` // host:port that the URL's host stands for; tries take them in turn. Default what its name resolves to
-	Tries     int           `json:"tries"`     // default 3
-	Timeout   time.Duration `json:"-"`         // of each; default 5 s, and the next begins when that is over
+	Kind Kind `json:"kind"` // default Official
+
+	// Mode is plain, compatible or secure. The default is secure with an EncodingAESKey, else plain. Work has only secure.
+	Mode string `json:"mode"`
+
+	JSON    bool   `json:"json"`     // 数据格式 JSON, which official accounts do not have
+	Account string `json:"account"`  // ToUserName; default gh_wechattest, for Work the AppID
+	AgentID int    `json:"agent_id"` // Work
+	Sealed  string `json:"sealed"`   // the id at the end of encrypted texts; default AppID
+
+	// Addresses are host:port to connect to in place of the URL's host, one after the other for each try. The default is to
+	// resolve the host.
+	Addresses []string `json:"addresses"`
+
+	Tries   int           `json:"tries"` // default 3
+	Timeout time.Duration `json:"-"`     // of each try, after which the next begins; default 5 s
 
 	// Handler is called in place of URL, in memory, so that pushes work inside testing/synctest bubbles. Each try's
 	// context ends when WeChat hangs up.
@@ -54,27 +61,27 @@ type Message struct {
 	Content  string         `json:"content"`  // of a text
 	Event    string         `json:"event"`    // such as CLICK
 	EventKey string         `json:"eventkey"` // of an event
-	MsgID    int64          `json:"msgid"`    // default a fresh one beyond 2^53; events have none
+	MsgID    int64          `json:"msgid"`    // default a new one beyond 2^53; events have none
 	Time     time.Time      `json:"time"`     // default now
 	Fields   map[string]any `json:"fields"`   // further fields by WeChat's names: strings, numbers, maps, and lists of these
 
-	Duplicates int `json:"duplicates"` // how many more requests each try makes at the same time
+	Duplicates int `json:"duplicates"` // additional requests of each try at the same time
 }
 
-// Result is what became of a Message.
+// Result is the result of a push.
 type Result struct {
-	Document string `json:"document"` // what was sent, before it was encrypted
+	Document string `json:"document"` // the document before encryption
 	Tries    []Try  `json:"tries"`    // each request, in the order of their ends
-	Type     string `json:"type"`     // MsgType of the reply; empty where there was none
-	Reply    string `json:"reply"`    // the reply, decrypted
-	Shown    string `json:"shown"`    // what the user reads: a text reply's Content, nothing, Unavailable or Faulty
-	Fault    string `json:"fault"`    // why it is Unavailable or Faulty
+	Type     string `json:"type"`     // MsgType of the reply; empty without one
+	Reply    string `json:"reply"`    // the decrypted reply
+	Shown    string `json:"shown"`    // the text that the user sees: Content of a text reply, nothing, Unavailable or Faulty
+	Fault    string `json:"fault"`    // the reason for Unavailable or Faulty
 }
 
-// Unavailable is what a user reads where an app did not answer, or not as WeChat wants it.
+// Unavailable is the text that a user sees if an app did not reply, or not as WeChat requires.
 const Unavailable = "该公众号暂时无法提供服务，请稍后再试"
 
-// Faulty is what a user reads where an app answered a text that is longer than 2048 bytes.
+// Faulty is the text that a user sees if an app replied with a text longer than 2048 bytes.
 const Faulty = "该公众号提供的服务出现故障，请稍后再试"
 
 // Try is one request.
@@ -82,14 +89,13 @@ type Try struct {
 	Number int       `json:"number"` // from 1; duplicates share it
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
-	Status int       `json:"status"` // 0 when there was no answer
+	Status int       `json:"status"` // 0 without a reply
 	Body   string    `json:"body"`
 	Err    string    `json:"error"`
 }
 
-// Push sends p as WeChat does, and again while it is not answered with status 200, and returns when the user has been
-// shown something, or nothing is left to try. The error is one of the Callback's or of ctx; what the app does wrong is
-// in Result.
+// Push sends p as WeChat does, and repeats it until the app replies with status 200. It returns when the user has seen
+// something, or after the last try. The error is one of the Callback or of ctx; faults of the app are in Result.
 func (c *Callback) Push(ctx context.Context, p Message) (Result, error) {
 	if err := c.Check(); err != nil {
 		return Result{}, err
@@ -98,7 +104,7 @@ func (c *Callback) Push(ctx context.Context, p Message) (Result, error) {
 	out := Result{Document: doc}
 	for n := 1; n <= c.tries(); n++ {
 		begun := time.Now()
-		tries, err := c.try(ctx, n, p, doc)
+		tries, err := c.sendTry(ctx, n, p, doc)
 		out.Tries = append(out.Tries, tries...)
 		if err != nil {
 			return out, err
@@ -110,7 +116,7 @@ func (c *Callback) Push(ctx context.Context, p Message) (Result, error) {
 			}
 		}
 		last := tries[len(tries)-1]
-		out.Fault = fmt.Sprintf("not answered with status 200 in %d tries; the last: %d %s", n, last.Status, last.Err)
+		out.Fault = fmt.Sprintf("no reply with status 200 in %d tries; the last: %d %s", n, last.Status, last.Err)
 		if n < c.tries() && !wait(ctx, c.timeout()-time.Since(begun)) {
 			return out, ctx.Err()
 		}
@@ -119,19 +125,19 @@ func (c *Callback) Push(ctx context.Context, p Message) (Result, error) {
 	return out, nil
 }
 
-// try makes the requests of one try.
-func (c *Callback) try(ctx context.Context, n int, p Message, doc string) ([]Try, error) {
+// sendTry makes the requests of one try.
+func (c *Callback) sendTry(ctx context.Context, n int, p Message, doc string) ([]Try, error) {
 	var mu sync.Mutex
 	var list []Try
 	var all sync.WaitGroup
 	for range 1 + max(p.Duplicates, 0) {
-		query, body, err := c.dress(p.From, doc) // each with a timestamp and a nonce of its own
+		query, body, err := c.buildRequest(p.From, doc) // with its own timestamp and nonce
 		if err != nil {
 			return nil, err
 		}
 		all.Go(func() {
 			t := Try{Number: n, Start: time.Now()}
-			answer, err := c.ask(ctx, "POST", n, query, body)
+			answer, err := c.send(ctx, "POST", n, query, body)
 			t.End, t.Status, t.Body = time.Now(), answer.status, string(answer.body)
 			if err != nil {
 				t.Err = err.Error()
@@ -145,13 +151,13 @@ func (c *Callback) try(ctx context.Context, n int, p Message, doc string) ([]Try
 	return list, ctx.Err()
 }
 
-// Verify makes the check that WeChat makes when the URL is saved (接入验证): the app must answer the echostr.
+// Verify makes the check that WeChat makes when the URL is saved (接入验证): the app must reply with the echostr.
 func (c *Callback) Verify(ctx context.Context) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
 	echo := fmt.Sprint(rand.Uint64N(1e18))
-	query := c.stamped()
+	query := c.newQuery()
 	if c.Kind == Work {
 		sealed, err := c.seal(echo)
 		if err != nil {
@@ -163,43 +169,43 @@ func (c *Callback) Verify(ctx context.Context) error {
 		query.Set("echostr", echo)
 		query.Set("signature", c.sign(query))
 	}
-	answer, err := c.ask(ctx, "GET", 1, query, nil)
+	answer, err := c.send(ctx, "GET", 1, query, nil)
 	switch {
 	case err != nil:
 		return err
 	case answer.status != 200:
-		return fmt.Errorf("push: the check of the URL was answered HTTP status %d", answer.status)
+		return fmt.Errorf("push: verify URL: HTTP status %d", answer.status)
 	case string(answer.body) != echo:
-		return errors.New("push: the check of the URL was not answered with the echostr")
+		return errors.New("push: verify URL: the reply is not the echostr")
 	}
 	return nil
 }
 
-// Check returns an error for a Callback that cannot be used: a required field is missing, or a setting is one that WeChat
-// does not have. [Callback.Push] and [Callback.Verify] return it too.
+// Check returns an error for a Callback that cannot be used: a required field is missing, or WeChat has no such setting.
+// [Callback.Push] and [Callback.Verify] return it too.
 func (c *Callback) Check() error {
 	u, err := url.Parse(c.URL)
 	switch {
 	case c.AppID == "" || c.Token == "":
-		return errors.New("push: Callback needs AppID and Token")
+		return errors.New("push: Callback: AppID and Token must be set")
 	case c.Handler == nil && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
-		return errors.New("push: Callback.URL is not a whole http or https address")
+		return errors.New("push: invalid Callback.URL: want an http or https URL")
 	case c.Kind != "" && c.Kind != Official && c.Kind != Mini && c.Kind != Work:
-		return errors.New("push: Callback.Kind is official, mini or work")
+		return errors.New("push: invalid Callback.Kind: want official, mini or work")
 	case c.JSON && c.kind() == Official:
-		return errors.New("push: official accounts have their messages as XML")
+		return errors.New("push: invalid Callback.JSON: official accounts get XML")
 	}
 	switch c.mode() {
 	case "plain":
 		if c.Kind == Work {
-			return errors.New("push: WeCom has no plain mode")
+			return errors.New("push: invalid Callback.Mode: want secure for WeCom")
 		}
 		return nil
 	case "compatible", "secure":
 		_, err := c.key()
 		return err
 	}
-	return errors.New("push: Callback.Mode is plain, compatible or secure")
+	return errors.New("push: invalid Callback.Mode: want plain, compatible or secure")
 }
 
 func (c *Callback) kind() Kind {

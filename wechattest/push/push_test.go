@@ -54,12 +54,12 @@ func TestASlowAppIsAskedThreeTimesFiveSecondsApart(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 15*time.Second, time.Since(begun))
 		require.Equal(t, push.Unavailable, p.Shown)
-		require.Contains(t, p.Fault, "not answered with status 200 in 3 tries")
+		require.Contains(t, p.Fault, "no reply with status 200 in 3 tries")
 		require.Len(t, p.Tries, 3)
 		for i, try := range p.Tries {
 			require.Equal(t, 5*time.Duration(i)*time.Second, try.Start.Sub(begun))
 			require.Equal(t, i+1, try.Number)
-			require.Equal(t, "no answer within 5s", try.Err)
+			require.Equal(t, "no reply within 5s", try.Err)
 			require.Equal(t, 5*time.Duration(i+1)*time.Second, <-hungUp)
 		}
 		require.NotEqual(t, <-nonces, <-nonces, "each try is signed anew")
@@ -225,21 +225,21 @@ func TestTheURLIsVerified(t *testing.T) {
 	require.NoError(t, c.Verify(t.Context()))
 
 	c = plainCallback(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `"`+r.URL.Query().Get("echostr")+`"`) })
-	require.ErrorContains(t, c.Verify(t.Context()), "not answered with the echostr")
+	require.ErrorContains(t, c.Verify(t.Context()), "the reply is not the echostr")
 	c = plainCallback(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) })
 	require.ErrorContains(t, c.Verify(t.Context()), "HTTP status 403")
 }
 
-func TestACallbackThatMakesNoSenseIsAnError(t *testing.T) {
+func TestAnInvalidCallbackIsAnError(t *testing.T) {
 	h := http.NotFoundHandler()
 	for want, c := range map[string]push.Callback{
-		"needs AppID and Token":      {Handler: h},
-		"URL is not a whole":         {AppID: "a", Token: "t", URL: "/x"},
-		"Kind is official":           {AppID: "a", Token: "t", Handler: h, Kind: "x"},
-		"Mode is plain":              {AppID: "a", Token: "t", Handler: h, Mode: "x"},
-		"no plain mode":              {AppID: "a", Token: "t", Handler: h, Kind: push.Work, Mode: "plain"},
-		"does not have 43":           {AppID: "a", Token: "t", Handler: h, Kind: push.Work},
-		"have their messages as XML": {AppID: "a", Token: "t", Handler: h, JSON: true},
+		"AppID and Token must be set":          {Handler: h},
+		"invalid Callback.URL":                 {AppID: "a", Token: "t", URL: "/x"},
+		"invalid Callback.Kind: want official": {AppID: "a", Token: "t", Handler: h, Kind: "x"},
+		"invalid Callback.Mode: want plain":    {AppID: "a", Token: "t", Handler: h, Mode: "x"},
+		"invalid Callback.Mode: want secure":   {AppID: "a", Token: "t", Handler: h, Kind: push.Work, Mode: "plain"},
+		"want 43 characters":                   {AppID: "a", Token: "t", Handler: h, Kind: push.Work},
+		"official accounts get XML":            {AppID: "a", Token: "t", Handler: h, JSON: true},
 	} {
 		_, err := c.Push(t.Context(), push.Message{})
 		require.ErrorContains(t, err, want)

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// show reads an answer of status 200, and says what the user is shown.
+// show reads a reply with status 200, and sets the text that the user sees.
 func (c *Callback) show(out *Result, p Message, body string) {
 	out.Fault = ""
 	body = strings.TrimSpace(body)
@@ -20,7 +20,7 @@ func (c *Callback) show(out *Result, p Message, body string) {
 	doc, err := c.open(body)
 	if err == nil {
 		out.Reply = doc
-		out.Type, out.Shown, err = c.judge(doc, p)
+		out.Type, out.Shown, err = c.validateReply(doc, p)
 	}
 	if err != nil {
 		out.Type, out.Shown, out.Fault = "", Unavailable, err.Error()
@@ -30,11 +30,11 @@ func (c *Callback) show(out *Result, p Message, body string) {
 	}
 }
 
-const maxText = 2048 // bytes of a text that is shown
+const maxText = 2048 // bytes of a text
 
 var errTooLong = errors.New("its Content is longer than 2048 bytes")
 
-// cut shortens a text to n bytes at most, between characters.
+// cut shortens a text to at most n bytes, between characters.
 func cut(text string, n int) string {
 	if len(text) <= n {
 		return text
@@ -45,7 +45,7 @@ func cut(text string, n int) string {
 	return text[:n]
 }
 
-// open takes a reply out of its envelope.
+// open returns a reply without its envelope.
 func (c *Callback) open(body string) (string, error) {
 	if c.mode() == "plain" {
 		return body, nil
@@ -93,7 +93,7 @@ func (n *node) child(name string) *node {
 	return nil
 }
 
-// at is the text below n, and whether there is such an element.
+// at returns the text of an element below n, and whether it exists.
 func (n *node) at(path ...string) (string, bool) {
 	for _, name := range path {
 		if n = n.child(name); n == nil {
@@ -103,8 +103,8 @@ func (n *node) at(path ...string) (string, bool) {
 	return n.Text, true
 }
 
-// judge tells the MsgType of a reply and what the user reads, or what is wrong with it.
-func (c *Callback) judge(doc string, p Message) (msgType, shown string, err error) {
+// validateReply returns the MsgType of a reply and the text that the user sees, or an error for an invalid reply.
+func (c *Callback) validateReply(doc string, p Message) (msgType, shown string, err error) {
 	var n node
 	if c.JSON {
 		if err := n.fromJSON(doc); err != nil {
@@ -130,7 +130,7 @@ func (c *Callback) judge(doc string, p Message) (msgType, shown string, err erro
 		return "", "", errors.New("a mini program can reply with transfer_customer_service only")
 	}
 	if c.Kind == Work && (msgType == "music" || msgType == "transfer_customer_service") {
-		return "", "", fmt.Errorf("there is no %s in WeCom", msgType)
+		return "", "", fmt.Errorf("invalid MsgType %s: WeCom does not have it", msgType)
 	}
 	var needs [][]string
 	switch msgType {
@@ -151,7 +151,7 @@ func (c *Callback) judge(doc string, p Message) (msgType, shown string, err erro
 		if n.child("Music") == nil {
 			return "", "", errors.New("its Music is missing")
 		}
-		if id, there := n.at("Music", "ThumbMediaId"); there && id == "" {
+		if id, ok := n.at("Music", "ThumbMediaId"); ok && id == "" {
 			return "", "", errors.New("its ThumbMediaId is empty")
 		}
 	case "news":
@@ -160,17 +160,17 @@ func (c *Callback) judge(doc string, p Message) (msgType, shown string, err erro
 		}
 	case "transfer_customer_service":
 	default:
-		return "", "", fmt.Errorf("there is no MsgType %q to reply with", msgType)
+		return "", "", fmt.Errorf("invalid MsgType %q of a reply", msgType)
 	}
 	for _, path := range needs {
-		if text, there := n.at(path...); !there || text == "" {
+		if text, ok := n.at(path...); !ok || text == "" {
 			return "", "", fmt.Errorf("%s is missing", strings.Join(path, "."))
 		}
 	}
 	return msgType, shown, nil
 }
 
-// articles are the titles that are shown: one in reply to a message, up to eight otherwise.
+// articles returns the titles that are shown: one in reply to a message, otherwise up to eight.
 func (c *Callback) articles(n *node, p Message) (string, error) {
 	list := n.child("Articles")
 	count, _ := n.at("ArticleCount")
@@ -185,7 +185,7 @@ func (c *Callback) articles(n *node, p Message) (string, error) {
 	for i := range list.Nodes {
 		item := &list.Nodes[i]
 		if item.XMLName.Local != "item" {
-			return "", errors.New("its Articles has something else than item")
+			return "", errors.New("its Articles has an element other than item")
 		}
 		if title, _ := item.at("Title"); len(titles) < limit {
 			titles = append(titles, title)

@@ -26,12 +26,12 @@ func TestAMalformedReplyIsRefusedAndTheUserReadsSo(t *testing.T) {
 		{body: strings.Replace(good, "oUser", "oOther", 1), fault: "ToUserName"},
 		{body: strings.Replace(good, "gh_wechattest", "gh_x", 1), fault: "FromUserName"},
 		{body: strings.Replace(good, "<CreateTime>1", "<CreateTime>now", 1), fault: "CreateTime"},
-		{body: strings.Replace(good, ">text<", ">txt<", 1), fault: "no MsgType"},
+		{body: strings.Replace(good, ">text<", ">txt<", 1), fault: "invalid MsgType"},
 		{body: textReply(""), fault: "Content is missing"},
 		{body: strings.Replace(good, ">text<", ">image<", 1), fault: "Image.MediaId is missing"},
 		{body: strings.NewReplacer(">text<", ">music<", "<Content>hi</Content>", "<Music><ThumbMediaId></ThumbMediaId></Music>").Replace(good), fault: "ThumbMediaId is empty"},
 		{body: strings.NewReplacer(">text<", ">news<", "<Content>hi</Content>", "<ArticleCount>2</ArticleCount><Articles><item></item></Articles>").Replace(good), fault: "ArticleCount"},
-		{body: strings.NewReplacer(">text<", ">news<", "<Content>hi</Content>", "<ArticleCount>1</ArticleCount><Articles><Item></Item></Articles>").Replace(good), fault: "something else than item"},
+		{body: strings.NewReplacer(">text<", ">news<", "<Content>hi</Content>", "<ArticleCount>1</ArticleCount><Articles><Item></Item></Articles>").Replace(good), fault: "an element other than item"},
 	} {
 		p, err := plainCallback(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, c.body) }).Push(t.Context(), message)
 		require.NoError(t, err)
@@ -44,7 +44,7 @@ func TestAMalformedReplyIsRefusedAndTheUserReadsSo(t *testing.T) {
 		good:                              "is not encrypted",
 		"<xml><Encrypt>x</Encrypt></xml>": "TimeStamp",
 		"<xml><Encrypt>x</Encrypt><MsgSignature>y</MsgSignature><TimeStamp>1</TimeStamp><Nonce>n</Nonce></xml>":                                 "MsgSignature is wrong",
-		"<xml><Encrypt>x</Encrypt><MsgSignature>" + sha("tok", "1", "n", "x") + "</MsgSignature><TimeStamp>1</TimeStamp><Nonce>n</Nonce></xml>": "not base64",
+		"<xml><Encrypt>x</Encrypt><MsgSignature>" + sha("tok", "1", "n", "x") + "</MsgSignature><TimeStamp>1</TimeStamp><Nonce>n</Nonce></xml>": "want base64",
 	} {
 		c := plainCallback(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
 		c.EncodingAESKey = pushKey

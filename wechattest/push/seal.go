@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// stamped begins the query of a request.
-func (c *Callback) stamped() url.Values {
+// newQuery returns the first parameters of a request.
+func (c *Callback) newQuery() url.Values {
 	return url.Values{
 		"timestamp": {strconv.FormatInt(time.Now().Unix(), 10)},
 		"nonce":     {strconv.FormatUint(uint64(rand.Uint32()), 10)},
 	}
 }
 
-// sign is SHA-1 over the sorted token, timestamp and nonce, and what else is given.
+// sign returns the SHA-1 of the sorted token, timestamp, nonce and further texts.
 func (c *Callback) sign(query url.Values, more ...string) string {
 	parts := append([]string{c.Token, query.Get("timestamp"), query.Get("nonce")}, more...)
 	slices.Sort(parts)
@@ -37,11 +37,12 @@ func (c *Callback) sign(query url.Values, more ...string) string {
 func (c *Callback) key() ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(c.EncodingAESKey + "=")
 	if err != nil || len(key) != 32 {
-		return nil, errors.New("push: Callback.EncodingAESKey does not have 43 characters of base64")
+		return nil, errors.New("push: invalid Callback.EncodingAESKey: want 43 characters of base64")
 	}
 	return key, nil
 }
 
+// sealedID returns the id at the end of encrypted texts.
 func (c *Callback) sealedID() string {
 	if c.Sealed != "" {
 		return c.Sealed
@@ -49,7 +50,7 @@ func (c *Callback) sealedID() string {
 	return c.AppID
 }
 
-// seal encrypts: 16 random bytes, the length, the text, whom it is for, and padding to 32.
+// seal encrypts 16 random bytes, the length, the text, the id of the receiver, and padding to 32.
 func (c *Callback) seal(text string) (string, error) {
 	key, err := c.key()
 	if err != nil {
@@ -80,27 +81,27 @@ func (c *Callback) unseal(sealed string) (string, error) {
 	}
 	frame, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil || len(frame) < 32 || len(frame)%32 != 0 {
-		return "", errors.New("the reply's Encrypt is not base64 of whole blocks of 32 bytes")
+		return "", errors.New("invalid Encrypt in the reply: want base64 of whole blocks of 32 bytes")
 	}
 	cipher.NewCBCDecrypter(block, key[:16]).CryptBlocks(frame, frame)
 	pad := int(frame[len(frame)-1])
 	if pad < 1 || pad > 32 || pad > len(frame)-20 || !bytes.Equal(frame[len(frame)-pad:], bytes.Repeat([]byte{byte(pad)}, pad)) {
-		return "", errors.New("the reply's Encrypt has wrong padding")
+		return "", errors.New("invalid Encrypt in the reply: wrong padding")
 	}
 	frame = frame[:len(frame)-pad]
 	size := uint64(binary.BigEndian.Uint32(frame[16:20]))
 	if 20+size > uint64(len(frame)) {
-		return "", errors.New("the reply's Encrypt has a wrong length")
+		return "", errors.New("invalid Encrypt in the reply: wrong length")
 	}
 	if id := string(frame[20+size:]); id != c.sealedID() {
-		return "", errors.New("the reply's Encrypt is for another app")
+		return "", errors.New("invalid Encrypt in the reply: it is for another app")
 	}
 	return string(frame[20 : 20+size]), nil
 }
 
-// dress gives a document the signature and the envelope of the Callback's mode.
-func (c *Callback) dress(from, doc string) (url.Values, []byte, error) {
-	query := c.stamped()
+// buildRequest returns the query and body of a document in the Callback's mode.
+func (c *Callback) buildRequest(from, doc string) (url.Values, []byte, error) {
+	query := c.newQuery()
 	if c.Kind != Work {
 		query.Set("signature", c.sign(query))
 		query.Set("openid", from)
@@ -118,7 +119,7 @@ func (c *Callback) dress(from, doc string) (url.Values, []byte, error) {
 	}
 	envelope := []field{{"ToUserName", c.account()}, {"Encrypt", sealed}}
 	switch {
-	case c.mode() == "compatible": // everything readable, and Encrypt beside it
+	case c.mode() == "compatible": // plaintext, and Encrypt beside it
 		return query, []byte(doc[:len(doc)-len(c.ending())] + c.member("Encrypt", sealed) + c.ending()), nil
 	case c.Kind == Work && c.JSON:
 		envelope = []field{{"tousername", c.account()}, {"encrypt", sealed}, {"agentid", strconv.Itoa(c.AgentID)}}

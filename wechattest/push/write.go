@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// field is a name and its value: a string, a number, a map or a list.
+// field is a name and its value: a string, number, map or list.
 type field struct {
 	name  string
 	value any
 }
 
-// document writes p as WeChat would, and fills in its defaults.
+// document returns p as WeChat would write it, and sets the defaults of p.
 func (c *Callback) document(p *Message) string {
 	if p.From == "" {
 		p.From = "oUser"
@@ -76,7 +76,7 @@ func (c *Callback) write(list []field) string {
 	return b.String()
 }
 
-// ending and member are for adding to a document that is written.
+// ending and member serve to add to a finished document.
 func (c *Callback) ending() string {
 	if c.JSON {
 		return "}"

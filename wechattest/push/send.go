@@ -13,30 +13,30 @@ import (
 	"sync"
 )
 
-const maxBody = 1 << 20 // of an answer
+const maxBody = 1 << 20 // of a reply
 
-// response is the answer of an app.
+// response is the reply of an app.
 type response struct {
 	status int
 	body   []byte
 }
 
-// ask makes one request to the app, and hangs up when the Timeout is over.
-func (c *Callback) ask(ctx context.Context, method string, n int, query url.Values, body []byte) (response, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("no answer within %s", c.timeout()))
+// send makes one request to the app, and hangs up after the Timeout.
+func (c *Callback) send(ctx context.Context, method string, n int, query url.Values, body []byte) (response, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("no reply within %s", c.timeout()))
 	defer cancel()
 	target := c.URL
 	if target == "" {
 		target = "http://app.example/message"
 	}
-	if strings.Contains(target, "?") { // what the URL in the console has of its own is kept
+	if strings.Contains(target, "?") { // keep the query of the URL in the console
 		target += "&" + query.Encode()
 	} else {
 		target += "?" + query.Encode()
 	}
 	r, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
-		return response{}, errors.New("push: Callback.URL is not an address")
+		return response{}, errors.New("push: invalid Callback.URL")
 	}
 	r.Header.Set("User-Agent", "Mozilla/4.0")
 	r.Header.Set("Accept", "*/*")
@@ -60,7 +60,7 @@ func (c *Callback) ask(ctx context.Context, method string, n int, query url.Valu
 	return answer, err
 }
 
-// overNetwork uses a connection for each request, as a busy balancer may.
+// overNetwork uses a new connection for each request, as a busy load balancer may.
 func (c *Callback) overNetwork(r *http.Request, n int) (response, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	if len(c.Addresses) > 0 {
@@ -82,20 +82,20 @@ func (c *Callback) overNetwork(r *http.Request, n int) (response, error) {
 	case err != nil:
 		return response{}, err
 	case len(body) > maxBody:
-		return response{}, errors.New("more than 1 MiB was answered")
+		return response{}, errors.New("the reply is longer than 1 MiB")
 	}
 	return response{resp.StatusCode, body}, nil
 }
 
 func (c *Callback) inMemory(r *http.Request, _ int) (response, error) {
-	// As a server sees it: a copy, of a body that ends.
+	// A copy with the fields that a server sets.
 	in := r.Clone(r.Context())
 	in.RequestURI, in.RemoteAddr, in.Host = r.URL.RequestURI(), "101.226.103.1:1", r.URL.Host
 	done := make(chan *recorder, 1)
 	go func() {
 		w := &recorder{header: make(http.Header)}
 		defer func() {
-			if recover() != nil { // as net/http's server, which closes the connection
+			if recover() != nil { // the server of net/http closes the connection
 				w.aborted = true
 			}
 			done <- w
