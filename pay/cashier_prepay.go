@@ -1,0 +1,144 @@
+package pay
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+)
+
+const opPrepay = "prepay"
+
+// Prepay stores the order and places it with the first Merchant. The same order may be placed again, after ErrUnknown or to get
+// a new PrepayID. Another order with the same number returns ErrChanged, which names the field.
+//
+// After ErrUnknown, ErrBusy, ErrPaying, ErrChanged and errors of the store the order stays stored; after any other error the
+// number may be used for a corrected order.
+func (c *Cashier) Prepay(ctx context.Context, o Order) (Prepaid, error) {
+	if err := CheckOutTradeNo(o.OutTradeNo); err != nil {
+		return Prepaid{}, within("Order", err)
+	}
+	key, r, err := findRecord[orderRecord](ctx, c, kindOrder, o.OutTradeNo)
+	if err != nil {
+		return Prepaid{}, err
+	}
+	if r != nil {
+		return c.repeatPrepay(ctx, key, r, o)
+	}
+	sent := o
+	if o.NotifyURL == "" && o.Trade != Code {
+		sent.NotifyURL = c.notifyURL()
+	}
+	if err := sent.Check(); err != nil {
+		return Prepaid{}, err
+	}
+	now := time.Now()
+	r = &orderRecord{App: c.App, Merchant: c.Name(), ID: rand.Text(), State: orderSent, Known: true, Order: sent, Placed: now}
+	key = recordKey(merchantKey(r.Merchant), kindOrder, o.OutTradeNo)
+	if err := c.indexOrder(ctx, key, r); err != nil {
+		return Prepaid{}, err
+	}
+	raw, err := c.createDueRecord(ctx, key, r, now.Add(firstCheckDelay))
+	if errors.Is(err, errExists) {
+		return c.Prepay(ctx, o)
+	}
+	if err != nil {
+		return Prepaid{}, err
+	}
+	return c.sendOrder(ctx, key, r, raw)
+}
+
+// errExists is returned if another request created the record first.
+var errExists = errors.New("pay: the number is in use")
+
+// createDueRecord adds an entry to the due list, then creates the record. An entry without a record is harmless, but Run would
+// never check a record without an entry, so the record is written before the entry can be dropped.
+func (c *Cashier) createDueRecord(ctx context.Context, key string, r record, due time.Time) (raw []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, orphanTTL/2)
+	defer cancel()
+	share := shareOfAsked
+	if _, isOrder := r.(*orderRecord); isOrder {
+		share = shareOfOrders
+	}
+	if err := addDueWithin(ctx, c.records(), key, c.App, due, share); err != nil {
+		return nil, err
+	}
+	created, raw, err := swapRecord(ctx, c.records(), key, nil, r)
+	if err == nil && !created {
+		err = errExists
+	}
+	return raw, err
+}
+
+// repeatPrepay places a stored order again.
+func (c *Cashier) repeatPrepay(ctx context.Context, key string, r *orderRecord, o Order) (Prepaid, error) {
+	number := "out_trade_no " + o.OutTradeNo
+	p := Prepaid{OutTradeNo: o.OutTradeNo}
+	if r.App != c.App {
+		return p, newError(opPrepay, ErrChanged, number, "it is an order of another app")
+	}
+	if field := r.difference(o); field != "" {
+		return p, newError(opPrepay, ErrChanged, number, "%s differs from the stored order", field)
+	}
+	switch {
+	case r.hasPayment():
+		e := newError(opPrepay, ErrPaid, number, "")
+		e.Transaction = r.Transaction
+		return p, e
+	case !r.isOpen():
+		return p, newError(opPrepay, ErrClosed, number, "")
+	}
+	if err := r.Order.Check(); err != nil {
+		return p, err
+	}
+	return c.sendOrder(ctx, key, r, nil)
+}
+
+// sendOrder sends a stored order to its Merchant. raw is its record if this call created it, else nil.
+func (c *Cashier) sendOrder(ctx context.Context, key string, r *orderRecord, raw []byte) (Prepaid, error) {
+	m, err := c.merchantByName(r.Merchant)
+	if err != nil {
+		return Prepaid{}, err
+	}
+	p, err := m.Prepay(ctx, r.Order)
+	switch {
+	case err == nil:
+		c.savePrepaid(ctx, key, r, p)
+		if p.Transaction != nil {
+			c.applyTransaction(ctx, m, key, *p.Transaction)
+			t := *p.Transaction
+			t.Known = r.Known
+			p.Transaction = &t
+		}
+		c.addLinks(&p, r)
+	case errors.Is(err, ErrPaid):
+		err = c.attachPayment(ctx, m, key, r, err)
+	case errors.Is(err, ErrClosed):
+		if _, changed := c.saveEnded(ctx, key, orderClosed, false); changed != nil {
+			c.report(ctx, changed)
+		}
+	case isRefused(err) && raw != nil:
+		if _, failed := removeRecord(ctx, c.records(), key, raw); failed != nil {
+			c.report(ctx, failed)
+		}
+	}
+	return p, err
+}
+
+// savePrepaid stores WeChat's reply. After an error Run still checks the order.
+func (c *Cashier) savePrepaid(ctx context.Context, key string, sent *orderRecord, p Prepaid) {
+	_, err := changeRecord(context.WithoutCancel(ctx), c.records(), key, func(r *orderRecord) (*orderRecord, error) {
+		if r == nil { // another call for the same order was refused
+			r = sent
+		}
+		if !r.isOpen() {
+			return nil, errUnchanged
+		}
+		p.Transaction = nil
+		r.State, r.Prepaid, r.PrepaidAt = orderPlaced, &p, time.Now()
+		return r, nil
+	})
+	if err != nil {
+		c.report(ctx, err)
+	}
+}
