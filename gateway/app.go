@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/internal/registry"
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/oauth"
@@ -20,108 +21,140 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// app is one registered app, as it is served. It does not change: one that is registered anew is another app. Its rooms are
-// built when they are first used.
+// app is one registered app, as it is served. It does not change: an app that is registered again is another app. Its
+// handlers are built on first use.
 type app struct {
 	gateway *Gateway
-	id      string // names what the stores keep for it, and stays when it is renamed
+	id      string // part of the keys in the stores; stays the same when the app is renamed
 	name    string // in its routes
+	former  []registry.Former
 
-	appID, secret   string
-	kind            wechat.Kind
-	agentID         int
-	classic         bool // token_mode
-	keep            bool
-	tickets         []string // that keep renews too
-	expiresAt       time.Time
-	allow           []string
-	hosts           []string
-	verifyFiles     map[string]string
-	cards           bool
-	signKey, oldKey string // sign_key and previous_sign_key
+	publicURL string // base of its public URLs
 
-	message          *Message // as it is registered; nil without callbacks
+	appID, secret            string
+	nextSecret               string
+	previousSecret           string
+	kind                     wechat.Kind
+	agentID                  int
+	classic                  bool // token_mode
+	keep                     bool
+	tickets                  []string // renewed too where keep is set
+	expiresAt                time.Time
+	allow                    []string
+	hosts                    []string
+	verifyFiles              map[string]string
+	cards                    bool
+	signKey, previousSignKey string // sign_key and previous_sign_key
+	wcodeTemplateID          string
+
+	message          *Message // nil without callbacks
 	receiveIDs       ReceiveIDs
 	forwardSignature bool
 
-	rooms func() *rooms
-	built atomic.Bool // rooms was called
+	pay *appPay // nil without payments
+
+	managers func() *managers
+	handlers func() *handlers
+	built    atomic.Bool // whether managers was called
 }
 
-// newApp returns an app as it is registered under a name.
-func (g *Gateway) newApp(name string, r App) *app {
+// newApp returns the app that c registers under name.
+func (g *Gateway) newApp(name string, c App) *app {
 	a := &app{
-		gateway: g, id: r.id(name), name: name,
-		appID: r.AppID, secret: r.Secret, kind: r.Kind, agentID: r.AgentID, classic: r.TokenMode == "classic", keep: r.Keep, tickets: r.Tickets,
-		expiresAt: r.ExpiresAt, allow: r.Allow, hosts: r.Hosts, verifyFiles: r.VerifyFiles, cards: r.Cards, signKey: r.SignKey, oldKey: r.PreviousSignKey,
-		message: r.Message, receiveIDs: r.ReceiveIDs, forwardSignature: r.ForwardSignature,
+		gateway: g, id: c.id(name), name: name, publicURL: cmp.Or(c.PublicURL, g.publicURL),
+		appID: c.AppID, secret: c.Secret, nextSecret: c.NextSecret, previousSecret: c.PreviousSecret, kind: c.Kind, agentID: c.AgentID, classic: c.TokenMode == "classic", keep: c.Keep, tickets: c.Tickets,
+		expiresAt: c.ExpiresAt, allow: c.Allow, hosts: c.Hosts, verifyFiles: c.VerifyFiles, cards: c.Cards, signKey: c.SignKey, previousSignKey: c.PreviousSignKey, wcodeTemplateID: c.WCodeTemplateID,
+		message: c.Message, receiveIDs: c.ReceiveIDs, forwardSignature: c.ForwardSignature,
 	}
-	a.rooms = sync.OnceValue(a.build)
-	if _, ok := g.records.(*store.Memory); ok && a.message.copies() {
-		g.log.Warn("copies of messages wait in the memory of this process alone: name records that last", "app", name)
+	a.managers, a.handlers = sync.OnceValue(a.newManagers), sync.OnceValue(a.buildHandlers)
+	a.pay = g.newPay(a, c.Pay)
+	if _, ok := g.records.(*store.Memory); ok && a.message.hasCopies() {
+		g.log.Warn("copies of messages are kept in the memory of this process only: set records to a durable store", "app", name)
 	}
 	if a.message != nil && len(a.message.Forward) > 0 && a.signKey == "" {
-		g.log.Warn("messages are forwarded unsigned, and backends cannot tell them from forged ones: set sign_key", "app", name)
+		g.log.Warn("messages are forwarded without a signature, so backends cannot detect forged ones: set sign_key", "app", name)
 	}
 	return a
 }
 
-// rooms are the parts that serve an app, and the muxes they stand on.
-type rooms struct {
-	tokens   *token.Manager  // nil for a website
-	tickets  *ticket.Manager // nil for a website
-	messages *message.Receiver
+// managers keep the credentials of an app.
+type managers struct {
+	tokens  *token.Manager  // nil for a website
+	tickets *ticket.Manager // nil for a website
 
-	muxes map[side]func() *http.ServeMux
+	tokenDue   dueTime
+	ticketsDue []dueTime // in the order of the app's tickets
 }
 
-// mux returns the mux of a side.
-func (r *rooms) mux(s side) *http.ServeMux { return r.muxes[s]() }
-
-func (a *app) build() *rooms {
-	g, r := a.gateway, new(rooms)
+func (a *app) newManagers() *managers {
 	a.built.Store(true)
+	if a.kind == wechat.Website {
+		return new(managers)
+	}
+	m := &managers{ticketsDue: make([]dueTime, len(a.tickets))}
+	m.tokens = &token.Manager{AppID: a.appID, Secret: a.secret, NextSecret: a.nextSecret, Kind: a.kind, Classic: a.classic, Store: a.gateway.store, Client: a.newClient(), OnError: a.logRenewalError}
+	m.tickets = &ticket.Manager{AppID: a.appID, Kind: a.kind, AgentID: a.agentID, Tokens: m.tokens, Store: a.gateway.store, Client: a.newClient(), OnError: a.logRenewalError}
+	return m
+}
+
+// handlers are the parts that serve an app, and their muxes.
+type handlers struct {
+	*managers
+	messages *message.Receiver
+
+	shared          *sharedMuxes
+	private, public []wetoken.Part
+	onPrivate       lazyRoutes
+	onPublic        lazyRoutes
+	onBoth          lazyRoutes
+}
+
+// routes returns the routes of a side, which the first call makes.
+func (h *handlers) routes(s side) *routes {
+	switch s {
+	case privateSide:
+		return h.onPrivate.get(h.shared, h.private...)
+	case publicSide:
+		return h.onPublic.get(h.shared, h.public...)
+	}
+	return h.onBoth.get(h.shared, bothParts{h})
+}
+
+func (a *app) buildHandlers() *handlers {
+	h := &handlers{managers: a.managers(), shared: &a.gateway.muxes}
 	var private, public []wetoken.Part
 	if a.kind != wechat.Website {
-		r.tokens = &token.Manager{AppID: a.appID, Secret: a.secret, Kind: a.kind, Classic: a.classic, Store: g.store, Client: a.wire(), Report: a.report}
-		r.tickets = &ticket.Manager{AppID: a.appID, Kind: a.kind, AgentID: a.agentID, Tokens: r.tokens, Store: g.store, Client: a.wire(), Report: a.report}
 		private = append(private,
-			&token.Handler{Source: r.tokens, Guard: a.guardSource("token")},
-			&ticket.Handler{Source: r.tickets, Guard: a.guardSource("ticket")},
-			retry{a, r})
+			&token.Handler{Source: h.tokens, Guard: a.guardReadOrRenew("token")},
+			&ticket.Handler{Source: h.tickets, Guard: a.guardReadOrRenew("ticket")},
+			retryPart{a, h.managers})
 		if a.kind != wechat.Mini {
-			signer := &jssdk.Signer{AppID: a.appID, Tickets: r.tickets, Hosts: a.hosts, Kind: a.kind, AgentID: a.agentID}
+			signer := &jssdk.Signer{AppID: a.appID, Tickets: h.tickets, Hosts: a.hosts, Kind: a.kind, AgentID: a.agentID}
 			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.cards})
 			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: a.guard("ticket")})
 		}
 	}
-	source, login := a.logins(r.tokens)
+	source, login := a.newLogin(h.tokens)
 	private = append(private, &oauth.Handler{Source: source, Guard: a.guard("login")})
-	public = append(public, login)
-	r.messages = g.nobody
-	if a.message != nil {
-		in, err := a.receiver(r.tokens)
-		if err != nil { // which Config.Check would have found
-			g.log.Error("callbacks are not served", "app", a.name, "error", err)
-		} else {
-			r.messages = in
-		}
+	h.messages = a.newReceiverOrRefusal(h.tokens)
+	public = append(public, login, h.messages)
+	if a.pay != nil {
+		private, public = append(private, a.pay.privatePart(a)), append(public, a.pay.publicPart(a))
 	}
-	public = append(public, r.messages)
-	r.muxes = map[side]func() *http.ServeMux{privateSide: mux(private...), publicSide: mux(public...), bothSides: mux(either(private, public))}
-	return r
+	h.private, h.public = private, public
+	return h
 }
 
-// logins are the part that logs the app's users in, and what tells who they are.
-func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
+// newLogin returns the source that redeems login codes, and the part that logs the app's users in.
+func (a *app) newLogin(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 	g := a.gateway
 	if a.kind == wechat.Mini {
-		m := &oauth.Mini{AppID: a.appID, Name: a.id, Secret: a.secret, Store: g.store, Tokens: tokens, Client: a.wire()}
+		m := &oauth.Mini{AppID: a.appID, Name: a.id, Secret: a.secret, NextSecret: a.nextSecret, Store: g.store, Tokens: tokens, Client: a.newClient()}
 		return m, m
 	}
 	l := &oauth.Login{
-		AppID: a.appID, Name: a.id, Secret: a.secret, Kind: a.kind, AgentID: a.agentID, Store: g.store, Records: g.records, Client: a.wire(),
-		URL: strings.TrimSuffix(g.publicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.hosts,
+		AppID: a.appID, Name: a.id, Secret: a.secret, NextSecret: a.nextSecret, Kind: a.kind, AgentID: a.agentID, Store: g.store, Records: g.records, Client: a.newClient(),
+		URL: strings.TrimSuffix(a.publicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.hosts,
 		OpenURL: g.endpoints.Open, SSOURL: g.endpoints.Login,
 	}
 	if a.kind == wechat.Work {
@@ -130,21 +163,34 @@ func (a *app) logins(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 	return l, l
 }
 
-func (a *app) receiver(tokens *token.Manager) (*message.Receiver, error) {
+// newReceiverOrRefusal returns the receiver of the app's callbacks, or one that refuses all of them.
+func (a *app) newReceiverOrRefusal(tokens *token.Manager) *message.Receiver {
+	if a.message == nil {
+		return a.gateway.unknownApp
+	}
+	r, err := a.newReceiver(tokens)
+	if err != nil { // Config.Check finds this error before
+		a.gateway.log.Error("callbacks are not served", "app", a.name, "error", err)
+		return a.gateway.unknownApp
+	}
+	return r
+}
+
+func (a *app) newReceiver(tokens *token.Manager) (*message.Receiver, error) {
 	g := a.gateway
-	ids, all := a.receiveIDs.of(a.appID)
-	return a.message.receiver(message.Config{
+	ids, all := a.receiveIDs.accepted(a.appID)
+	return a.message.newReceiver(message.Config{
 		AppID: a.appID, ReceiveIDs: ids, AnyReceiveID: all, Kind: a.kind,
 		Name: a.id, Store: g.store, Log: g.log.With("app", a.name),
 		Forward: message.Forwarding{
-			Outbox: g.outbox, SignKeys: []string{a.signKey, a.oldKey}, API: a.wire().With(tokens, ""),
+			Outbox: g.outbox, SignKeys: []string{a.signKey, a.previousSignKey}, API: a.newClient().With(tokens, ""),
 			Signature: a.forwardSignature, Hosts: a.hosts,
 		},
 	})
 }
 
-// wire is the way to WeChat's servers.
-func (a *app) wire() *wechat.Client {
+// newClient returns a client of the WeChat servers that the app's kind uses.
+func (a *app) newClient() *wechat.Client {
 	base := a.gateway.endpoints.API
 	if a.kind == wechat.Work {
 		base = cmp.Or(a.gateway.endpoints.Work, wechat.WorkURL)
@@ -152,15 +198,15 @@ func (a *app) wire() *wechat.Client {
 	return &wechat.Client{BaseURL: base, HTTP: a.gateway.http}
 }
 
-func (a *app) report(ctx context.Context, err error) {
+func (a *app) logRenewalError(ctx context.Context, err error) {
 	if isReported(err) {
 		return
 	}
-	a.gateway.log.WarnContext(ctx, "a token or ticket could not be renewed", "app", a.name, "error", err)
+	a.gateway.log.WarnContext(ctx, "renewal of a token or ticket failed", "app", a.name, "error", err)
 }
 
-// guardSource lets callers read with scope, and renew with the scope for that.
-func (a *app) guardSource(scope string) func(http.Handler) http.Handler {
+// guardReadOrRenew guards POST with the scope renew, and every other method with scope.
+func (a *app) guardReadOrRenew(scope string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		read, renew := a.guard(scope)(next), a.guard("renew")(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -175,7 +221,7 @@ func (a *app) guardSource(scope string) func(http.Handler) http.Handler {
 
 func (a *app) expired() bool { return !a.expiresAt.IsZero() && time.Now().After(a.expiresAt) }
 
-// allows reports whether the app may be used through the route below /app/{app}/.
+// allows reports whether the app's setting allow admits a route below /app/{app}/.
 func (a *app) allows(route string) bool {
 	if len(a.allow) == 0 {
 		return true
@@ -188,3 +234,8 @@ func (a *app) allows(route string) bool {
 	}
 	return false
 }
+
+// bothParts is the part with the routes of both sides.
+type bothParts struct{ *handlers }
+
+func (b bothParts) Routes() map[string]http.Handler { return mergeSides(b.private, b.public).Routes() }

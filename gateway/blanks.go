@@ -8,7 +8,7 @@ import (
 	"github.com/wetoken/wetoken/internal/field"
 )
 
-// checkBlanks refuses texts with blanks around them, save those of fields that are tagged blanks:"kept".
+// checkBlanks returns an error if a text in v begins or ends with a blank, unless its field is tagged blanks:"kept".
 func checkBlanks(path string, v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.String:
@@ -27,7 +27,7 @@ func checkBlanks(path string, v reflect.Value) error {
 			}
 			inner := path
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
-				inner = join(path, name)
+				inner = joinPath(path, name)
 			}
 			if err := checkBlanks(inner, v.Field(i)); err != nil {
 				return err
@@ -41,7 +41,7 @@ func checkBlanks(path string, v reflect.Value) error {
 		}
 	case reflect.Map:
 		for key, elem := range v.Seq2() {
-			if err := checkBlanks(join(path, key.String()), elem); err != nil {
+			if err := checkBlanks(joinPath(path, key.String()), elem); err != nil {
 				return err
 			}
 		}

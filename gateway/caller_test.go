@@ -14,7 +14,7 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 )
 
-func TestACallerMayDoWhatItsKeySays(t *testing.T) {
+func TestACallerHasTheScopesOfItsKey(t *testing.T) {
 	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
 	for _, c := range []struct {
 		name, method, path, key string
@@ -44,7 +44,7 @@ func TestACallerMayDoWhatItsKeySays(t *testing.T) {
 	}
 }
 
-func TestAKeyMayComeInOtherWays(t *testing.T) {
+func TestAKeyMayBeABasicPassword(t *testing.T) {
 	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
 	basic := strings.Replace(base, "http://", "http://anybody:"+allKey+"@", 1)
 	status, _ := ask(t, "GET", basic+"/app/shop/token", "", "")
@@ -56,15 +56,15 @@ func TestAKeyMayComeInOtherWays(t *testing.T) {
 	}
 }
 
-func TestAWrongKeyAndAMissingOneAreToldApart(t *testing.T) {
+func TestAWrongKeyAndAMissingOneGetDifferentErrors(t *testing.T) {
 	base := private(t, gateway.Options{Config: config(), HTTP: newWeChat().Client()})
 	for _, path := range []string{"/app/shop/token", "/app/none/token", "/app/shop/nothing", "/nothing"} {
 		for authorization, want := range map[string][2]string{
-			"":                           {"a caller key is needed", `Bearer realm="wetoken"`},
-			"Bearer " + allKey + "x":     {"this caller key is not known", `Bearer realm="wetoken", error="invalid_token"`},
-			"Bearer short":               {"this caller key is not known", `Bearer realm="wetoken", error="invalid_token"`},
-			"Basic Ondyb25nLWtleS14eHg=": {"this caller key is not known", `Bearer realm="wetoken", error="invalid_token"`},
-			"Token " + allKey:            {"has no caller key", `Bearer realm="wetoken"`},
+			"":                           {"missing caller key", `Bearer realm="wetoken"`},
+			"Bearer " + allKey + "x":     {"unknown caller key", `Bearer realm="wetoken", error="invalid_token"`},
+			"Bearer short":               {"unknown caller key", `Bearer realm="wetoken", error="invalid_token"`},
+			"Basic Ondyb25nLWtleS14eHg=": {"unknown caller key", `Bearer realm="wetoken", error="invalid_token"`},
+			"Token " + allKey:            {"invalid Authorization", `Bearer realm="wetoken"`},
 		} {
 			req, err := http.NewRequestWithContext(t.Context(), "GET", base+path, nil)
 			require.NoError(t, err)
@@ -84,19 +84,19 @@ func TestAWrongKeyAndAMissingOneAreToldApart(t *testing.T) {
 	}
 }
 
-func TestCallersWithAKeyAreToldWhatThereIsNot(t *testing.T) {
-	d := open(t, nil)
+func TestCallersWithAKeyLearnWhyARouteIsUnknown(t *testing.T) {
+	d := openSides(t, nil)
 	for path, says := range map[string]string{
-		"/app/none/token":              `there is no app "none"`,
-		"/app/%3Cb%3E%22/token":        `there is no app "<b>\""`,
-		"/app/wxaaaaaaaaaaaaaaaa/x":    "several apps with the appid",
-		"/app/gone/token":              `the registration of app "gone" has ended`,
-		"/app/too/token":               `app "too" does not allow "/token"`,
-		"/app/shop/tokens":             `there is no route GET "/tokens" of app "shop" on the private side`,
-		"/app/" + shopID + "/x":        `there is no route GET "/x" of app "shop" on the private side`,
-		"/app/shop/js/config.js":       `of app "shop" on the private side: it is on the public side`,
-		"/app/" + long("a") + "/token": `there is no app "aaaa`,
-		"/nothing":                     `there is no route GET "/nothing" on the private side`,
+		"/app/none/token":                    `no app "none"`,
+		"/app/%3Cb%3E%22/token":              `no app "<b>\""`,
+		"/app/wxaaaaaaaaaaaaaaaa/x":          "several apps have the appid",
+		"/app/gone/token":                    `the registration of app "gone" has ended`,
+		"/app/too/token":                     `app "too" does not allow "/token"`,
+		"/app/shop/tokens":                   `no route GET "/tokens" of app "shop" on the private side`,
+		"/app/" + shopID + "/x":              `no route GET "/x" of app "shop" on the private side`,
+		"/app/shop/js/config.js":             `of app "shop" on the private side: it is on the public side`,
+		"/app/" + repeatLong("a") + "/token": `no app "aaaa`,
+		"/nothing":                           `no route GET "/nothing" on the private side`,
 	} {
 		status, a := ask(t, "GET", d.private+path, allKey, "")
 		require.Equal(t, http.StatusNotFound, status, path)
@@ -104,25 +104,26 @@ func TestCallersWithAKeyAreToldWhatThereIsNot(t *testing.T) {
 		require.Less(t, len(a.Msg), 300)
 		status, a = ask(t, "GET", d.private+path, "", "")
 		require.Equal(t, http.StatusUnauthorized, status, path)
-		require.NotContains(t, a.Msg, "there is no")
+		require.NotContains(t, a.Msg, "no app")
+		require.NotContains(t, a.Msg, "no route")
 	}
 
 	status, a := ask(t, "GET", d.public+"/app/shop/token", allKey, "")
 	require.Equal(t, http.StatusNotFound, status)
-	require.Equal(t, `there is no route GET "/token" of app "shop" on the public side: it is on the private side`, a.Msg)
+	require.Equal(t, `no route GET "/token" of app "shop" on the public side: it is on the private side`, a.Msg)
 	for _, key := range []string{"", allKey + "x"} {
 		for _, path := range []string{"/app/shop/token", "/app/none/token", "/app/gone/token", "/nothing"} {
 			status, a = ask(t, "GET", d.public+path, key, "")
 			require.Equal(t, http.StatusNotFound, status)
-			require.Equal(t, "there is no such app or route", a.Msg, "strangers are told nothing")
+			require.Equal(t, "unknown app or route", a.Msg, "strangers are told nothing")
 		}
 	}
 }
 
-func long(s string) string { return strings.Repeat(s, 2000) }
+func repeatLong(s string) string { return strings.Repeat(s, 2000) }
 
 func TestAWrongMethodIsNamed(t *testing.T) {
-	d := open(t, func(c *gateway.Config) {
+	d := openSides(t, func(c *gateway.Config) {
 		set(c, "shop", func(a *gateway.App) { a.VerifyFiles = map[string]string{"MP_verify_abc.txt": "abc"} })
 	})
 	both := bothSides(t, d)
@@ -146,6 +147,10 @@ func TestAWrongMethodIsNamed(t *testing.T) {
 		{both, "PUT", "/app/shop/token", "", 401, ""},
 		{both, "PUT", "/app/shop/token", allKey, 405, "GET, HEAD, POST"},
 		{both, "POST", "/app/shop/login", "", 405, "GET, HEAD"},
+		{d.private, "PURGE", "/app/shop/token", allKey, 405, "GET, HEAD, POST"},
+		{d.private, "PURGE", "/app/shop/token", "", 401, ""},
+		{d.public, "PURGE", "/app/shop/login", "", 405, "GET, HEAD"},
+		{d.public, "GET", "/app", "", 404, ""},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), c.method, c.base+c.path, nil)
 		require.NoError(t, err)
@@ -164,16 +169,16 @@ func TestAWrongMethodIsNamed(t *testing.T) {
 }
 
 // bothSides serves the gateway of d with both sides on one address.
-func bothSides(t *testing.T, d *doors) string {
+func bothSides(t *testing.T, d *sides) string {
 	t.Helper()
 	both := httptest.NewServer(d.gateway.Both())
 	t.Cleanup(both.Close)
 	return both.URL
 }
 
-func TestAllScopesAreThoseThatHarmNobody(t *testing.T) {
+func TestTheScopeStarExcludesReservedScopes(t *testing.T) {
 	all := gateway.Key{Apps: []string{"*"}, Scopes: []string{"*"}}
-	for _, scope := range []string{"token", "renew", "ticket", "login"} {
+	for _, scope := range []string{"token", "renew", "ticket", "message", "login", "pay"} {
 		require.True(t, gateway.May(all, "shop", scope), scope)
 	}
 	for _, scope := range []string{"refund", "transfer", "pay-api", "admin"} {
@@ -184,11 +189,11 @@ func TestAllScopesAreThoseThatHarmNobody(t *testing.T) {
 }
 
 func TestScopesThatGuardNothingAreRefused(t *testing.T) {
-	for _, scope := range []string{"api", "pay", "refund", "transfer", "pay-api", "message", "metrics"} {
+	for _, scope := range []string{"api", "payments", "messages", "metrics"} {
 		c := config()
 		c.Keys[1].Scopes = []string{"token", scope}
 		err := c.Check()
-		require.ErrorContains(t, err, `keys[1].scopes[1]: there is no such scope: want token, renew, ticket, login, admin or *`)
+		require.ErrorContains(t, err, `keys[1].scopes[1]: unknown scope: want token, renew, ticket, message, login, pay, refund, transfer, pay-api, admin or *`)
 	}
 	c := config()
 	c.Keys[1].Scopes = []string{"token", "renew", "ticket", "login", "admin", "*"}

@@ -2,258 +2,141 @@ package gateway
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"errors"
-	"fmt"
-	"net/url"
-	"reflect"
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/wetoken/wetoken/internal/hosts"
-	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Config is what a gateway serves. It is the shape of the server's configuration file.
+// Config is the configuration of a gateway. Its JSON is that of the server's configuration file.
 type Config struct {
-	PublicURL string `json:"public_url"` // base URL that WeChat and browsers see; logins need it
+	// PublicURL is the base URL of the public side, as WeChat and browsers use it. Logins need it.
+	PublicURL string `json:"public_url"`
 
-	// URLs of the shared, disposable store and of the durable one, by default the same. cmd/server opens them: New takes
-	// only stores that are passed, and refuses a URL without one.
+	// Store and Records are the URLs of the shared, disposable store and of the durable one; Records is Store by default.
+	// cmd/server opens them. New uses only the stores that it is passed, and refuses a URL without one.
 	Store   string `json:"store"`
 	Records string `json:"records"`
 
-	Endpoints      Endpoints `json:"endpoints"`
-	TrustedProxies []string  `json:"trusted_proxies"` // whose X-Forwarded-For is believed, such as 10.0.0.0/8; default none. See [Gateway.Shared]
-	Keys           []Key     `json:"keys"`            // callers of the private side
+	Endpoints Endpoints `json:"endpoints"`
 
-	// Apps are keyed by the name in their routes: /app/{name}/…. Logins, copies of messages and the answers that callbacks
-	// were given are kept under an app's ID: an app that is renamed keeps them where its ID is the name it had.
+	// TrustedProxies are the ranges of addresses, such as 10.0.0.0/8, whose X-Forwarded-For is believed; default none.
+	// See [Gateway.Shared].
+	TrustedProxies []string `json:"trusted_proxies"`
+
+	// ResidentApps is the number of registered apps that a process holds in memory; default 20000. See [Apps].
+	ResidentApps int `json:"resident_apps"`
+
+	// KeepRate is the most tokens and tickets of apps with [App.Keep] that a process looks at or renews in a second; default 50.
+	KeepRate int `json:"keep_rate"`
+
+	AuditDays int `json:"audit_days"` // days for which the records keep who did what; default 200. See [Audits]
+
+	Keys []Key `json:"keys"` // callers of the private side; more can be registered: see [Keys]
+
+	// Merchants (商户) are keyed by the name that [Pay] refers to them by.
+	Merchants map[string]Merchant `json:"merchants"`
+
+	// Apps are keyed by the name in their routes, /app/{name}/…. Logins, copies of messages and replies to callbacks are
+	// stored under an app's ID. An app that is renamed keeps them if its ID is set to its old name.
 	Apps map[string]App `json:"apps"`
+
+	Compat Compat `json:"compat"`
 }
 
-// Endpoints are WeChat's base URLs. Each is WeChat's own by default.
+// Endpoints are the base URLs of the WeChat servers. The default of each is in its comment.
 type Endpoints struct {
-	API   string `json:"api"`   // api.weixin.qq.com
-	Work  string `json:"work"`  // qyapi.weixin.qq.com
-	Open  string `json:"open"`  // open.weixin.qq.com, where browsers log in
-	Login string `json:"login"` // login.work.weixin.qq.com, WeCom's QR code
+	API   string `json:"api"`   // https://api.weixin.qq.com
+	Work  string `json:"work"`  // https://qyapi.weixin.qq.com
+	Open  string `json:"open"`  // https://open.weixin.qq.com, where browsers log in
+	Login string `json:"login"` // https://login.work.weixin.qq.com, the QR code of WeCom
+	Pay   string `json:"pay"`   // https://api.mch.weixin.qq.com
 }
 
 // Key is a caller of the private side, known by a secret.
 type Key struct {
-	Name   string   `json:"name" blanks:"kept"`
-	Key    string   `json:"key"`    // at least 16 characters, or sha256: and the hex digest of such a key
-	Apps   []string `json:"apps"`   // names of apps; "*" is all
-	Scopes []string `json:"scopes"` // token, renew, ticket, login, admin; "*" is all of them but admin
+	Name string   `json:"name" blanks:"kept"` // for the log
+	Key  string   `json:"key"`                // at least 16 characters, or sha256: and the hex digest of such a key
+	Apps []string `json:"apps"`               // names of apps, or platform:NAME, which is for later; "*" is all
+
+	// Scopes are some of token, renew, ticket, message, login, pay, refund, transfer, pay-api and admin. "*" is all but the last four.
+	Scopes []string `json:"scopes"`
+
+	// Paths are those of APIv3 that the scope pay-api is for: exact ones, or all below one that ends with /*. Writes that may move
+	// money out need the scope refund or transfer, too.
+	Paths []string `json:"paths"`
+
+	// MaxFen is the most that one order, refund, reversal or transfer may have, and DayFen the most that the last three may have
+	// together in a day of Beijing; default no limit.
+	MaxFen int64 `json:"max_fen"`
+	DayFen int64 `json:"day_fen"`
+
+	ExpiresAt time.Time `json:"expires_at"` // the key is refused from then on; default never
+
+	// Addresses are those that the key may be used from, such as 10.0.0.0/8 or 192.0.2.7; default any. Behind a proxy of
+	// [Config.TrustedProxies], that is the address of the client.
+	Addresses []string `json:"addresses"`
+
+	// Rate is the number of requests a second that each process serves the key, after up to twice as many at once. The reply to
+	// others is 429. Default no limit.
+	Rate int `json:"rate"`
 }
 
 // App is one WeChat app.
 type App struct {
-	ID        string      `json:"id"`                 // names what the stores keep for this app; default its key under apps. See [Config.Apps]
-	Name      string      `json:"name" blanks:"kept"` // for people
-	AppID     string      `json:"app_id"`             // the corp id of WeCom
-	Secret    string      `json:"secret"`
-	Kind      wechat.Kind `json:"kind"`       // default official
-	AgentID   int         `json:"agent_id"`   // WeCom, where the secret is an application's; hosts need it
-	TokenMode string      `json:"token_mode"` // stable (default) or classic
-	Keep      bool        `json:"keep"`       // renew ahead on a timer, read or not
-	Tickets   []string    `json:"tickets"`    // tickets that keep renews too: jsapi, wx_card, agent_config
-	ExpiresAt time.Time   `json:"expires_at"` // the registration ends; default never
-	Allow     []string    `json:"allow"`      // routes this app may be used through, such as /token; / is all of them, as is the default
+	// ID is part of the keys under which the stores keep what belongs to this app; default its name under [Config.Apps].
+	ID   string `json:"id"`
+	Name string `json:"name" blanks:"kept"` // for people
 
-	Hosts           []string          `json:"hosts"`                      // where logins may return to, whose pages may be signed, where requests may point
-	VerifyFiles     map[string]string `json:"verify_files" blanks:"kept"` // served at the root of the public side: MP_verify_….txt, WW_verify_….txt
-	Cards           bool              `json:"cards"`                      // official account: anybody may have cards signed for its pages, by their id; see jssdk.Handler
-	SignKey         string            `json:"sign_key"`                   // signs what backends are sent
-	PreviousSignKey string            `json:"previous_sign_key"`
-	Message         *Message          `json:"message"` // default: no callbacks
+	AppID  string      `json:"app_id"` // of WeCom the corp id
+	Secret string      `json:"secret"`
+	Kind   wechat.Kind `json:"kind"` // default official
 
-	ReceiveIDs       ReceiveIDs `json:"receive_ids"`       // further ids that encrypted messages may be for, or any
-	ForwardSignature bool       `json:"forward_signature"` // backends of every form are given the signature of WeChat
+	// NextSecret is used once WeChat refuses Secret as wrong, so that a reset in WeChat's console can be prepared. Afterwards set
+	// Secret to it. PreviousSecret is a former secret by which callers that send appid and secret are still known.
+	NextSecret     string `json:"next_secret"`
+	PreviousSecret string `json:"previous_secret"`
+
+	// AgentID is the WeCom application (应用) that Secret belongs to. WeCom needs it where Hosts is set.
+	AgentID   int    `json:"agent_id"`
+	TokenMode string `json:"token_mode"` // stable (default) or classic
+
+	// Keep has the token, and tickets of the types in Tickets (jsapi, wx_card, agent_config), renewed before they expire even
+	// if nobody reads them.
+	Keep    bool     `json:"keep"`
+	Tickets []string `json:"tickets"`
+
+	ExpiresAt time.Time `json:"expires_at"` // end of the registration; default never
+
+	// PublicURL is the base URL of this app's routes, in place of [Config.PublicURL].
+	PublicURL string `json:"public_url"`
+
+	// Allow lists the routes that this app may be used through, such as /token. The default is all, and so is "/".
+	Allow []string `json:"allow"`
+
+	// Hosts are the hosts that logins may return to, whose pages may be signed, and whose backends a request may name.
+	Hosts []string `json:"hosts"`
+
+	// VerifyFiles are served at the root of the public side, such as MP_verify_….txt and WW_verify_….txt.
+	VerifyFiles map[string]string `json:"verify_files" blanks:"kept"`
+
+	// Cards lets anybody have cards signed, by their id, for the pages of an official account. See [jssdk.Handler].
+	Cards bool `json:"cards"`
+
+	SignKey         string   `json:"sign_key"`          // signs requests to backends
+	PreviousSignKey string   `json:"previous_sign_key"` // during a change of SignKey
+	Message         *Message `json:"message"`           // default no callbacks
+
+	Pay *Pay `json:"pay"` // default no payments
+
+	// ReceiveIDs are further ids that encrypted messages may be for; "any" is all.
+	ReceiveIDs ReceiveIDs `json:"receive_ids"`
+
+	// WCodeTemplateID is the template of the messages with a code that wetoken's old clients send. See [Compat].
+	WCodeTemplateID string `json:"wcode_template_id"`
+
+	// ForwardSignature passes WeChat's signature on to backends of every form.
+	ForwardSignature bool `json:"forward_signature"`
 }
 
-var kinds = []wechat.Kind{wechat.Official, wechat.Mini, wechat.Website, wechat.Work}
-
-// scopes are what a caller may be allowed to do. Each guards a route.
-var scopes = []string{"token", "renew", "ticket", "login", "admin"}
-
-// Check finds what keeps c from being served, and names its key. It shows no values: any may be a secret.
-func (c Config) Check() error {
-	if err := cmp.Or(checkBlanks("store", reflect.ValueOf(c.Store)), checkBlanks("records", reflect.ValueOf(c.Records))); err != nil {
-		return fmt.Errorf("gateway: config: %w", err)
-	}
-	if err := checkURL("public_url", c.PublicURL); err != nil {
-		return err
-	}
-	e := c.Endpoints
-	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login} {
-		if err := checkURL("endpoints."+name, u); err != nil {
-			return err
-		}
-	}
-	if len(c.Keys) == 0 {
-		return errors.New("gateway: config: keys: at least one caller key is needed, or nobody could use the private side")
-	}
-	seen := make(map[[sha256.Size]byte]int, len(c.Keys))
-	for i, k := range c.Keys {
-		if err := k.check(c.Apps); err != nil {
-			return fmt.Errorf("gateway: config: keys[%d].%w", i, err)
-		}
-		d, _ := digest(k.Key) // which check has found to be one
-		if j, ok := seen[d]; ok {
-			return fmt.Errorf("gateway: config: keys[%d].key: %q and %q (keys[%d]) have the same key: each caller needs its own", i, k.Name, c.Keys[j].Name, j)
-		}
-		seen[d] = i
-	}
-	ids := make(map[string]string, len(c.Apps))
-	for name, a := range c.Apps {
-		if err := checkAppName(name); err != nil {
-			return fmt.Errorf("gateway: config: apps: %w", err)
-		}
-		if err := a.check(); err != nil {
-			return fmt.Errorf("gateway: config: apps.%s.%w", name, err)
-		}
-		if other, taken := ids[a.id(name)]; taken {
-			return fmt.Errorf("gateway: config: apps.%s.id: app %q has the same: each app needs its own, and a name is the default", max(name, other), min(name, other))
-		}
-		ids[a.id(name)] = name
-		if c.PublicURL == "" && a.Kind != wechat.Mini && len(a.Hosts) > 0 {
-			return fmt.Errorf("gateway: config: public_url: must be set, or no login could return to apps.%s.hosts", name)
-		}
-	}
-	if _, err := c.proxies(); err != nil {
-		return err
-	}
-	_, err := c.verifyFiles()
-	return err
-}
-
-// verifyFiles are those of all apps.
-func (c Config) verifyFiles() (oauth.VerifyFiles, error) {
-	all := make(oauth.VerifyFiles)
-	for name, a := range c.Apps {
-		if err := addVerifyFiles(all, name, a.VerifyFiles); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// addVerifyFiles adds the files of an app to those of all.
-func addVerifyFiles(all oauth.VerifyFiles, app string, files map[string]string) error {
-	for name, content := range files {
-		if len(oauth.VerifyFiles{name: content}.Routes()) == 0 {
-			return fmt.Errorf("gateway: config: apps.%s.verify_files: %q is no name such as MP_verify_abc.txt", app, name)
-		}
-		if other, ok := all[name]; ok && other != content {
-			return fmt.Errorf("gateway: config: apps.%s.verify_files: another app has another %s", app, name)
-		}
-		all[name] = content
-	}
-	return nil
-}
-
-func checkURL(name, s string) error {
-	if s == "" {
-		return nil
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("gateway: config: %s: want a base URL such as https://wx.example.com", name)
-	}
-	return nil
-}
-
-// checkAppName refuses a name that no route could carry, or that could be taken for an appid.
-func checkAppName(name string) error {
-	switch {
-	case name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\?#%") || name == "." || name == "..":
-		return fmt.Errorf("%q: a name is 1 to 64 bytes of UTF-8 without / \\ ? # %%", name)
-	case looksLikeAppID(name):
-		return fmt.Errorf("%q: a name must not look like an appid", name)
-	}
-	return nil
-}
-
-func looksLikeAppID(s string) bool {
-	return (strings.HasPrefix(s, "wx") || strings.HasPrefix(s, "ww")) && len(s) == 18
-}
-
-func (k Key) check(apps map[string]App) error {
-	if err := checkBlanks("", reflect.ValueOf(k)); err != nil {
-		return err
-	}
-	switch {
-	case k.Name == "":
-		return errors.New("name: must be set, as it stands in the audit log")
-	case len(k.Apps) == 0:
-		return errors.New(`apps: must name the apps this caller may use, or "*"`)
-	case len(k.Scopes) == 0:
-		return errors.New(`scopes: must name what this caller may do, or "*"`)
-	}
-	if _, err := digest(k.Key); err != nil {
-		return fmt.Errorf("key: %w", err)
-	}
-	for i, name := range k.Apps {
-		if _, ok := apps[name]; !ok && name != "*" {
-			return fmt.Errorf("apps[%d]: there is no such app: want a name under apps, or *", i)
-		}
-	}
-	for i, s := range k.Scopes {
-		if s != "*" && !has(scopes, s) {
-			return fmt.Errorf("scopes[%d]: there is no such scope: want %s or *", i, strings.Join(scopes, ", "))
-		}
-	}
-	return nil
-}
-
-func (a App) check() error {
-	if err := checkBlanks("", reflect.ValueOf(a)); err != nil {
-		return err
-	}
-	switch {
-	case a.ID != "" && checkAppName(a.ID) != nil:
-		return errors.New("id: want 1 to 64 bytes of UTF-8 without / \\ ? # %, that do not look like an appid")
-	case a.AppID == "":
-		return errors.New("app_id: must be set")
-	case a.Secret == "":
-		return errors.New("secret: must be set")
-	case a.Kind != "" && !slices.Contains(kinds, a.Kind):
-		return errors.New("kind: want official, mini, website or work")
-	case a.TokenMode != "" && a.TokenMode != "stable" && a.TokenMode != "classic":
-		return errors.New("token_mode: want stable or classic")
-	case a.Kind == wechat.Work && a.TokenMode != "":
-		return errors.New("token_mode: WeCom has one mode only")
-	case a.Kind == wechat.Website && (a.TokenMode != "" || a.Keep):
-		return errors.New("kind: a website application has no token: leave out token_mode and keep")
-	case a.Kind == wechat.Work && a.AgentID == 0 && len(a.Hosts) > 0:
-		return errors.New("agent_id: must be set, or nobody could log in for hosts by WeCom's QR code")
-	case a.Cards && a.Kind != "" && a.Kind != wechat.Official:
-		return fmt.Errorf("cards: only an official account signs cards for pages, and this is kind %s", a.Kind)
-	case a.SignKey == "" && a.PreviousSignKey != "":
-		return errors.New("previous_sign_key: needs sign_key beside it")
-	case a.Allow != nil && len(a.Allow) == 0:
-		return errors.New("allow: is empty: list routes, or leave the key out to allow all of them")
-	}
-	if err := a.checkTickets(); err != nil {
-		return err
-	}
-	for i, route := range a.Allow {
-		if !strings.HasPrefix(route, "/") {
-			return fmt.Errorf("allow[%d]: must begin with /", i)
-		}
-	}
-	for i, host := range a.Hosts {
-		if err := hosts.CheckEntry(host); err != nil {
-			return fmt.Errorf("hosts[%d]: %w", i, err)
-		}
-	}
-	return a.Message.check(a)
-}
-
-// id returns the id of an app that is registered under name.
+// id returns the id of an app with a name under apps.
 func (a App) id(name string) string { return cmp.Or(a.ID, name) }

@@ -29,57 +29,58 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"list for an app":    {`{"store":"memory:","apps":{"shop":[{}]}}`, "apps.shop: want a mapping, not a list"},
 		"app for a text":     {`{"apps":{"shop":{"app_id":{"a":1}}}}`, "apps.shop.app_id: want text, not a mapping"},
 		"number in a list":   {`{"apps":{"shop":{"hosts":["a",7]}}}`, "apps.shop.hosts[1]: want text, not a number"},
-		"more after it":      {`{} {}`, "more after the end"},
+		"more after it":      {`{} {}`, "a second document follows"},
 		"no keys":            {`{"apps":{}}`, "keys:"},
-		"short key":          {`{"keys":[{"name":"a","key":"short","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: must have at least 16 characters"},
-		"odd digest":         {`{"keys":[{"name":"a","key":"sha256:zz","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: must be followed by 64 hex digits"},
-		"digest of nothing":  {`{"keys":[{"name":"a","key":"sha256:` + hexDigest("") + `","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: sha256: is followed by the digest of the empty text"},
+		"short key":          {`{"keys":[{"name":"a","key":"short","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: too short: want at least 16 characters"},
+		"odd digest":         {`{"keys":[{"name":"a","key":"sha256:zz","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: invalid digest: want sha256: and 64 hex digits"},
+		"digest of nothing":  {`{"keys":[{"name":"a","key":"sha256:` + hexDigest("") + `","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: invalid digest: it is that of the empty text"},
 		"one key twice":      {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["token"]},{"name":"b","key":"sha256:` + hexDigest("0123456789abcdef") + `","apps":["*"],"scopes":["renew"]}]}`, `keys[1].key: "b" and "a" (keys[0]) have the same key`},
 		"nameless key":       {`{"keys":[{"key":"0123456789abcdef","apps":["*"],"scopes":["*"]}]}`, "keys[0].name"},
-		"key for no app":     {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["shop"],"scopes":["*"]}]}`, `keys[0].apps[0]: there is no such app`},
-		"odd scope":          {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["all"]}]}`, `keys[0].scopes[0]: there is no such scope`},
-		"cards of a mini":    {keyed(`"m":{"app_id":"wx1","secret":"x","kind":"mini","cards":true}`), "apps.m.cards: only an official account signs cards"},
-		"no secret":          {keyed(`"shop":{"app_id":"wx1"}`), "apps.shop.secret: must be set"},
-		"no app id":          {keyed(`"shop":{"secret":"x"}`), "apps.shop.app_id: must be set"},
-		"odd kind":           {keyed(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: want official, mini, website or work`},
-		"odd mode":           {keyed(`"shop":{"app_id":"wx1","secret":"x","token_mode":"new"}`), "apps.shop.token_mode"},
-		"name like appid":    {keyed(`"wx0123456789abcdef":{"app_id":"wx1","secret":"x"}`), "must not look like an appid"},
-		"name with slash":    {keyed(`"a/b":{"app_id":"wx1","secret":"x"}`), "apps:"},
+		"key for no app":     {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["shop"],"scopes":["*"]}]}`, `keys[0].apps[0]: unknown app`},
+		"odd scope":          {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["all"]}]}`, `keys[0].scopes[0]: unknown scope`},
+		"cards of a mini":    {configWithApp(`"m":{"app_id":"wx1","secret":"x","kind":"mini","cards":true}`), "apps.m.cards: must be unset for kind mini"},
+		"no secret":          {configWithApp(`"shop":{"app_id":"wx1"}`), "apps.shop.secret: must be set"},
+		"no app id":          {configWithApp(`"shop":{"secret":"x"}`), "apps.shop.app_id: must be set"},
+		"odd kind":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: want official, mini, website or work`},
+		"odd mode":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","token_mode":"new"}`), "apps.shop.token_mode"},
+		"name like appid":    {configWithApp(`"wx0123456789abcdef":{"app_id":"wx1","secret":"x"}`), "want one that does not look like an appid"},
+		"name with slash":    {configWithApp(`"a/b":{"app_id":"wx1","secret":"x"}`), "apps:"},
 		"public URL":         {`{"public_url":"wx.example.com"}`, "public_url: want a base URL"},
 		"endpoint":           {`{"endpoints":{"api":"https://u:p@api.example.com"}}`, "endpoints.api: want a base URL"},
-		"route without /":    {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":["token"]}`), `apps.shop.allow[0]: must begin with /`},
-		"hosts, no URL":      {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["a.example.com"]}`), "public_url: must be set"},
-		"odd host":           {keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["https://a"]}`), `apps.shop.hosts[0]: want a host such as shop.example.com`},
-		"odd verify file":    {keyed(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"../x.txt":"x"}}`), "apps.shop.verify_files"},
-		"two verify files":   {keyed(`"a":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":"1"}},"b":{"app_id":"wx2","secret":"x","verify_files":{"a.txt":"2"}}`), "verify_files: another app has another a.txt"},
-		"token of a site":    {keyed(`"web":{"app_id":"wx1","secret":"x","kind":"website","keep":true}`), "apps.web.kind: a website application has no token"},
-		"odd time":           {keyed(`"shop":{"app_id":"wx1","secret":"x","expires_at":"tomorrow"}`), `expires_at: want a time such as`},
+		"route without /":    {configWithApp(`"shop":{"app_id":"wx1","secret":"x","allow":["token"]}`), `apps.shop.allow[0]: must begin with /`},
+		"hosts, no URL":      {configWithApp(`"shop":{"app_id":"wx1","secret":"x","hosts":["a.example.com"]}`), "public_url: must be set"},
+		"odd host":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","hosts":["https://a"]}`), `apps.shop.hosts[0]: want a host such as shop.example.com`},
+		"odd verify file":    {configWithApp(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"../x.txt":"x"}}`), "apps.shop.verify_files"},
+		"two verify files":   {configWithApp(`"a":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":"1"}},"b":{"app_id":"wx2","secret":"x","verify_files":{"a.txt":"2"}}`), "verify_files: another app has a.txt with other content"},
+		"token of a site":    {configWithApp(`"web":{"app_id":"wx1","secret":"x","kind":"website","keep":true}`), "apps.web.kind: a website has no token"},
+		"odd time":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","expires_at":"tomorrow"}`), `expires_at: want a time such as`},
 		"odd proxies":        {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["10.0.0.1"]}`, `trusted_proxies[0]: want a range of addresses such as 10.0.0.0/8`},
 		"IPv4 in IPv6":       {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["::ffff:10.0.0.0/104"]}`, `trusted_proxies[0]: is IPv4 written as IPv6`},
-		"WeCom, no agent":    {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","hosts":["a.example.com"]}`), "apps.corp.agent_id: must be set"},
-		"no message token":   {messaged(`{}`), "apps.shop.message.token: is empty"},
-		"short aes_key":      {messaged(`{"token":"t","aes_key":"short"}`), "apps.shop.message.aes_key: is not an EncodingAESKey"},
-		"short old aes_key":  {messaged(`{"token":"t","aes_key":"` + aesKeyOf + `","previous_aes_key":"short"}`), "apps.shop.message.previous_aes_key: is not an EncodingAESKey"},
-		"lone old aes_key":   {messaged(`{"token":"t","previous_aes_key":"` + aesKeyOf + `"}`), "apps.shop.message.aes_key: is empty"},
-		"secure, no aes_key": {messaged(`{"token":"t","mode":"secure"}`), "apps.shop.message.aes_key: is empty"},
-		"odd message mode":   {messaged(`{"token":"t","mode":"open"}`), `apps.shop.message.mode: want plain, compatible or secure`},
-		"backend's URL":      {messaged(`{"token":"t","forward":[{"url":"crm"}]}`), "apps.shop.message.forward[0].url: is not a whole"},
-		"backend's form":     {messaged(`{"token":"t","forward":[{"url":"http://crm","form":"yaml"}]}`), "apps.shop.message.forward[0].form: want xml, json or raw"},
-		"backend's timeout":  {messaged(`{"token":"t","forward":[{"url":"http://crm","timeout":"4"}]}`), `timeout: want a time such as 4s`},
-		"endless timeout":    {messaged(`{"token":"t","forward":[{"url":"http://crm","answer":true,"timeout":"1h"}]}`), `apps.shop.message.forward[0].timeout: is 1h`},
-		"late copy":          {messaged(`{"token":"t","forward":[{"url":"http://crm","late":true}]}`), `apps.shop.message.forward[0].late: is for a backend that answers`},
-		"odd pattern":        {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"pattern":"("}}]}`), `forward[0].when.pattern`},
-		"number for text":    {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":5}}]}`), `apps.shop.message.forward[0].when.type: want text or a list of texts`},
-		"key of no event":    {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"event_key":"x"}}]}`), `forward[0].when.event_key: needs event`},
-		"empty in a rule":    {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"type":["text",""]}}]}`), `forward[0].when.type: is empty`},
-		"empty keyword":      {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":""}}]}`), `forward[0].when.keyword: is empty`},
-		"WeCom in plain":     {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","message":{"token":"t"}}`), "apps.corp.message: WeCom knows mode secure alone"},
+		"WeCom, no agent":    {configWithApp(`"corp":{"app_id":"ww1","secret":"x","kind":"work","hosts":["a.example.com"]}`), "apps.corp.agent_id: must be set"},
+		"no message token":   {configWithMessage(`{}`), "apps.shop.message.token: is empty"},
+		"short aes_key":      {configWithMessage(`{"token":"t","aes_key":"short"}`), "apps.shop.message.aes_key: is not an EncodingAESKey"},
+		"short old aes_key":  {configWithMessage(`{"token":"t","aes_key":"` + aesKeyOf + `","previous_aes_key":"short"}`), "apps.shop.message.previous_aes_key: is not an EncodingAESKey"},
+		"lone old aes_key":   {configWithMessage(`{"token":"t","previous_aes_key":"` + aesKeyOf + `"}`), "apps.shop.message.aes_key: is empty"},
+		"secure, no aes_key": {configWithMessage(`{"token":"t","mode":"secure"}`), "apps.shop.message.aes_key: is empty"},
+		"odd message mode":   {configWithMessage(`{"token":"t","mode":"open"}`), `apps.shop.message.mode: want plain, compatible or secure`},
+		"backend's URL":      {configWithMessage(`{"token":"t","forward":[{"url":"crm"}]}`), "apps.shop.message.forward[0].url: is not an absolute"},
+		"backend's password": {configWithMessage(`{"token":"t","forward":[{"url":"http://u:p@crm"}]}`), "apps.shop.message.forward[0].url: want one without a user and a password"},
+		"backend's form":     {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","form":"yaml"}]}`), "apps.shop.message.forward[0].form: want xml, json or raw"},
+		"backend's timeout":  {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","timeout":"4"}]}`), `timeout: want a duration such as 4s`},
+		"endless timeout":    {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","answer":true,"timeout":"1h"}]}`), `apps.shop.message.forward[0].timeout: is 1h`},
+		"late copy":          {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","late":true}]}`), `apps.shop.message.forward[0].late: is for a backend that answers`},
+		"odd pattern":        {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":{"pattern":"("}}]}`), `forward[0].when.pattern`},
+		"number for text":    {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":{"type":5}}]}`), `apps.shop.message.forward[0].when.type: want text or a list of texts`},
+		"key of no event":    {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":{"event_key":"x"}}]}`), `forward[0].when.event_key: needs event`},
+		"empty in a rule":    {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":{"type":["text",""]}}]}`), `forward[0].when.type: is empty`},
+		"empty keyword":      {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":""}}]}`), `forward[0].when.keyword: is empty`},
+		"WeCom in plain":     {configWithApp(`"corp":{"app_id":"ww1","secret":"x","kind":"work","message":{"token":"t"}}`), "apps.corp.message: want mode secure and an aes_key for WeCom"},
 		"key in capitals":    {`{"apps":{"shop":{"Secret":"x"}}}`, `apps.shop: unknown key "Secret": want secret`},
 		"two cases":          {`{"apps":{"shop":{"secret":"x","SECRET":"y"}}}`, `apps.shop: unknown key "SECRET": want secret`},
-		"deep in capitals":   {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"Type":"text"}}]}`), `apps.shop.message.forward[0].when: unknown key "Type": want type`},
+		"deep in capitals":   {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":{"Type":"text"}}]}`), `apps.shop.message.forward[0].when: unknown key "Type": want type`},
 		"a key twice":        {`{"apps":{"shop":{"secret":"x","secret":"y"}}}`, `apps.shop: key "secret" is given twice`},
 		"an app twice":       {`{"apps":{"shop":{"app_id":"x"},"shop":{"secret":"y"}}}`, `apps: key "shop" is given twice`},
-		"text for forward":   {messaged(`{"token":"t","forward":"http://crm"}`), "apps.shop.message.forward: want a list, not text"},
+		"text for forward":   {configWithMessage(`{"token":"t","forward":"http://crm"}`), "apps.shop.message.forward: want a list, not text"},
 		"text for truth":     {`{"apps":{"shop":{"keep":"yes"}}}`, "apps.shop.keep: want true or false, not text"},
 		"truth for text":     {`{"apps":{"shop":{"secret":true}}}`, "apps.shop.secret: want text, not true or false (true and false as text need quotes)"},
 		"list for all":       {`[]`, "config: want a mapping, not a list"},
@@ -87,30 +88,30 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"huge agent":         {`{"apps":{"shop":{"agent_id":99999999999999999999}}}`, "apps.shop.agent_id: want a whole number"},
 		"no JSON":            {`{"apps":{"shop":}}`, "not JSON at byte"},
 		"cut off":            {`{"apps":{"shop":{"secret":"x"`, "not JSON, or cut off"},
-		"empty aes_key":      {messaged(`{"token":"t","aes_key":""}`), "apps.shop.message.aes_key: is empty"},
-		"null aes_key":       {messaged(`{"token":"t","aes_key":null}`), "apps.shop.message.aes_key: is empty"},
-		"empty old aes_key":  {messaged(`{"token":"t","aes_key":"` + aesKeyOf + `","previous_aes_key":""}`), "apps.shop.message.previous_aes_key: is empty"},
-		"empty token":        {messaged(`{"token":""}`), "apps.shop.message.token: is empty"},
-		"empty old token":    {messaged(`{"token":"t","previous_token":""}`), "apps.shop.message.previous_token: is empty"},
-		"empty sign_key":     {keyed(`"shop":{"app_id":"wx1","secret":"x","sign_key":""}`), "apps.shop.sign_key: is empty"},
-		"empty old sign key": {keyed(`"shop":{"app_id":"wx1","secret":"x","sign_key":"k","previous_sign_key":""}`), "apps.shop.previous_sign_key: is empty"},
+		"empty aes_key":      {configWithMessage(`{"token":"t","aes_key":""}`), "apps.shop.message.aes_key: is empty"},
+		"null aes_key":       {configWithMessage(`{"token":"t","aes_key":null}`), "apps.shop.message.aes_key: is empty"},
+		"empty old aes_key":  {configWithMessage(`{"token":"t","aes_key":"` + aesKeyOf + `","previous_aes_key":""}`), "apps.shop.message.previous_aes_key: is empty"},
+		"empty token":        {configWithMessage(`{"token":""}`), "apps.shop.message.token: is empty"},
+		"empty old token":    {configWithMessage(`{"token":"t","previous_token":""}`), "apps.shop.message.previous_token: is empty"},
+		"empty sign_key":     {configWithApp(`"shop":{"app_id":"wx1","secret":"x","sign_key":""}`), "apps.shop.sign_key: is empty"},
+		"empty old sign key": {configWithApp(`"shop":{"app_id":"wx1","secret":"x","sign_key":"k","previous_sign_key":""}`), "apps.shop.previous_sign_key: is empty"},
 		"empty records":      {`{"records":""}`, "records: is empty"},
 		"empty endpoint":     {`{"endpoints":{"api":""}}`, "endpoints.api: is empty"},
-		"empty timeout":      {messaged(`{"token":"t","forward":[{"url":"http://crm","timeout":""}]}`), "apps.shop.message.forward[0].timeout: is empty"},
+		"empty timeout":      {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","timeout":""}]}`), "apps.shop.message.forward[0].timeout: is empty"},
 		"empty end":          {`{"apps":{"shop":{"expires_at":""}}}`, "apps.shop.expires_at: is empty"},
-		"empty allow":        {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":[]}`), "apps.shop.allow: is empty"},
-		"null allow":         {keyed(`"shop":{"app_id":"wx1","secret":"x","allow":null}`), "apps.shop.allow: is empty"},
-		"empty rule":         {messaged(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":[]}}]}`), "forward[0].when.keyword: is empty"},
-		"null rule":          {messaged(`{"token":"t","forward":[{"url":"http://crm","when":null}]}`), "forward[0].when: is empty"},
-		"blank in secret":    {keyed(`"shop":{"app_id":"wx1","secret":"x\n"}`), "apps.shop.secret: begins or ends with a blank or a line end"},
-		"blank in app_id":    {keyed(`"shop":{"app_id":" wx1","secret":"x"}`), "apps.shop.app_id: begins or ends with a blank"},
+		"empty allow":        {configWithApp(`"shop":{"app_id":"wx1","secret":"x","allow":[]}`), "apps.shop.allow: is empty"},
+		"null allow":         {configWithApp(`"shop":{"app_id":"wx1","secret":"x","allow":null}`), "apps.shop.allow: is empty"},
+		"empty rule":         {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":{"keyword":[]}}]}`), "forward[0].when.keyword: is empty"},
+		"null rule":          {configWithMessage(`{"token":"t","forward":[{"url":"http://crm","when":null}]}`), "forward[0].when: is empty"},
+		"blank in secret":    {configWithApp(`"shop":{"app_id":"wx1","secret":"x\n"}`), "apps.shop.secret: begins or ends with a blank or a line end"},
+		"blank in app_id":    {configWithApp(`"shop":{"app_id":" wx1","secret":"x"}`), "apps.shop.app_id: begins or ends with a blank"},
 		"blank in key":       {`{"keys":[{"name":"a","key":"0123456789abcdef\n","apps":["*"],"scopes":["*"]}]}`, "keys[0].key: begins or ends with a blank"},
-		"blank in sign_key":  {keyed(`"shop":{"app_id":"wx1","secret":"x","sign_key":"k "}`), "apps.shop.sign_key: begins or ends with a blank"},
-		"blank in aes_key":   {messaged(`{"token":"t","aes_key":"` + aesKeyOf + `\n"}`), "apps.shop.message.aes_key: begins or ends with a blank"},
-		"blank in token":     {messaged(`{"token":"t\u200b"}`), "apps.shop.message.token: begins or ends with a blank"},
+		"blank in sign_key":  {configWithApp(`"shop":{"app_id":"wx1","secret":"x","sign_key":"k "}`), "apps.shop.sign_key: begins or ends with a blank"},
+		"blank in aes_key":   {configWithMessage(`{"token":"t","aes_key":"` + aesKeyOf + `\n"}`), "apps.shop.message.aes_key: begins or ends with a blank"},
+		"blank in token":     {configWithMessage(`{"token":"t\u200b"}`), "apps.shop.message.token: begins or ends with a blank"},
 		"blank in store":     {`{"store":"memory: "}`, "store: begins or ends with a blank"},
 		"blank in a scope":   {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["token "]}]}`, "keys[0].scopes[0]: begins or ends with a blank"},
-		"mode without need":  {keyed(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "WeCom has one mode"},
+		"mode without need":  {configWithApp(`"corp":{"app_id":"ww1","secret":"x","kind":"work","token_mode":"classic"}`), "apps.corp.token_mode: must be unset for WeCom"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parsed, err := gateway.ParseConfig([]byte(c.json))
@@ -131,13 +132,13 @@ func TestNoConfigurationErrorShowsAValue(t *testing.T) {
 		`{"keys":[{"name":"a","key":"HIDDEN","apps":["*"],"scopes":["HIDDEN"]}]}`, `{"keys":[{"name":"a","key":"sha256:HIDDEN","apps":["*"],"scopes":["*"]}]}`,
 		`{"apps":{"shop":{"expires_at":"HIDDEN"}}}`, `{"apps":{"shop":{"agent_id":"HIDDEN"}}}`, `{"apps":{"shop":{"secret:HIDDEN":"x"}}}`,
 		`{"apps":{"shop":{"secret":"HIDDEN}}}`, `{"apps":{"shop":{"secret":HIDDEN}}}`,
-		keyed(`"shop":{"app_id":"wx1","secret":"HIDDEN "}`), keyed(`"shop":{"app_id":"wx1","secret":"x","kind":"HIDDEN"}`),
-		keyed(`"shop":{"app_id":"wx1","secret":"x","token_mode":"HIDDEN"}`), keyed(`"shop":{"app_id":"wx1","secret":"x","allow":["HIDDEN"]}`),
-		keyed(`"shop":{"app_id":"wx1","secret":"x","hosts":["u:HIDDEN@h"]}`), keyed(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":["HIDDEN"]}}`),
-		messaged(`"HIDDEN"`), messaged(`{"token":"t","mode":"HIDDEN"}`), messaged(`{"token":"t","aes_key":"HIDDEN"}`),
-		messaged(`{"token":"t","forward":[{"url":"HIDDEN"}]}`), messaged(`{"token":"t","forward":[{"url":"http://h","form":"HIDDEN"}]}`),
-		messaged(`{"token":"t","forward":[{"url":"http://h","timeout":"HIDDEN"}]}`), messaged(`{"token":"t","forward":[{"url":"http://h","when":{"pattern":"HIDDEN("}}]}`),
-		messaged(`{"token":"t","forward":[{"url":"http://h","when":{"type":{"HIDDEN":1}}}]}`), messaged(`{"token":"t","forward":[{"url":"http://h","when":"HIDDEN"}]}`),
+		configWithApp(`"shop":{"app_id":"wx1","secret":"HIDDEN "}`), configWithApp(`"shop":{"app_id":"wx1","secret":"x","kind":"HIDDEN"}`),
+		configWithApp(`"shop":{"app_id":"wx1","secret":"x","token_mode":"HIDDEN"}`), configWithApp(`"shop":{"app_id":"wx1","secret":"x","allow":["HIDDEN"]}`),
+		configWithApp(`"shop":{"app_id":"wx1","secret":"x","hosts":["u:HIDDEN@h"]}`), configWithApp(`"shop":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":["HIDDEN"]}}`),
+		configWithMessage(`"HIDDEN"`), configWithMessage(`{"token":"t","mode":"HIDDEN"}`), configWithMessage(`{"token":"t","aes_key":"HIDDEN"}`),
+		configWithMessage(`{"token":"t","forward":[{"url":"HIDDEN"}]}`), configWithMessage(`{"token":"t","forward":[{"url":"http://h","form":"HIDDEN"}]}`),
+		configWithMessage(`{"token":"t","forward":[{"url":"http://h","timeout":"HIDDEN"}]}`), configWithMessage(`{"token":"t","forward":[{"url":"http://h","when":{"pattern":"HIDDEN("}}]}`),
+		configWithMessage(`{"token":"t","forward":[{"url":"http://h","when":{"type":{"HIDDEN":1}}}]}`), configWithMessage(`{"token":"t","forward":[{"url":"http://h","when":"HIDDEN"}]}`),
 	} {
 		parsed, err := gateway.ParseConfig([]byte(strings.ReplaceAll(c, "HIDDEN", hidden)))
 		if err == nil {
@@ -180,7 +181,7 @@ func TestKeysOfEmbeddedStructsAreMatchedExactly(t *testing.T) {
 }
 
 func TestBlanksStayWhereTheyMatter(t *testing.T) {
-	c, err := gateway.ParseConfig([]byte(keyed(`"shop":{"name":" 小店","app_id":"wx1","secret":"a b","verify_files":{"MP_verify_a.txt":"a\n"},
+	c, err := gateway.ParseConfig([]byte(configWithApp(`"shop":{"name":" 小店","app_id":"wx1","secret":"a b","verify_files":{"MP_verify_a.txt":"a\n"},
 		"message":{"token":"t","forward":[{"url":"http://crm","when":{"type":"text","keyword":[" x "]}}]}}`)))
 	require.NoError(t, err)
 	require.NoError(t, c.Check())
@@ -209,18 +210,18 @@ func TestOnlyHostsAreTakenForHosts(t *testing.T) {
 	}
 }
 
-// messaged is a configuration with an app that gets messages.
-func messaged(message string) string {
-	return keyed(`"shop":{"app_id":"wx1","secret":"x","message":` + message + `}`)
+// configWithMessage returns a configuration with an app that gets messages.
+func configWithMessage(message string) string {
+	return configWithApp(`"shop":{"app_id":"wx1","secret":"x","message":` + message + `}`)
 }
 
-// keyed is a configuration with a key, and an app.
-func keyed(app string) string {
+// configWithApp returns a configuration with a key and an app.
+func configWithApp(app string) string {
 	return `{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"apps":{` + app + `}}`
 }
 
 func FuzzParseConfig(f *testing.F) {
-	f.Add([]byte(keyed(`"shop":{"app_id":"wx1","secret":"x","expires_at":"2027-01-01T00:00:00Z"}`)))
+	f.Add([]byte(configWithApp(`"shop":{"app_id":"wx1","secret":"x","expires_at":"2027-01-01T00:00:00Z"}`)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if c, err := gateway.ParseConfig(data); err == nil {
 			gateway.New(gateway.Options{Config: c})

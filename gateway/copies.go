@@ -9,69 +9,73 @@ import (
 	"github.com/wetoken/wetoken/internal/outbox"
 )
 
-// Deliveries of copies, of all apps together.
+// Limits of the deliveries of copies, for all apps together.
 const (
-	copyLimit = 256             // at a time in this process
-	copyMost  = 5 * time.Minute // the longest timeout that a backend may have
+	maxDeliveries   = 256             // at once in this process
+	maxDeliveryTime = 5 * time.Minute // the longest timeout of a backend
 )
 
-// newOutbox makes the outbox that all apps share: one scan of the records finds the copies of all of them.
+// newOutbox returns the outbox of all apps. One scan of the records finds the copies of all of them.
 func (g *Gateway) newOutbox() *outbox.Outbox {
 	return &outbox.Outbox{
-		Store: g.records, Prefix: "outbox/", Send: g.deliver, Keys: g.signKeys, Limit: copyLimit, Timeout: copyMost,
-		Report: func(ctx context.Context, err error) {
+		Store: g.records, Prefix: "outbox/", Send: g.deliver, Keys: g.signKeys, Limit: maxDeliveries, Timeout: maxDeliveryTime,
+		OnError: func(ctx context.Context, err error) {
 			if !isReported(err) {
-				g.log.WarnContext(ctx, "copies of messages", "error", err)
+				g.log.WarnContext(ctx, "delivery of copies", "error", err)
 			}
 		},
 	}
 }
 
-// receives returns the app of an id, if it has a receiver.
-func (g *Gateway) receives(id string) (*app, error) {
-	a := g.served.Load().apps[id]
+// appWithCallbacks returns the app with an id, or an error if it has no callbacks.
+func (g *Gateway) appWithCallbacks(id string) (*app, error) {
+	a, err := g.appByID(context.Background(), id)
+	if err != nil {
+		return nil, err
+	}
 	if a == nil || a.message == nil {
-		return nil, fmt.Errorf("gateway: there is no app %.64q with callbacks", id)
+		return nil, fmt.Errorf("gateway: no app %.64q with callbacks", id)
 	}
 	return a, nil
 }
 
-// signKeys returns the keys that the items of an app are authenticated by.
+// signKeys returns the keys that authenticate the items of an app.
 func (g *Gateway) signKeys(id string) ([]string, error) {
-	a, err := g.receives(id)
+	a, err := g.appWithCallbacks(id)
 	if err != nil {
 		return nil, err
 	}
-	return []string{a.signKey, a.oldKey}, nil
+	return []string{a.signKey, a.previousSignKey}, nil
 }
 
-// deliver sends an item as its app does.
+// deliver sends an item by the receiver of its app.
 func (g *Gateway) deliver(ctx context.Context, item outbox.Item) error {
-	a, err := g.receives(item.App)
+	a, err := g.appWithCallbacks(item.App)
 	if err != nil {
 		return err
 	}
-	return a.rooms().messages.Deliver(ctx, item)
+	return a.handlers().messages.Deliver(ctx, item)
 }
 
-// keepCopies delivers the copies of all apps until ctx ends, once any app has copies or any wait from before.
-func (g *Gateway) keepCopies(ctx context.Context) {
-	for served := g.served.Load(); !served.copies() && !g.outbox.Waiting(ctx); served = g.served.Load() {
+// deliverCopies delivers the copies of all apps until ctx ends. It begins once an app has copies, or copies from before
+// wait, or apps may be registered.
+func (g *Gateway) deliverCopies(ctx context.Context) {
+	for served := g.served.Load(); g.registered == nil && !served.hasCopies() && !g.outbox.Waiting(ctx); served = g.served.Load() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-served.replaced:
 		}
 	}
-	if err := g.outbox.Keep(ctx); !errors.Is(err, context.Cause(ctx)) {
-		g.log.ErrorContext(ctx, "deliver copies", "error", err)
+	if err := g.outbox.Run(ctx); !errors.Is(err, context.Cause(ctx)) {
+		g.log.ErrorContext(ctx, "delivery of copies has ended", "error", err)
 	}
 }
 
-// copies reports whether the messages of any app are copied to backends.
-func (s *snapshot) copies() bool {
+// hasCopies reports whether the messages of any app are copied to backends.
+func (s *snapshot) hasCopies() bool {
 	for _, a := range s.apps {
-		if a.message.copies() {
+		if a.message.hasCopies() {
 			return true
 		}
 	}

@@ -23,13 +23,13 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// scanned counts the scans of a store.
-type scanned struct {
+// scanCounter counts the scans of a store.
+type scanCounter struct {
 	store.Store
 	scans atomic.Int32
 }
 
-func (s *scanned) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
+func (s *scanCounter) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	s.scans.Add(1)
 	return s.Store.Keys(ctx, prefix)
 }
@@ -41,18 +41,18 @@ func TestTwoThousandIdleAppsWithCopiesAreOneScan(t *testing.T) {
 			c.Apps[fmt.Sprint("app", i)] = gateway.App{AppID: fmt.Sprintf("wx%016d", i), Secret: secret, SignKey: "a-sign-key",
 				Message: &gateway.Message{Token: tokenOf, Forward: []gateway.Forward{{URL: "http://127.0.0.1:1/"}}}}
 		}
-		s := &scanned{Store: new(store.Memory)}
+		s := &scanCounter{Store: new(store.Memory)}
 		g, err := gateway.New(gateway.Options{Config: c, Store: s, HTTP: newWeChat().Client(), Log: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		require.ErrorIs(t, g.Keep(ctx), context.DeadlineExceeded)
+		require.ErrorIs(t, g.Run(ctx), context.DeadlineExceeded)
 		require.LessOrEqual(t, s.scans.Load(), int32(22), "one in three seconds, however many apps there are")
 	})
 }
 
-// copying is an app that copies to url.
-func copying(url, key string) gateway.App {
+// appWithCopies returns an app that copies messages to url.
+func appWithCopies(url, key string) gateway.App {
 	return gateway.App{AppID: shopID, Secret: secret, SignKey: key,
 		Message: &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{{URL: url}}}}
 }
@@ -65,9 +65,9 @@ func TestACopyOfOneAppIsDeliveredAsThatAppAndAForgedOneIsNot(t *testing.T) {
 	}))
 	defer crm.Close()
 	c := config()
-	c.Apps["shop"] = copying(crm.URL+"/shop", "the-key-of-shop")
-	c.Apps["open"] = copying(crm.URL+"/open", "")
-	c.Apps["corp2"] = copying(crm.URL+"/corp2", "the-key-of-corp2")
+	c.Apps["shop"] = appWithCopies(crm.URL+"/shop", "the-key-of-shop")
+	c.Apps["open"] = appWithCopies(crm.URL+"/open", "")
+	c.Apps["corp2"] = appWithCopies(crm.URL+"/corp2", "the-key-of-corp2")
 	s, log := new(store.Memory), new(bytes.Buffer)
 	g, err := gateway.New(gateway.Options{Config: c, Store: s, HTTP: newWeChat().Client(), Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestACopyOfOneAppIsDeliveredAsThatAppAndAForgedOneIsNot(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Keep(ctx) }()
+	go func() { ended <- g.Run(ctx) }()
 	one := <-arrived
 	require.Regexp(t, `^/shop t=\d+,v1=[0-9a-f]{64} <xml>`, one)
 	require.Contains(t, one, "hello")
@@ -104,10 +104,10 @@ func TestACopyOfOneAppIsDeliveredAsThatAppAndAForgedOneIsNot(t *testing.T) {
 	require.Equal(t, 3, strings.Count(log.String(), "dropped an item of app"), log)
 }
 
-func TestForwardsWithoutASignKeyAreWarnedOf(t *testing.T) {
+func TestForwardsWithoutASignKeyLogAWarning(t *testing.T) {
 	for key, warned := range map[string]bool{"": true, "a-sign-key": false} {
 		c, log := config(), new(bytes.Buffer)
-		c.Apps["shop"] = copying("http://crm/", key)
+		c.Apps["shop"] = appWithCopies("http://crm/", key)
 		_, err := gateway.New(gateway.Options{Config: c, Store: new(store.Memory), Log: slog.New(slog.NewTextHandler(log, nil))})
 		require.NoError(t, err)
 		require.Equal(t, warned, strings.Contains(log.String(), "set sign_key"), log)

@@ -1,15 +1,33 @@
 package gateway
 
-// Decode reads JSON into a part of the configuration.
-var Decode = decode
+import (
+	"context"
+	"net/http"
+	"slices"
+)
 
-// May reports whether the caller of a key may do scope with app.
+// Decode reads JSON into a part of the configuration.
+var Decode = decodeExactly
+
+// May reports whether the caller of a key has a scope for app.
 func May(k Key, app, scope string) bool {
 	c, _ := newCaller(k, map[string]App{app: {}})
-	return c.may(app, scope)
+	return c.allows(app, scope)
 }
 
-// Replace has g serve the apps and callers of c from now on, of which the apps under kept are those it serves now.
+// IDOfKey returns the id of the registered key with a name.
+var IDOfKey = idOfKey
+
+// Authenticator returns a function that finds the caller of r, as a guard does.
+func Authenticator(g *Gateway, r *http.Request) func() error {
+	r = r.WithContext(context.WithValue(r.Context(), snapshotKey{}, g.served.Load()))
+	return func() error {
+		_, err := g.findCaller(r)
+		return err
+	}
+}
+
+// Replace has g serve the apps and callers of c from now on. The apps in kept stay those that it serves now.
 func Replace(g *Gateway, c Config, kept ...string) error {
 	all, err := newCallers(c.Keys, c.Apps)
 	if err != nil {
@@ -20,13 +38,19 @@ func Replace(g *Gateway, c Config, kept ...string) error {
 		apps = append(apps, g.served.Load().named[name])
 	}
 	for name, a := range c.Apps {
-		if !has(kept, name) {
+		if !slices.Contains(kept, name) {
 			apps = append(apps, g.newApp(name, a))
 		}
 	}
 	next, err := newSnapshot(apps, all)
 	if err == nil {
-		g.swap(next)
+		g.replaceSnapshot(next)
 	}
 	return err
 }
+
+// SetBackends has g send reports by a client.
+func SetBackends(g *Gateway, c *http.Client) { g.relayHTTP = c }
+
+// CheckAccepted returns an error if a 2xx response refuses a report.
+var CheckAccepted = checkAccepted

@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// matcher is a handler that says which requests it has a route for, as *http.ServeMux does: the pattern is empty where it
-// has none.
+// matcher is a handler that names the pattern by which it serves a request, as *http.ServeMux does. The pattern is empty if
+// it has none.
 type matcher interface {
 	Handler(r *http.Request) (h http.Handler, pattern string)
 }
 
-// serves reports whether h has a route for a request. A handler that is no matcher has one for each.
-func serves(h http.Handler, r *http.Request) bool {
+// hasRoute reports whether h has a route for a request. A handler that is no matcher has a route for every request.
+func hasRoute(h http.Handler, r *http.Request) bool {
 	m, ok := h.(matcher)
 	if !ok {
 		return true
@@ -22,18 +22,18 @@ func serves(h http.Handler, r *http.Request) bool {
 	return pattern != ""
 }
 
-// methods returns the methods by which any of handlers serves the path of r.
-func methods(r *http.Request, handlers ...http.Handler) (list []string) {
+// allowedMethods returns the methods by which any of handlers serves the path of r.
+func allowedMethods(r *http.Request, handlers ...http.Handler) (list []string) {
 	probe := *r
 	for _, probe.Method = range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
-		if slices.ContainsFunc(handlers, func(h http.Handler) bool { return serves(h, &probe) }) {
+		if slices.ContainsFunc(handlers, func(h http.Handler) bool { return hasRoute(h, &probe) }) {
 			list = append(list, probe.Method)
 		}
 	}
 	return list
 }
 
-// newFallbacks returns the fallbacks of a side, which options name by key.
+// newFallbacks returns the fallbacks of a side, from the field of Options with a name.
 func (g *Gateway) newFallbacks(key string, list []func(*Gateway) http.Handler) ([]http.Handler, error) {
 	all := make([]http.Handler, len(list))
 	for i, build := range list {
@@ -47,33 +47,36 @@ func (g *Gateway) newFallbacks(key string, list []func(*Gateway) http.Handler) (
 	return all, nil
 }
 
-// fallbacks returns the handlers that are asked for a request that no route of an app or of the gateway serves, in order.
+// fallbacks returns the handlers to try, in order, for a request that no route of an app or of the gateway serves.
 func (g *Gateway) fallbacks(s side, r *http.Request) (list []http.Handler) {
 	if s.public {
-		list = append(list, pinnedTo(r).files())
+		list = append(list, snapshotOf(r).files())
+		if g.registered != nil {
+			list = append(list, verifyFile{g.registered})
+		}
 	}
 	switch {
 	case !s.public:
 		return append(list, g.privateFallback...)
 	case !s.private:
 		return append(list, g.publicFallback...)
-	case showsKey(r): // as in either
+	case hasAuthorization(r): // as sideByAuthorization does
 		return append(append(list, g.privateFallback...), g.publicFallback...)
 	}
 	return append(append(list, g.publicFallback...), g.privateFallback...)
 }
 
-// serveRest answers a request that no route of an app or of the gateway serves: by a fallback, or else by a refusal.
-func (g *Gateway) serveRest(w http.ResponseWriter, r *http.Request, s side, refusal func() unserved) {
+// serveFallback serves a request that no route of an app or of the gateway serves: by a fallback, or else by a refusal.
+func (g *Gateway) serveFallback(w http.ResponseWriter, r *http.Request, s side, newRefusal func() refusal) {
 	list := g.fallbacks(s, r)
 	for _, h := range list {
-		if serves(h, r) {
+		if hasRoute(h, r) {
 			h.ServeHTTP(w, r)
 			return
 		}
 	}
-	u := refusal()
-	others := methods(r, list...) // which are open to everybody, as far as this server knows
+	u := newRefusal()
+	others := allowedMethods(r, list...) // this server cannot know which need a key
 	u.open, u.all = union(u.open, others), union(u.all, others)
 	g.refuse(w, r, u)
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 )
 
-// echo says which handler was reached, and by which path.
+// echo returns a handler that replies with its name and the path.
 func echo(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, name, " ", r.URL.EscapedPath(), " ", r.PathValue("id"))
 	}
 }
 
-// fallback is a mux with a handler for each pattern.
-func fallback(name string, patterns ...string) func(*gateway.Gateway) http.Handler {
+// fallbackMux returns a fallback with a handler for each pattern.
+func fallbackMux(name string, patterns ...string) func(*gateway.Gateway) http.Handler {
 	m := http.NewServeMux()
 	for _, pattern := range patterns {
 		m.Handle(pattern, echo(name))
@@ -29,7 +29,7 @@ func fallback(name string, patterns ...string) func(*gateway.Gateway) http.Handl
 	return func(*gateway.Gateway) http.Handler { return m }
 }
 
-// threeSides serves a gateway's private side, public side, and both.
+// threeSides serves a gateway's private side, public side, and both. It returns their URLs.
 func threeSides(t *testing.T, o gateway.Options) map[string]string {
 	t.Helper()
 	o.Config, o.HTTP, o.Log = config(), newWeChat().Client(), slog.New(slog.DiscardHandler)
@@ -45,14 +45,14 @@ func threeSides(t *testing.T, o gateway.Options) map[string]string {
 	return at
 }
 
-func TestAFallbackServesWhatNothingElseDoes(t *testing.T) {
+func TestAFallbackServesUnknownRoutes(t *testing.T) {
 	at := threeSides(t, gateway.Options{
 		PublicFallback: []func(*gateway.Gateway) http.Handler{
-			fallback("old", "GET /wx/{id}", "GET /MP_verify_abc.txt", "GET /app/{id}/login", "POST /app/{id}/old", "GET /both/{id}", "GET /first"),
-			fallback("older", "GET /first", "GET /second", "/tree/"),
+			fallbackMux("old", "GET /wx/{id}", "GET /MP_verify_abc.txt", "GET /app/{id}/login", "POST /app/{id}/old", "GET /both/{id}", "GET /first"),
+			fallbackMux("older", "GET /first", "GET /second", "/tree/"),
 		},
 		PrivateFallback: []func(*gateway.Gateway) http.Handler{
-			fallback("inner", "GET /cgi-bin/token", "GET /healthz", "GET /app/{id}/token", "GET /app/{id}/old", "GET /both/{id}"),
+			fallbackMux("inner", "GET /cgi-bin/token", "GET /healthz", "GET /app/{id}/token", "GET /app/{id}/old", "GET /both/{id}"),
 		},
 	})
 	for _, c := range []struct {
@@ -109,11 +109,11 @@ func TestAFallbackServesWhatNothingElseDoes(t *testing.T) {
 	}
 }
 
-func TestAFallbackThatDoesNotSayWhatItServesServesTheRest(t *testing.T) {
+func TestAFallbackThatIsNoMatcherServesAllRequests(t *testing.T) {
 	at := threeSides(t, gateway.Options{PublicFallback: []func(*gateway.Gateway) http.Handler{
-		fallback("old", "GET /wx/{id}"),
+		fallbackMux("old", "GET /wx/{id}"),
 		func(*gateway.Gateway) http.Handler { return echo("rest") },
-		fallback("never", "/"),
+		fallbackMux("never", "/"),
 	}})
 	for path, says := range map[string]string{"/wx/7": "old /wx/7 7", "/wx/7/8": "rest /wx/7/8 ", "/app/shop/x": "rest /app/shop/x ", "/MP_verify_abc.txt": "abc"} {
 		status, body := fetch(t, "GET", at["public"]+path)

@@ -2,17 +2,13 @@ package gateway_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,13 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
-	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// pass lets time go by, of which a bubble has plenty.
-func pass(d time.Duration) { <-time.After(d) }
+// advance waits, which takes no time inside a synctest bubble.
+func advance(d time.Duration) { <-time.After(d) }
 
 const (
 	shopID  = "wx0123456789abcdef"
@@ -37,7 +32,7 @@ const (
 	newsKey = "a-key-of-this-test-for-news"
 )
 
-// config has an official account, a mini program that two names share, and a WeCom application.
+// config returns a configuration with an official account, a mini program under two names, and a WeCom application.
 func config() gateway.Config {
 	return gateway.Config{
 		Keys: []gateway.Key{
@@ -146,7 +141,7 @@ func TestAllowingTheRootAllowsAll(t *testing.T) {
 }
 
 func TestNoEscapedPathLeadsOutOfAnApp(t *testing.T) {
-	d := open(t, nil)
+	d := openSides(t, nil)
 	g, err := gateway.New(gateway.Options{Config: config(), HTTP: d.wx.Client(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	both := httptest.NewServer(g.Both())
@@ -159,7 +154,7 @@ func TestNoEscapedPathLeadsOutOfAnApp(t *testing.T) {
 			for _, base := range []string{d.public, d.private, both.URL} {
 				status, a := ask(t, method, base+path, allKey, `{"refused":"x"}`)
 				require.Equal(t, http.StatusNotFound, status, path)
-				require.Equal(t, "there is no such app or route", a.Msg)
+				require.Equal(t, "unknown app or route", a.Msg)
 			}
 			status, _ := ask(t, method, d.private+path, "", "")
 			require.Equal(t, http.StatusUnauthorized, status, path)
@@ -169,6 +164,45 @@ func TestNoEscapedPathLeadsOutOfAnApp(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, a.Msg)
 	require.Equal(t, 1, d.wx.Calls("/cgi-bin/stable_token"), "for the app that was named")
 	require.Zero(t, d.wx.Calls("/cgi-bin/gettoken"))
+}
+
+func TestAnUncleanPathIsRefusedInJSONAndNeverRedirected(t *testing.T) {
+	fallback := []func(*gateway.Gateway) http.Handler{func(*gateway.Gateway) http.Handler { return http.NotFoundHandler() }} // would serve every path
+	at := threeSides(t, gateway.Options{Config: config(), PublicFallback: fallback, PrivateFallback: fallback, Log: slog.New(slog.DiscardHandler)})
+	for _, path := range []string{
+		"//", "//app/shop/token", "/app//shop/token", "/app/shop//token", "/app/./shop/token", "/app/shop/../shop/token", "/healthz/..", "//healthz", "/x/../healthz",
+		"//app/shop/message", "/app/shop//message", "/app/shop//pay/notify", "//evil.example.com/..", "/./MP_verify_abc.txt",
+	} {
+		for side, base := range at {
+			for _, method := range []string{"GET", "HEAD", "POST", "PUT"} {
+				for _, key := range []string{"", allKey} {
+					want, msg := http.StatusNotFound, "unknown app or route"
+					switch {
+					case key != "":
+						msg = "invalid path: want one without //"
+					case side != "public":
+						want, msg = http.StatusUnauthorized, "Authorization"
+					}
+					r, err := http.NewRequestWithContext(t.Context(), method, base+path, nil)
+					require.NoError(t, err)
+					if key != "" {
+						r.Header.Set("Authorization", "Bearer "+key)
+					}
+					resp, err := http.DefaultTransport.RoundTrip(r) // follows no redirect
+					require.NoError(t, err)
+					body, err := io.ReadAll(resp.Body)
+					require.NoError(t, err)
+					require.NoError(t, resp.Body.Close())
+					require.Equal(t, want, resp.StatusCode, "%s %s on %s with key %q", method, path, side, key)
+					require.Contains(t, resp.Header.Get("Content-Type"), "application/json")
+					require.Empty(t, resp.Header.Get("Location"))
+					if method != "HEAD" {
+						require.Contains(t, string(body), msg, "%s %s on %s", method, path, side)
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestARenewalIsAudited(t *testing.T) {
@@ -202,7 +236,7 @@ func TestOneCallerCannotUseUpAllForcedRefreshes(t *testing.T) {
 			h.ServeHTTP(w, r)
 			var a answer
 			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &a))
-			pass(31 * time.Second)
+			advance(31 * time.Second)
 			return w.Code, a
 		}
 		r := httptest.NewRequest("GET", "/app/shop/token", nil)
@@ -220,107 +254,5 @@ func TestOneCallerCannotUseUpAllForcedRefreshes(t *testing.T) {
 		require.Equal(t, http.StatusTooManyRequests, status)
 		status, current = renew("another-key-of-this-test", current.Token)
 		require.Equal(t, http.StatusOK, status, current.Msg)
-	})
-}
-
-// broken is a store that answers nothing.
-type broken struct{ store.Store }
-
-var errBroken = errors.New("connection refused")
-
-func (broken) Get(context.Context, string) ([]byte, bool, error) { return nil, false, errBroken }
-func (broken) Swap(context.Context, string, []byte, []byte, time.Duration) (bool, error) {
-	return false, errBroken
-}
-func (broken) Keys(context.Context, string) iter.Seq2[string, error] { return nil }
-
-func TestHealthAndReadiness(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
-	g, err := gateway.New(gateway.Options{Config: config(), Store: broken{}, HTTP: newWeChat().Client(), Log: log})
-	require.NoError(t, err)
-	srv := httptest.NewServer(g.Private())
-	defer srv.Close()
-	status, _ := ask(t, "GET", srv.URL+"/healthz", "", "")
-	require.Equal(t, http.StatusOK, status)
-	status, a := ask(t, "GET", srv.URL+"/readyz", "", "")
-	require.Equal(t, http.StatusServiceUnavailable, status)
-	require.Contains(t, a.Msg, "store")
-	status, _ = ask(t, "GET", srv.URL+"/app/shop/token", allKey, "")
-	require.Equal(t, http.StatusOK, status, "a token is served without a store")
-
-	require.Contains(t, a.Msg, "connection refused")
-
-	var printed bytes.Buffer
-	g, err = gateway.New(gateway.Options{Config: config(), Store: broken{}, Log: slog.New(slog.NewTextHandler(&printed, nil))})
-	require.NoError(t, err)
-	both := httptest.NewServer(g.Both())
-	defer both.Close()
-	status, a = ask(t, "GET", both.URL+"/readyz", "", "")
-	require.Equal(t, http.StatusServiceUnavailable, status)
-	require.Equal(t, "gateway: a store cannot be used: the server's log has more", a.Msg, "strangers ask here, too")
-	require.Contains(t, printed.String(), "connection refused")
-
-	g, err = gateway.New(gateway.Options{Config: config(), Log: log})
-	require.NoError(t, err)
-	whole := httptest.NewServer(g.Private())
-	defer whole.Close()
-	status, _ = ask(t, "GET", whole.URL+"/readyz", "", "")
-	require.Equal(t, http.StatusOK, status)
-	g.Drain()
-	status, _ = ask(t, "GET", whole.URL+"/readyz", "", "")
-	require.Equal(t, http.StatusServiceUnavailable, status)
-}
-
-// frank is a store that says by itself whether it can be used.
-type frank struct {
-	store.Memory
-	broken atomic.Bool
-}
-
-func (f *frank) Ping(context.Context) error {
-	if f.broken.Load() {
-		return errBroken
-	}
-	return nil
-}
-
-func TestAStoreMaySayWhetherItCanBeUsed(t *testing.T) {
-	f := new(frank)
-	f.broken.Store(true)
-	base := private(t, gateway.Options{Config: config(), Records: f})
-	status, a := ask(t, "GET", base+"/readyz", "", "")
-	require.Equal(t, http.StatusServiceUnavailable, status)
-	require.Contains(t, a.Msg, "the records cannot be used: connection refused")
-	f.broken.Store(false)
-	status, _ = ask(t, "GET", base+"/readyz", "", "")
-	require.Equal(t, http.StatusOK, status)
-}
-
-func TestAPlaintextValueInASealedStoreKeepsNoServerFromBeingReady(t *testing.T) {
-	inner, printed := new(store.Memory), new(bytes.Buffer)
-	sealed := &store.Sealed{Store: inner, KeyRing: store.KeyRing{bytes.Repeat([]byte("k"), 32)}}
-	base := private(t, gateway.Options{Config: config(), Store: sealed, Log: slog.New(slog.NewTextHandler(printed, nil))})
-	require.NoError(t, inner.Set(t.Context(), "ready", []byte("ok"), 0))
-	status, a := ask(t, "GET", base+"/readyz", "", "")
-	require.Equal(t, http.StatusOK, status, a.Msg)
-	require.Contains(t, printed.String(), "somebody without the keys has written to the store")
-}
-
-func TestAppsThatAreKeptAreRenewedUnread(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		wx, c := newWeChat(), config()
-		set(&c, "shop", func(a *gateway.App) { a.Keep = true })
-		set(&c, "corp", func(a *gateway.App) { a.Keep, a.ExpiresAt = true, time.Now().Add(7*time.Hour) })
-		ctx, cancel := context.WithCancel(t.Context())
-		s := new(store.Memory)
-		for range 3 {
-			g, err := gateway.New(gateway.Options{Config: c, Store: s, HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
-			require.NoError(t, err)
-			go g.Keep(ctx)
-		}
-		pass(12 * time.Hour)
-		require.InDelta(t, 6, wx.Calls("/cgi-bin/stable_token"), 1)
-		require.InDelta(t, 4, wx.Calls("/cgi-bin/gettoken"), 1, "until its registration ends")
-		cancel()
 	})
 }

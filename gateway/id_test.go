@@ -20,17 +20,17 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// stored is a configuration with a mini program and an official account that copies to a backend.
-func stored(miniName, miniID, shopName, shopID, backend string) gateway.Config {
+// storedConfig returns a configuration with a mini program, and an official account that copies messages to a backend.
+func storedConfig(miniName, miniID, shopName, shopID, backend string) gateway.Config {
 	c := config()
-	mini, shop := c.Apps["新闻"], copying(backend, "the-key-of-shop")
+	mini, shop := c.Apps["新闻"], appWithCopies(backend, "the-key-of-shop")
 	mini.ID, shop.ID = miniID, shopID
 	c.Keys, c.Apps = c.Keys[:1], map[string]gateway.App{miniName: mini, shopName: shop}
 	return c
 }
 
-// fill serves c, and leaves a login code and a copy in a store.
-func fill(t *testing.T, c gateway.Config, s store.Store, wx *wechattest.Server) (loginCode string) {
+// fillStore serves c until a login code and a copy are in the store.
+func fillStore(t *testing.T, c gateway.Config, s store.Store, wx *wechattest.Server) (loginCode string) {
 	t.Helper()
 	g, err := gateway.New(gateway.Options{Config: c, Store: s, HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
@@ -55,11 +55,11 @@ func keysIn(t *testing.T, s store.Store) (list []string) {
 	return list
 }
 
-func TestWhatIsStoredGoesByTheIDOfAnAppWhichIsItsNameByDefault(t *testing.T) {
-	for _, c := range []gateway.Config{stored("新闻", "", "shop", "", "http://crm/"), stored("a", "新闻", "b", "shop", "http://crm/")} {
+func TestStoredKeysHaveTheIDOfTheAppWhichIsItsNameByDefault(t *testing.T) {
+	for _, c := range []gateway.Config{storedConfig("新闻", "", "shop", "", "http://crm/"), storedConfig("a", "新闻", "b", "shop", "http://crm/")} {
 		wx, s := newWeChat(), new(store.Memory)
 		wx.AddPerson(wechattest.Person{Name: "ming"})
-		fill(t, c, s, wx)
+		fillStore(t, c, s, wx)
 		all := strings.Join(keysIn(t, s), "\n")
 		require.Contains(t, all, "oauth/"+miniID+"/@"+url.PathEscape("新闻")+"/")
 		require.Contains(t, all, "message/shop/")
@@ -71,7 +71,7 @@ func TestWhatIsStoredGoesByTheIDOfAnAppWhichIsItsNameByDefault(t *testing.T) {
 	}
 }
 
-func TestAnAppThatIsRenamedKeepsWhatIsStoredUnderItsID(t *testing.T) {
+func TestARenamedAppKeepsTheValuesUnderItsID(t *testing.T) {
 	arrived := make(chan string, 1)
 	crm := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
@@ -80,14 +80,14 @@ func TestAnAppThatIsRenamedKeepsWhatIsStoredUnderItsID(t *testing.T) {
 	defer crm.Close()
 	wx, s := newWeChat(), new(store.Memory)
 	wx.AddPerson(wechattest.Person{Name: "ming"})
-	code := map[string]string{"login_code": fill(t, stored("news", "", "shop", "", crm.URL), s, wx)}
+	code := map[string]string{"login_code": fillStore(t, storedConfig("news", "", "shop", "", crm.URL), s, wx)}
 
 	serve := func(c gateway.Config) (base string) {
 		g, err := gateway.New(gateway.Options{Config: c, Store: s, HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- g.Keep(ctx) }()
+		go func() { ended <- g.Run(ctx) }()
 		srv := httptest.NewServer(g.Private())
 		t.Cleanup(func() {
 			srv.Close()
@@ -96,21 +96,21 @@ func TestAnAppThatIsRenamedKeepsWhatIsStoredUnderItsID(t *testing.T) {
 		})
 		return srv.URL
 	}
-	another := serve(stored("press", "", "boutique", "", crm.URL))
+	another := serve(storedConfig("press", "", "boutique", "", crm.URL))
 	require.Equal(t, http.StatusNotFound, post(t, another+"/app/press/login/redeem", allKey, code, new(any)))
 	require.Empty(t, arrived)
-	same := serve(stored("press", "news", "boutique", "shop", crm.URL))
+	same := serve(storedConfig("press", "news", "boutique", "shop", crm.URL))
 	require.Equal(t, http.StatusOK, post(t, same+"/app/press/login/redeem", allKey, code, new(any)))
 	require.Contains(t, <-arrived, "hello")
 }
 
 func TestIDsThatCannotBeServedAreRefused(t *testing.T) {
 	for says, change := range map[string]func(*gateway.Config){
-		`apps.shop.id: app "corp" has the same`: func(c *gateway.Config) {
+		`apps.shop.id: app "corp" has the same id`: func(c *gateway.Config) {
 			set(c, "shop", func(a *gateway.App) { a.ID = "x" })
 			set(c, "corp", func(a *gateway.App) { a.ID = "x" })
 		},
-		`apps.新闻.id: app "shop" has the same`:                  func(c *gateway.Config) { set(c, "shop", func(a *gateway.App) { a.ID = "新闻" }) },
+		`apps.新闻.id: app "shop" has the same id`:               func(c *gateway.Config) { set(c, "shop", func(a *gateway.App) { a.ID = "新闻" }) },
 		"apps.shop.id: want 1 to 64 bytes":                     func(c *gateway.Config) { set(c, "shop", func(a *gateway.App) { a.ID = "a/b" }) },
 		"apps.corp.id: want 1 to 64 bytes":                     func(c *gateway.Config) { set(c, "corp", func(a *gateway.App) { a.ID = corpID }) },
 		"apps.corp.id: begins or ends with a blank":            func(c *gateway.Config) { set(c, "corp", func(a *gateway.App) { a.ID = "a " }) },

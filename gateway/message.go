@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -15,59 +16,67 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// Message is how the callbacks of an app are received (消息推送), and where they are forwarded to.
+// Message configures how the callbacks (消息推送) of an app are received, and where they are forwarded to.
 type Message struct {
-	Token          string       `json:"token"`
-	AESKey         string       `json:"aes_key"` // EncodingAESKey, 43 characters
-	PreviousToken  string       `json:"previous_token"`
-	PreviousAESKey string       `json:"previous_aes_key"` // while they are being changed
-	Mode           message.Mode `json:"mode"`             // plain, compatible or secure; default secure with an aes_key, else plain
-	AllowPrivate   bool         `json:"allow_private"`    // backends that requests name may have private addresses
-	Forward        []Forward    `json:"forward"`
+	Token  string       `json:"token"`
+	AESKey string       `json:"aes_key"` // EncodingAESKey, 43 characters
+	Mode   message.Mode `json:"mode"`    // plain, compatible or secure; default secure with an aes_key, else plain
+
+	// PreviousToken and PreviousAESKey are accepted too, during a change of Token and AESKey.
+	PreviousToken  string `json:"previous_token"`
+	PreviousAESKey string `json:"previous_aes_key"`
+
+	AllowPrivate bool      `json:"allow_private"` // backends that requests name may have private addresses
+	Forward      []Forward `json:"forward"`
 }
 
-// Forward is a backend that gets the messages. See [message.Backend].
+// Forward is a backend that messages are forwarded to. See [message.Backend].
 type Forward struct {
-	URL     string       `json:"url"`
-	Form    message.Form `json:"form"`               // xml (default), json or raw
-	Answer  bool         `json:"answer"`             // what it answers is for the user; default it gets a copy, kept until it took it
-	Late    bool         `json:"late"`               // what it answers too late is sent as a customer service message
-	Timeout Duration     `json:"timeout"`            // such as 4s
-	When    When         `json:"when" blanks:"kept"` // default every message
+	URL  string       `json:"url"`
+	Form message.Form `json:"form"` // xml (default), json or raw
+
+	// Answer makes the backend's reply the reply to the user. A backend without it gets a copy, which is kept until the
+	// backend has accepted it.
+	Answer bool `json:"answer"`
+
+	Late    bool     `json:"late"`               // a reply that comes too late is sent as a customer service message
+	Timeout Duration `json:"timeout"`            // such as 4s
+	When    When     `json:"when" blanks:"kept"` // default every message
 }
 
-// When says which messages a backend gets: those that fit all that is set. Each is one text or a list, any of which fits.
+// When selects the messages that a backend gets: those that match all fields that are set. A field with several texts
+// matches any of them.
 type When struct {
 	Type     Texts  `json:"type"` // MsgType, such as text or event
 	Event    Texts  `json:"event"`
 	EventKey Texts  `json:"event_key"` // of those events
-	Text     Texts  `json:"text"`      // the whole of a text message
-	Keyword  Texts  `json:"keyword"`   // within a text message
-	Pattern  string `json:"pattern"`   // a regular expression (RE2) that a text message fits
+	Text     Texts  `json:"text"`      // the whole content of a text message
+	Keyword  Texts  `json:"keyword"`   // part of the content of a text message
+	Pattern  string `json:"pattern"`   // regular expression (RE2) for the content of a text message
 }
 
-// Texts is a list of texts, which in JSON may be a single text.
+// Texts is a list of texts. In JSON it may be a single text.
 type Texts []string
 
-// UnmarshalJSON takes a text or a list.
+// UnmarshalJSON reads a text or a list.
 func (t *Texts) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		*t = make(Texts, 1)
 		return json.Unmarshal(b, &(*t)[0])
 	}
 	if json.Unmarshal(b, (*[]string)(t)) != nil {
-		return errors.New("want " + t.want())
+		return errors.New("want " + t.wantedForm())
 	}
 	return nil
 }
 
-func (*Texts) want() string { return "text or a list of texts" }
+func (*Texts) wantedForm() string { return "text or a list of texts" }
 
 // ReceiveIDs are ids that encrypted messages may be for, besides the app_id: of an open platform, of a WeCom suite, or ""
-// of a WeCom smart robot. The one text any is all ids.
+// of a WeCom smart robot. The single element "any", in JSON the text any, means all ids.
 type ReceiveIDs []string
 
-// UnmarshalJSON takes a list of texts, or the text any.
+// UnmarshalJSON reads a list of texts, or the text any.
 func (r *ReceiveIDs) UnmarshalJSON(b []byte) error {
 	if string(b) == `"any"` {
 		*r = ReceiveIDs{"any"}
@@ -79,8 +88,8 @@ func (r *ReceiveIDs) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// of returns the ids that messages for an app may end with, nil for its app_id alone, or that all will do.
-func (r ReceiveIDs) of(appID string) (ids []string, all bool) {
+// accepted returns the ids that messages for an app may be for, nil for its app_id alone, or all.
+func (r ReceiveIDs) accepted(appID string) (ids []string, all bool) {
 	switch {
 	case len(r) == 0:
 		return nil, false
@@ -90,25 +99,25 @@ func (r ReceiveIDs) of(appID string) (ids []string, all bool) {
 	return append([]string{appID}, r...), false
 }
 
-func (*ReceiveIDs) want() string { return "a list of ids, or any" }
+func (*ReceiveIDs) wantedForm() string { return "a list of ids, or any" }
 
-// Duration is a time.Duration that is written as in 4s or 500ms.
+// Duration is a time.Duration. In JSON it is a text such as 4s or 500ms.
 type Duration time.Duration
 
-// UnmarshalText takes what time.ParseDuration does.
+// UnmarshalText reads the texts of time.ParseDuration.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
-		return errors.New("want " + d.want())
+		return errors.New("want " + d.wantedForm())
 	}
 	*d = Duration(v)
 	return nil
 }
 
-func (*Duration) want() string { return "a time such as 4s" }
+func (*Duration) wantedForm() string { return "a duration such as 4s" }
 
-// receiver returns the part that receives callbacks. Its errors name keys of an app.
-func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
+// newReceiver returns the part that receives callbacks. Its errors name keys of an app.
+func (m *Message) newReceiver(c message.Config) (*message.Receiver, error) {
 	c.Token, c.EncodingAESKey, c.Mode, c.Forward.AllowPrivate = m.Token, m.AESKey, m.Mode, m.AllowPrivate
 	c.PreviousToken, c.PreviousAESKey = m.PreviousToken, m.PreviousAESKey
 	for i, f := range m.Forward {
@@ -120,7 +129,7 @@ func (m *Message) receiver(c message.Config) (*message.Receiver, error) {
 	}
 	in, err := message.New(c)
 	if wrong := (*message.ConfigError)(nil); errors.As(err, &wrong) {
-		return nil, fmt.Errorf("%s: %s", keyOf(wrong.Field), wrong.Reason)
+		return nil, fmt.Errorf("%s: %s", configKey(wrong.Field), wrong.Reason)
 	}
 	return in, err
 }
@@ -130,59 +139,62 @@ var (
 	forms = []message.Form{message.FormXML, message.FormJSON, message.FormRaw}
 )
 
-// check finds what keeps m from being served.
+// check returns an error for the first setting that cannot be served.
 func (m *Message) check(a App) error {
 	switch {
 	case m == nil && len(a.ReceiveIDs) > 0:
-		return errors.New("receive_ids: needs message beside it")
+		return errors.New("receive_ids: needs message")
 	case m == nil && a.ForwardSignature:
-		return errors.New("forward_signature: needs message beside it")
+		return errors.New("forward_signature: needs message")
 	case m == nil:
 		return nil
 	case len(a.ReceiveIDs) > 1 && slices.Contains(a.ReceiveIDs, "any"):
-		return errors.New("receive_ids: any must be alone")
+		return errors.New("receive_ids: want any alone, or a list of ids")
 	case len(a.ReceiveIDs) > 0 && m.AESKey == "":
-		return errors.New("receive_ids: needs message.aes_key, as only encrypted messages name an id")
+		return errors.New("receive_ids: needs message.aes_key: only encrypted messages have an id")
 	case a.Kind == wechat.Website:
-		return errors.New("message: a website application gets no messages")
+		return errors.New("message: must be unset for a website, which gets no messages")
 	case m.Mode != "" && !slices.Contains(modes, m.Mode):
 		return errors.New("message.mode: want plain, compatible or secure")
 	case a.Kind == wechat.Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
-		return errors.New("message: WeCom knows mode secure alone, with an aes_key")
+		return errors.New("message: want mode secure and an aes_key for WeCom")
 	}
-	_, err := m.receiver(message.Config{AppID: a.AppID, Kind: a.Kind, Forward: message.Forwarding{
+	_, err := m.newReceiver(message.Config{AppID: a.AppID, Kind: a.Kind, Forward: message.Forwarding{
 		Records: new(store.Memory), API: new(wechat.Client), SignKeys: []string{a.SignKey, a.PreviousSignKey},
 	}})
 	return err
 }
 
-// keysOfFields are the keys of an app by the fields of message.Config that they set.
-var keysOfFields = map[string]string{
+// configKeys are the keys of an app, by the field of message.Config that each sets.
+var configKeys = map[string]string{
 	"AppID": "app_id", "ReceiveIDs": "receive_ids", "Forward.SignKeys[0]": "sign_key", "Forward.SignKeys[1]": "previous_sign_key",
 	"Token": "message.token", "PreviousToken": "message.previous_token",
 	"EncodingAESKey": "message.aes_key", "PreviousAESKey": "message.previous_aes_key",
 	"Kind": "kind", "Mode": "message.mode",
 }
 
-// keyOf returns the key of an app that sets a field of message.Config, or the field if none does.
-func keyOf(field string) string {
-	if key, ok := keysOfFields[field]; ok {
+// configKey returns the key of an app that sets a field of message.Config, or the field if there is none.
+func configKey(field string) string {
+	if key, ok := configKeys[field]; ok {
 		return key
 	}
 	if rest, ok := strings.CutPrefix(field, "Forward.Backends["); ok {
-		return "message.forward[" + strings.ToLower(rest) // a field of message.Backend and its key differ in letter case alone
+		return "message.forward[" + strings.ToLower(rest) // fields of message.Backend and their keys differ only in letter case
 	}
 	return field
 }
 
-// copies reports whether messages are copied to backends.
-func (m *Message) copies() bool {
+// hasCopies reports whether messages are copied to backends.
+func (m *Message) hasCopies() bool {
 	return m != nil && slices.ContainsFunc(m.Forward, func(f Forward) bool { return !f.Answer })
 }
 
 func (f Forward) backend() (t message.Backend, err error) {
 	if f.Form != "" && !slices.Contains(forms, f.Form) {
 		return t, errors.New("form: want xml, json or raw")
+	}
+	if u, err := url.Parse(f.URL); err == nil && u.User != nil { // a password that would be shown
+		return t, errors.New("url: want one without a user and a password: backends verify the signature that sign_key makes")
 	}
 	t = message.Backend{URL: f.URL, Form: f.Form, Answer: f.Answer, Late: f.Late, Timeout: time.Duration(f.Timeout)}
 	if t.When, err = f.When.match(); err != nil {
@@ -206,7 +218,7 @@ func (w When) match() (message.Match, error) {
 			return slices.ContainsFunc(w.Event, func(event string) bool { return message.OnEvent(event, w.EventKey...)(m) })
 		})
 	} else if len(w.EventKey) > 0 {
-		return nil, errors.New("event_key: needs event beside it")
+		return nil, errors.New("event_key: needs event")
 	}
 	if len(w.Text) > 0 {
 		all = append(all, message.OnText(w.Text...))
@@ -217,15 +229,15 @@ func (w When) match() (message.Match, error) {
 	if w.Pattern != "" {
 		re, err := regexp.Compile(w.Pattern)
 		if err != nil {
-			return nil, errors.New("pattern: want a regular expression (RE2)" + causeOf(err))
+			return nil, errors.New("pattern: want a regular expression (RE2)" + regexpProblem(err))
 		}
 		all = append(all, message.OnPattern(re))
 	}
 	return message.All(all...), nil
 }
 
-// causeOf says why a regular expression cannot be compiled, without showing it.
-func causeOf(err error) string {
+// regexpProblem describes an error of regexp.Compile without the expression.
+func regexpProblem(err error) string {
 	var e *syntax.Error
 	if errors.As(err, &e) {
 		return ": " + e.Code.String()

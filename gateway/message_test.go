@@ -15,7 +15,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// when is a rule as the configuration has it.
+// when decodes a When from JSON.
 func when(t *testing.T, text string) (w gateway.When) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(text), &w))
@@ -33,7 +33,7 @@ func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
 		io.WriteString(w, `{"MsgType":"text","Content":"from the CRM"}`)
 	}))
 	defer crm.Close()
-	d := open(t, func(c *gateway.Config) {
+	d := openSides(t, func(c *gateway.Config) {
 		set(c, "shop", func(a *gateway.App) {
 			a.SignKey = "a-sign-key"
 			a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{
@@ -63,8 +63,8 @@ func TestAMessageIsAnsweredByABackendAndCopiedToAnother(t *testing.T) {
 	}
 }
 
-func TestForgedMessagesAreAnsweredAlikeWhateverTheAppIs(t *testing.T) {
-	d := open(t, func(c *gateway.Config) {
+func TestForgedMessagesGetTheSameReplyForAllApps(t *testing.T) {
+	d := openSides(t, func(c *gateway.Config) {
 		set(c, "shop", func(a *gateway.App) { a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf} })
 		set(c, "too", func(a *gateway.App) {
 			a.Message = &gateway.Message{Token: tokenOf}
@@ -112,7 +112,7 @@ func TestMessagesForFurtherIDsAreTakenWhereConfigured(t *testing.T) {
 	} {
 		var ids gateway.ReceiveIDs
 		require.NoError(t, json.Unmarshal([]byte(text), &ids))
-		d := open(t, func(c *gateway.Config) {
+		d := openSides(t, func(c *gateway.Config) {
 			set(c, "shop", func(a *gateway.App) {
 				a.Message, a.ReceiveIDs = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf}, ids
 			})
@@ -133,10 +133,10 @@ func TestMessagesForFurtherIDsAreTakenWhereConfigured(t *testing.T) {
 		require.EqualError(t, json.Unmarshal([]byte(text), &ids), want)
 	}
 	for want, change := range map[string]func(*gateway.App){
-		"apps.shop.receive_ids: any must be alone":         func(a *gateway.App) { a.ReceiveIDs = gateway.ReceiveIDs{"wx1", "any"} },
-		"apps.shop.receive_ids: needs message.aes_key":     func(a *gateway.App) { a.Message.AESKey, a.ReceiveIDs = "", gateway.ReceiveIDs{"wx1"} },
-		"apps.shop.receive_ids: needs message beside it":   func(a *gateway.App) { a.Message, a.ReceiveIDs = nil, gateway.ReceiveIDs{"wx1"} },
-		"apps.shop.forward_signature: needs message besid": func(a *gateway.App) { a.Message, a.ForwardSignature = nil, true },
+		"apps.shop.receive_ids: want any alone":        func(a *gateway.App) { a.ReceiveIDs = gateway.ReceiveIDs{"wx1", "any"} },
+		"apps.shop.receive_ids: needs message.aes_key": func(a *gateway.App) { a.Message.AESKey, a.ReceiveIDs = "", gateway.ReceiveIDs{"wx1"} },
+		"apps.shop.receive_ids: needs message":         func(a *gateway.App) { a.Message, a.ReceiveIDs = nil, gateway.ReceiveIDs{"wx1"} },
+		"apps.shop.forward_signature: needs message":   func(a *gateway.App) { a.Message, a.ForwardSignature = nil, true },
 	} {
 		c := config()
 		set(&c, "shop", func(a *gateway.App) {
@@ -152,7 +152,7 @@ func TestTheSignatureOfWeChatIsHandedOnWhereConfigured(t *testing.T) {
 	crm := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { queries <- r.URL.Query() }))
 	defer crm.Close()
 	for _, handed := range []bool{false, true} {
-		d := open(t, func(c *gateway.Config) {
+		d := openSides(t, func(c *gateway.Config) {
 			set(c, "shop", func(a *gateway.App) {
 				a.SignKey, a.ForwardSignature = "a-sign-key", handed
 				a.Message = &gateway.Message{Token: tokenOf, AESKey: aesKeyOf, Forward: []gateway.Forward{{URL: crm.URL, Answer: true}}}

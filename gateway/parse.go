@@ -15,60 +15,59 @@ import (
 	"unicode"
 )
 
-// ParseConfig reads a configuration from JSON. Keys are matched by exact case. A key that is not one of Config's is an
-// error, and so are one that is given twice, one that is given no value (null or an empty text), and a second document.
-// Errors name keys and show no values.
+// ParseConfig reads a configuration from JSON. Keys match in exact case. It returns an error for an unknown key, a key that
+// is given twice or without a value (null or an empty text), and a second document. Errors name keys and show no values.
 func ParseConfig(data []byte) (c Config, err error) {
-	if err := decode(data, &c); err != nil {
+	if err := decodeExactly(data, &c); err != nil {
 		return Config{}, fmt.Errorf("gateway: config: %w", err)
 	}
 	return c, nil
 }
 
-// decode reads JSON into out, a pointer to Config or to a part of it. encoding/json alone would match keys in any case,
-// take the last of two, and name Go's types in its errors.
-func decode(data []byte, out any) error {
-	s := shape{Decoder: json.NewDecoder(bytes.NewReader(data)), keys: make(map[reflect.Type]map[string]reflect.Type)}
+// decodeExactly reads JSON into out, a pointer to Config or to a part of it. encoding/json alone would match keys in any
+// case, use the last of two equal keys, and name Go types in its errors.
+func decodeExactly(data []byte, out any) error {
+	s := shapeChecker{Decoder: json.NewDecoder(bytes.NewReader(data)), keys: make(map[reflect.Type]map[string]reflect.Type)}
 	s.UseNumber()
 	if err := s.check(reflect.TypeOf(out).Elem(), ""); err != nil {
 		return err
 	}
 	if _, err := s.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the end")
+		return errors.New("a second document follows")
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return errors.New("cannot be read") // which check would have found
+		return errors.New("cannot be read") // check finds this error before
 	}
 	return nil
 }
 
-// A shape compares a JSON document with the type that it is for.
-type shape struct {
+// shapeChecker compares a JSON document with the type that it is for.
+type shapeChecker struct {
 	*json.Decoder
 	keys map[reflect.Type]map[string]reflect.Type
 }
 
-// check reads the next value, which is for a t; path names it in errors.
-func (s *shape) check(t reflect.Type, path string) error {
+// check reads the next value, which is for type t. path names it in errors.
+func (s *shapeChecker) check(t reflect.Type, path string) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if own(t) {
-		return s.checkOwn(t, path)
+	if hasUnmarshaler(t) {
+		return s.checkUnmarshaler(t, path)
 	}
 	token, err := s.Token()
 	if err != nil {
-		return unreadable(err)
+		return syntaxError(err)
 	}
 	if token == nil {
-		return about(path, noValue)
+		return pathError(path, textNoValue)
 	}
-	if got := formOf(token); got != wants[t.Kind()] {
+	if got := formOf(token); got != wantedForms[t.Kind()] {
 		hint := ""
 		if t.Kind() == reflect.String {
-			hint = hints[got]
+			hint = formHints[got]
 		}
-		return about(path, "want "+string(wants[t.Kind()])+", not "+string(got)+hint)
+		return pathError(path, "want "+string(wantedForms[t.Kind()])+", not "+string(got)+hint)
 	}
 	switch t.Kind() {
 	case reflect.Struct:
@@ -79,130 +78,136 @@ func (s *shape) check(t reflect.Type, path string) error {
 		return s.checkList(t.Elem(), path)
 	case reflect.String:
 		if token == "" {
-			return about(path, noValue)
+			return pathError(path, textNoValue)
 		}
 	case reflect.Int, reflect.Int64:
 		if _, err := strconv.ParseInt(token.(json.Number).String(), 10, t.Bits()); err != nil {
-			return about(path, "want a whole number")
+			return pathError(path, "want a whole number")
 		}
 	}
 	return nil
 }
 
-const noValue = "is empty: set it, or leave the key out"
+const textNoValue = "is empty: set it, or leave the key out"
 
-// form is how a value is written.
+// form is the JSON form of a value, in words.
 type form string
 
 const (
-	aText    form = "text"
-	aNumber  form = "a number"
-	aTruth   form = "true or false"
-	aList    form = "a list"
-	aMapping form = "a mapping"
+	formText    form = "text"
+	formNumber  form = "a number"
+	formBool    form = "true or false"
+	formList    form = "a list"
+	formMapping form = "a mapping"
 )
 
-// wants are the forms of all kinds that Config is made of.
-var wants = map[reflect.Kind]form{
-	reflect.String: aText, reflect.Int: aNumber, reflect.Int64: aNumber, reflect.Bool: aTruth,
-	reflect.Slice: aList, reflect.Map: aMapping, reflect.Struct: aMapping,
+// wantedForms are the forms by the kinds of the fields of Config.
+var wantedForms = map[reflect.Kind]form{
+	reflect.String: formText, reflect.Int: formNumber, reflect.Int64: formNumber, reflect.Bool: formBool,
+	reflect.Slice: formList, reflect.Map: formMapping, reflect.Struct: formMapping,
 }
 
-// hints help where text is wanted.
-var hints = map[form]string{aNumber: " (text of digits needs quotes)", aTruth: " (true and false as text need quotes)"}
+// formHints help where text is wanted.
+var formHints = map[form]string{formNumber: " (text of digits needs quotes)", formBool: " (true and false as text need quotes)"}
 
 func formOf(token json.Token) form {
 	switch token {
 	case json.Delim('{'):
-		return aMapping
+		return formMapping
 	case json.Delim('['):
-		return aList
+		return formList
 	}
 	switch token.(type) {
 	case string:
-		return aText
+		return formText
 	case bool:
-		return aTruth
+		return formBool
 	}
-	return aNumber
+	return formNumber
 }
 
-// checkKeys reads the rest of a mapping. Its keys are those of fields, or any, each with an elem.
-func (s *shape) checkKeys(fields map[string]reflect.Type, elem reflect.Type, path string) error {
+// checkKeys reads the rest of a mapping. Its keys are those of fields or, where fields is nil, any key with a value of type
+// elem.
+func (s *shapeChecker) checkKeys(fields map[string]reflect.Type, elem reflect.Type, path string) error {
 	seen := make(map[string]bool)
 	for s.More() {
 		token, err := s.Token()
 		if err != nil {
-			return unreadable(err)
+			return syntaxError(err)
 		}
 		name, ok := token.(string)
 		if !ok {
-			return unreadable(nil)
+			return syntaxError(nil)
 		}
 		t := elem
 		if fields != nil {
 			if t, ok = fields[name]; !ok {
-				return about(path, unknown(name, fields))
+				return pathError(path, unknownKey(name, fields))
 			}
 		}
 		if seen[name] {
-			return about(path, "key "+quote(name)+" is given twice")
+			return pathError(path, "key "+quoteKey(name)+" is given twice")
 		}
 		seen[name] = true
-		if err := s.check(t, join(path, name)); err != nil {
+		if err := s.check(t, joinPath(path, name)); err != nil {
 			return err
 		}
 	}
-	return s.end()
+	return s.readEnd()
 }
 
 // checkList reads the rest of a list.
-func (s *shape) checkList(elem reflect.Type, path string) error {
+func (s *shapeChecker) checkList(elem reflect.Type, path string) error {
 	for i := 0; s.More(); i++ {
 		if err := s.check(elem, path+"["+strconv.Itoa(i)+"]"); err != nil {
 			return err
 		}
 	}
-	return s.end()
+	return s.readEnd()
 }
 
-func (s *shape) end() error {
+func (s *shapeChecker) readEnd() error {
 	if _, err := s.Token(); err != nil {
-		return unreadable(err)
+		return syntaxError(err)
 	}
 	return nil
 }
 
-// own reports whether a type reads its own JSON.
-func own(t reflect.Type) bool {
+// hasUnmarshaler reports whether a type reads its own JSON.
+func hasUnmarshaler(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	return p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// checkOwn reads a value of a type that reads its own JSON, and says how it is written where it is not.
-func (s *shape) checkOwn(t reflect.Type, path string) error {
+// checkUnmarshaler reads a value of a type that reads its own JSON. Its error describes the form that is wanted.
+func (s *shapeChecker) checkUnmarshaler(t reflect.Type, path string) error {
 	var raw json.RawMessage
 	if err := s.Decode(&raw); err != nil {
-		return unreadable(err)
+		return syntaxError(err)
 	}
 	if string(raw) == "null" || string(raw) == `""` {
-		return about(path, noValue)
+		return pathError(path, textNoValue)
 	}
 	v := reflect.New(t)
+	if u, ok := v.Interface().(interface{ shapeOf([]byte) any }); ok { // one of several structs
+		inner := shapeChecker{json.NewDecoder(bytes.NewReader(raw)), s.keys}
+		inner.UseNumber()
+		return inner.check(reflect.TypeOf(u.shapeOf(raw)).Elem(), path)
+	}
 	if err := json.Unmarshal(raw, v.Interface()); err == nil {
 		return nil
 	}
 	switch v := v.Interface().(type) {
-	case interface{ want() string }:
-		return about(path, "want "+v.want())
+	case interface{ wantedForm() string }:
+		return pathError(path, "want "+v.wantedForm())
 	case *time.Time:
-		return about(path, "want a time such as 2027-01-01T00:00:00Z")
+		return pathError(path, "want a time such as 2027-01-01T00:00:00Z")
 	}
-	return about(path, "cannot be read")
+	return pathError(path, "cannot be read")
 }
 
-// keysOf are the keys of a struct, those of structs that it embeds included, and the types of their values.
-func (s *shape) keysOf(t reflect.Type) map[string]reflect.Type {
+// keysOf returns the keys of a struct, with those of embedded structs, and the types of their values.
+func (s *shapeChecker) keysOf(t reflect.Type) map[string]reflect.Type {
 	if all, ok := s.keys[t]; ok {
 		return all
 	}
@@ -235,22 +240,22 @@ func (s *shape) keysOf(t reflect.Type) map[string]reflect.Type {
 	return all
 }
 
-// unknown says that there is no such key. A value that follows a colon without a blank is part of the key, and may be a
-// secret.
-func unknown(name string, keys map[string]reflect.Type) string {
+// unknownKey returns an error text for an unknown key. A value that follows a colon without a blank is part of the key, so
+// it may be a secret.
+func unknownKey(name string, keys map[string]reflect.Type) string {
 	if key, value, ok := strings.Cut(name, ":"); ok && value != "" {
-		return "unknown key " + quote(key+":…") + ": a blank must follow the colon"
+		return "unknown key " + quoteKey(key+":…") + ": a blank must follow the colon"
 	}
 	for key := range keys {
 		if strings.EqualFold(key, name) {
-			return "unknown key " + quote(name) + ": want " + key
+			return "unknown key " + quoteKey(name) + ": want " + key
 		}
 	}
-	return "unknown key " + quote(name)
+	return "unknown key " + quoteKey(name)
 }
 
-// unreadable is an error of encoding/json without the text that it found.
-func unreadable(err error) error {
+// syntaxError returns an error of encoding/json without the text that it quotes.
+func syntaxError(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return fmt.Errorf("not JSON at byte %d", syntax.Offset)
@@ -258,17 +263,17 @@ func unreadable(err error) error {
 	return errors.New("not JSON, or cut off")
 }
 
-func about(path, problem string) error {
+func pathError(path, problem string) error {
 	if path == "" {
 		return errors.New(problem)
 	}
 	return errors.New(path + ": " + problem)
 }
 
-// join is the path of a key, such as apps.shop.agent_id.
-func join(path, key string) string {
-	if len(key) > maxShown || strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		key = quote(key)
+// joinPath returns the path of a key, such as apps.shop.agent_id.
+func joinPath(path, key string) string {
+	if len(key) > maxKeyShown || strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		key = quoteKey(key)
 	}
 	if path == "" {
 		return key
@@ -276,11 +281,11 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-const maxShown = 64 // bytes of a key in an error
+const maxKeyShown = 64 // bytes of a key in an error
 
-func quote(key string) string {
-	if len(key) > maxShown {
-		key = strings.ToValidUTF8(key[:maxShown], "") + "…"
+func quoteKey(key string) string {
+	if len(key) > maxKeyShown {
+		key = strings.ToValidUTF8(key[:maxKeyShown], "") + "…"
 	}
 	return strconv.Quote(key)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 )
 
-func TestTheClientsAddressIsATrustedProxysWord(t *testing.T) {
+func TestATrustedProxyNamesTheClientsAddress(t *testing.T) {
 	const limit = 20_000
 	for name, c := range map[string]struct {
 		trusted []string

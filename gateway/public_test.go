@@ -18,7 +18,6 @@ import (
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
-	"github.com/wetoken/wetoken/wechattest/push"
 )
 
 const (
@@ -27,18 +26,18 @@ const (
 	aesKeyOf = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 )
 
-// doors are both sides of a gateway on sockets, and the WeChat behind them.
-type doors struct {
+// sides are both sides of a gateway on sockets, and their WeChat.
+type sides struct {
 	wx              *wechattest.Server
 	gateway         *gateway.Gateway
-	pages           string // where WeChat's pages stand
+	pages           string // URL of the WeChat pages
 	public, private string
 }
 
-// open serves a gateway whose configuration change has changed.
-func open(t *testing.T, change func(*gateway.Config)) *doors {
+// openSides serves a gateway after change has changed its configuration.
+func openSides(t *testing.T, change func(*gateway.Config)) *sides {
 	t.Helper()
-	d := &doors{wx: newWeChat()}
+	d := &sides{wx: newWeChat()}
 	pages := httptest.NewServer(d.wx)
 	t.Cleanup(pages.Close)
 	d.pages = pages.URL
@@ -61,7 +60,7 @@ func open(t *testing.T, change func(*gateway.Config)) *doors {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Keep(ctx) }()
+	go func() { ended <- g.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
@@ -76,7 +75,7 @@ func set(c *gateway.Config, name string, change func(*gateway.App)) {
 	c.Apps[name] = a
 }
 
-// post sends JSON, with a key if there is one, and decodes the answer.
+// post sends JSON, with a key if it is not empty, and decodes the reply.
 func post(t *testing.T, address, key string, body, out any) int {
 	t.Helper()
 	b, err := json.Marshal(body)
@@ -93,7 +92,7 @@ func post(t *testing.T, address, key string, body, out any) int {
 	return resp.StatusCode
 }
 
-// visitor follows redirects with cookies, and stops at the site.
+// visitor returns a client that keeps cookies and follows redirects, except to the site.
 func visitor(t *testing.T, site string) *http.Client {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -123,7 +122,7 @@ func TestALoginEndsOnTheSiteWithACodeForItsServer(t *testing.T) {
 		}},
 	} {
 		t.Run(app, func(t *testing.T) {
-			d := open(t, func(c *gateway.Config) {
+			d := openSides(t, func(c *gateway.Config) {
 				c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: wechat.Website}
 				set(c, app, func(a *gateway.App) { a.Hosts = []string{"shop.example.com"} })
 			})
@@ -160,7 +159,7 @@ func TestALoginEndsOnTheSiteWithACodeForItsServer(t *testing.T) {
 }
 
 func TestAWebsiteHasNoToken(t *testing.T) {
-	d := open(t, func(c *gateway.Config) {
+	d := openSides(t, func(c *gateway.Config) {
 		c.Apps["web"] = gateway.App{AppID: "wxcccccccccccccccc", Secret: secret, Kind: wechat.Website}
 	})
 	status, _ := ask(t, "GET", d.private+"/app/web/token", allKey, "")
@@ -168,7 +167,7 @@ func TestAWebsiteHasNoToken(t *testing.T) {
 }
 
 func TestAMiniProgramsUserLogsInAndGivesAPhoneNumber(t *testing.T) {
-	d := open(t, func(c *gateway.Config) { delete(c.Apps, "too") })
+	d := openSides(t, func(c *gateway.Config) { delete(c.Apps, "too") })
 	d.wx.AddPerson(wechattest.Person{Name: "ming", Phone: "13800138000"})
 	base := "/app/" + url.PathEscape("新闻")
 	var session struct {
@@ -193,7 +192,7 @@ func TestAMiniProgramsUserLogsInAndGivesAPhoneNumber(t *testing.T) {
 }
 
 func TestTwoNamesOfOneAppIDShareNoLoginCodes(t *testing.T) {
-	d := open(t, func(c *gateway.Config) { set(c, "too", func(a *gateway.App) { a.Allow = nil }) })
+	d := openSides(t, func(c *gateway.Config) { set(c, "too", func(a *gateway.App) { a.Allow = nil }) })
 	d.wx.AddPerson(wechattest.Person{Name: "ming"})
 	base := "/app/" + url.PathEscape("新闻")
 	var session map[string]any
@@ -216,7 +215,7 @@ func fetch(t *testing.T, method, address string) (int, string) {
 }
 
 func TestAPageIsSigned(t *testing.T) {
-	d := open(t, func(c *gateway.Config) {
+	d := openSides(t, func(c *gateway.Config) {
 		for _, name := range []string{"shop", "corp"} {
 			set(c, name, func(a *gateway.App) { a.Hosts = []string{"shop.example.com"} })
 		}
@@ -244,7 +243,7 @@ func TestAPageIsSigned(t *testing.T) {
 
 func TestCardsAreSignedForPagesOfAppsThatSaySo(t *testing.T) {
 	const card, open1 = "p1Pj9jr90_SQRaVqYI239Ka1erkI", `{"addCard":[{"cardId":"p1Pj9jr90_SQRaVqYI239Ka1erkI"}]}`
-	d := open(t, func(c *gateway.Config) {
+	d := openSides(t, func(c *gateway.Config) {
 		c.Apps["cards"] = gateway.App{AppID: "wxdddddddddddddddd", Secret: secret, Cards: true, Hosts: []string{"shop.example.com"}}
 		set(c, "shop", func(a *gateway.App) { a.Hosts = []string{"shop.example.com"} })
 	})
@@ -292,52 +291,4 @@ func TestCardsAreSignedForPagesOfAppsThatSaySo(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, status)
 	status, said := send(d.public, "shop", allKey, whole)
 	require.Equal(t, http.StatusForbidden, status, said)
-}
-
-func TestVerificationFilesStandAtTheRoot(t *testing.T) {
-	d := open(t, func(c *gateway.Config) {
-		set(c, "shop", func(a *gateway.App) { a.VerifyFiles = map[string]string{"MP_verify_abc.txt": "abc"} })
-		set(c, "corp", func(a *gateway.App) { a.VerifyFiles = map[string]string{"WW_verify_def.txt": "def"} })
-	})
-	for name, content := range map[string]string{"MP_verify_abc.txt": "abc", "WW_verify_def.txt": "def"} {
-		status, body := fetch(t, "GET", d.public+"/"+name)
-		require.Equal(t, http.StatusOK, status)
-		require.Equal(t, content, body)
-	}
-	status, _ := fetch(t, "GET", d.public+"/MP_verify_other.txt")
-	require.Equal(t, http.StatusNotFound, status)
-	status, _ = fetch(t, "GET", d.private+"/MP_verify_abc.txt")
-	require.Equal(t, http.StatusUnauthorized, status)
-}
-
-func TestThePublicSideTellsNothing(t *testing.T) {
-	d := open(t, nil)
-	for _, path := range []string{"/app/shop/token", "/app/shop/ticket/jsapi", "/healthz", "/readyz", "/app/shop", "/app/", "/", "/app/shop/login/redeem"} {
-		status, _ := fetch(t, "GET", d.public+path+"?wetoken_key="+allKey)
-		require.Equal(t, http.StatusNotFound, status, path)
-	}
-	require.Zero(t, d.wx.Calls(""))
-}
-
-func TestBothSidesMayShareAnAddress(t *testing.T) {
-	wx, c := newWeChat(), config()
-	set(&c, "shop", func(a *gateway.App) {
-		a.VerifyFiles = map[string]string{"MP_verify_abc.txt": "abc"}
-		a.Message = &gateway.Message{Token: tokenOf}
-	})
-	g, err := gateway.New(gateway.Options{Config: c, HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
-	srv := httptest.NewServer(g.Both())
-	defer srv.Close()
-	status, a := ask(t, "GET", srv.URL+"/app/shop/token", allKey, "")
-	require.Equal(t, http.StatusOK, status, a.Msg)
-	for path, want := range map[string]int{
-		"/app/shop/token": 401, "/healthz": 200, "/MP_verify_abc.txt": 200, "/MP_verify_x.txt": 401, "/nothing": 401,
-		"/app/shop/js/config.js": 200, "/app/shop/nothing": 401, "/app/none/message": 401, "/app/shop/message": 401,
-	} {
-		status, _ := fetch(t, "GET", srv.URL+path)
-		require.Equal(t, want, status, path)
-	}
-	callback := push.Callback{AppID: shopID, URL: srv.URL + "/app/shop/message", Token: tokenOf}
-	require.NoError(t, callback.Verify(t.Context()))
 }

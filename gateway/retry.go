@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -10,52 +12,56 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-// retry lets a caller have WeChat asked now, where an earlier refusal is remembered:
+// retryPart lets a caller ask WeChat again after a refusal, which is otherwise remembered for a while:
 //
-//	POST /retry    {"errcode":0,"errmsg":"ok"}, or what WeChat refuses now
-type retry struct {
-	app   *app
-	rooms *rooms
+//	POST /retry    {"errcode":0,"errmsg":"ok"}, or WeChat's refusal
+type retryPart struct {
+	app      *app
+	managers *managers
 }
 
-func (p retry) Routes() map[string]http.Handler {
+func (p retryPart) Routes() map[string]http.Handler {
 	return map[string]http.Handler{"POST /retry": p.app.guard("admin")(http.HandlerFunc(p.serve))}
 }
 
-func (p retry) serve(w http.ResponseWriter, r *http.Request) {
-	if err := p.rooms.retry(r.Context()); err != nil {
+func (p retryPart) serve(w http.ResponseWriter, r *http.Request) {
+	if err := p.managers.retry(r.Context()); err != nil {
 		answer.Failure(w, err)
 		return
 	}
 	answer.JSON(w, http.StatusOK, okBody)
 }
 
-// retry asks WeChat now for the token and the tickets that are due, whatever it refused before.
-func (r *rooms) retry(ctx context.Context) error {
-	if err := r.tokens.Retry(ctx); err != nil {
+// retry fetches the token and the tickets that are due, even if WeChat has refused them recently.
+func (m *managers) retry(ctx context.Context) error {
+	if err := m.tokens.Retry(ctx); err != nil {
 		return err
 	}
-	return r.tickets.Retry(ctx)
+	return m.tickets.Retry(ctx)
 }
 
-// Retry asks WeChat now for the tokens and tickets that are due of the apps in use, whatever it refused before. A refusal
-// that a person cures in WeChat's console is remembered for up to ten minutes otherwise. The log says how many apps were
-// tried, and how many failed.
+// Retry fetches the tokens and tickets that are due, of the apps in use, even if WeChat has refused them recently.
+// Otherwise a refusal that a person has to resolve in WeChat's console is remembered for up to ten minutes. The log says
+// how many apps were tried, and how many failed.
 func (g *Gateway) Retry(ctx context.Context) {
 	apps := make(chan *app)
 	var workers sync.WaitGroup
 	var tried, failed atomic.Int64
-	for range renewalsMax {
+	for range maxRenewals {
 		workers.Go(func() {
 			for a := range apps {
 				tried.Add(1)
-				if a.rooms().retry(ctx) != nil {
+				if a.managers().retry(ctx) != nil {
 					failed.Add(1)
 				}
 			}
 		})
 	}
-	for _, a := range g.served.Load().apps {
+	served := slices.Collect(maps.Values(g.served.Load().apps))
+	if g.registered != nil {
+		served = append(served, g.registered.apps.values()...)
+	}
+	for _, a := range served {
 		if a.kind != wechat.Website && a.built.Load() && !a.expired() && ctx.Err() == nil {
 			apps <- a
 		}

@@ -18,15 +18,15 @@ import (
 
 const opsKey = "a-key-of-this-test-for-operators"
 
-// withOps is config with a caller that may do nothing but administrate.
-func withOps() gateway.Config {
+// configWithOps returns config with a caller that has only the scope admin.
+func configWithOps() gateway.Config {
 	c := config()
 	c.Keys = append(c.Keys, gateway.Key{Name: "ops", Key: opsKey, Apps: []string{"*"}, Scopes: []string{"admin"}})
 	return c
 }
 
-// within asks a handler that has no socket, as one in a bubble must not have.
-func within(t *testing.T, h http.Handler, method, path, key, body string) (int, answer) {
+// serveDirectly calls a handler without a socket, as a synctest bubble requires.
+func serveDirectly(t *testing.T, h http.Handler, method, path, key, body string) (int, answer) {
 	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+key)
@@ -41,35 +41,35 @@ func TestARememberedRefusalIsForgottenOnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx := newWeChat()
 		var log bytes.Buffer
-		g, err := gateway.New(gateway.Options{Config: withOps(), HTTP: wx.Client(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+		g, err := gateway.New(gateway.Options{Config: configWithOps(), HTTP: wx.Client(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
 		h := g.Private()
-		wx.Fail(wechattest.Fault{App: shopID, Code: 40164})
+		wx.AddFault(wechattest.Fault{App: shopID, Code: 40164})
 		for range 3 {
-			status, a := within(t, h, "GET", "/app/shop/token", allKey, "")
+			status, a := serveDirectly(t, h, "GET", "/app/shop/token", allKey, "")
 			require.Equal(t, http.StatusBadGateway, status)
 			require.Equal(t, 40164, a.Code)
 		}
 		require.Equal(t, 1, wx.Calls("/cgi-bin/stable_token"), "the refusal is remembered")
 
-		status, a := within(t, h, "POST", "/app/shop/retry", opsKey, "")
+		status, a := serveDirectly(t, h, "POST", "/app/shop/retry", opsKey, "")
 		require.Equal(t, http.StatusBadGateway, status)
 		require.Equal(t, 40164, a.Code, "it is not cured yet")
 		require.Equal(t, 2, wx.Calls("/cgi-bin/stable_token"))
 		synctest.Wait()
 		require.NotContains(t, log.String(), "scope=admin", "what was refused changed nothing")
 
-		wx.Heal() // in WeChat's console
-		status, _ = within(t, h, "GET", "/app/shop/token", allKey, "")
+		wx.ClearFaults() // in WeChat's console
+		status, _ = serveDirectly(t, h, "GET", "/app/shop/token", allKey, "")
 		require.Equal(t, http.StatusBadGateway, status, "still remembered")
-		status, a = within(t, h, "POST", "/app/shop/retry", opsKey, "")
+		status, a = serveDirectly(t, h, "POST", "/app/shop/retry", opsKey, "")
 		require.Equal(t, http.StatusOK, status, a.Msg)
 		require.Equal(t, 3, wx.Calls("/cgi-bin/stable_token"))
 		synctest.Wait()
 		require.Contains(t, log.String(), "caller=ops app=shop scope=admin")
-		status, _ = within(t, h, "GET", "/app/shop/token", allKey, "")
+		status, _ = serveDirectly(t, h, "GET", "/app/shop/token", allKey, "")
 		require.Equal(t, http.StatusOK, status)
-		status, _ = within(t, h, "POST", "/app/shop/retry", opsKey, "")
+		status, _ = serveDirectly(t, h, "POST", "/app/shop/retry", opsKey, "")
 		require.Equal(t, http.StatusOK, status)
 		require.Equal(t, 3, wx.Calls("/cgi-bin/stable_token"), "a token that is not due is not fetched again")
 	})
@@ -78,27 +78,27 @@ func TestARememberedRefusalIsForgottenOnRequest(t *testing.T) {
 func TestARefusedTicketIsForgottenOnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx := newWeChat()
-		g, err := gateway.New(gateway.Options{Config: withOps(), HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
+		g, err := gateway.New(gateway.Options{Config: configWithOps(), HTTP: wx.Client(), Log: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		h := g.Private()
-		wx.Fail(wechattest.Fault{Path: "/cgi-bin/ticket/getticket", Code: 48001})
+		wx.AddFault(wechattest.Fault{Path: "/cgi-bin/ticket/getticket", Code: 48001})
 		for range 2 {
-			status, _ := within(t, h, "GET", "/app/shop/ticket/jsapi", allKey, "")
+			status, _ := serveDirectly(t, h, "GET", "/app/shop/ticket/jsapi", allKey, "")
 			require.Equal(t, http.StatusBadGateway, status)
 		}
-		status, a := within(t, h, "POST", "/app/shop/retry", opsKey, "")
+		status, a := serveDirectly(t, h, "POST", "/app/shop/retry", opsKey, "")
 		require.Equal(t, http.StatusBadGateway, status)
 		require.Equal(t, 48001, a.Code)
-		wx.Heal()
-		status, a = within(t, h, "POST", "/app/shop/retry", opsKey, "")
+		wx.ClearFaults()
+		status, a = serveDirectly(t, h, "POST", "/app/shop/retry", opsKey, "")
 		require.Equal(t, http.StatusOK, status, a.Msg)
-		status, _ = within(t, h, "GET", "/app/shop/ticket/jsapi", allKey, "")
+		status, _ = serveDirectly(t, h, "GET", "/app/shop/ticket/jsapi", allKey, "")
 		require.Equal(t, http.StatusOK, status)
 	})
 }
 
 func TestOnlyAnAdministratorMayRetry(t *testing.T) {
-	base := private(t, gateway.Options{Config: withOps(), HTTP: newWeChat().Client()})
+	base := private(t, gateway.Options{Config: configWithOps(), HTTP: newWeChat().Client()})
 	for key, want := range map[string]int{"": 401, readKey: 403, opsKey: 200} {
 		status, _ := ask(t, "POST", base+"/app/shop/retry", key, "")
 		require.Equal(t, want, status)
@@ -116,20 +116,20 @@ func TestRetryTriesTheAppsInUse(t *testing.T) {
 		g, err := gateway.New(gateway.Options{Config: config(), HTTP: wx.Client(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
 		h := g.Private()
-		wx.Fail(wechattest.Fault{Code: 40164})
+		wx.AddFault(wechattest.Fault{Code: 40164})
 		for _, app := range []string{"shop", "corp"} {
-			status, _ := within(t, h, "GET", "/app/"+app+"/token", allKey, "")
+			status, _ := serveDirectly(t, h, "GET", "/app/"+app+"/token", allKey, "")
 			require.Equal(t, http.StatusBadGateway, status)
 		}
 		g.Retry(t.Context())
 		synctest.Wait()
 		require.Contains(t, log.String(), "apps=2 failed=2")
-		wx.Heal()
+		wx.ClearFaults()
 		g.Retry(t.Context())
 		synctest.Wait()
 		require.Contains(t, log.String(), "apps=2 failed=0")
 		for _, app := range []string{"shop", "corp"} {
-			status, _ := within(t, h, "GET", "/app/"+app+"/token", allKey, "")
+			status, _ := serveDirectly(t, h, "GET", "/app/"+app+"/token", allKey, "")
 			require.Equal(t, http.StatusOK, status)
 		}
 		require.Equal(t, 3, wx.Calls("/cgi-bin/stable_token"), "no app that nobody has asked for")

@@ -12,34 +12,34 @@ import (
 	"github.com/wetoken/wetoken/internal/answer"
 )
 
-// side is what an address serves.
+// side is the part of a gateway that an address serves.
 type side struct {
 	name            string
 	private, public bool
 }
 
-// The sides there are.
+// All sides.
 var (
 	privateSide = side{name: "the private side", private: true}
 	publicSide  = side{name: "the public side", public: true}
 	bothSides   = side{name: "this server", private: true, public: true}
 )
 
-// routes is a part that is its own routes.
-type routes map[string]http.Handler
+// routeMap is a part that consists of its routes.
+type routeMap map[string]http.Handler
 
-func (r routes) Routes() map[string]http.Handler { return r }
+func (m routeMap) Routes() map[string]http.Handler { return m }
 
-// either has the routes of both sides. A route that both have is the private one to requests that show a key.
-func either(private, public []wetoken.Part) wetoken.Part {
-	all := make(routes)
+// mergeSides returns a part with the routes of both sides. A route of both sides is chosen by sideByAuthorization.
+func mergeSides(private, public []wetoken.Part) wetoken.Part {
+	all := make(routeMap)
 	for _, p := range public {
 		maps.Copy(all, p.Routes())
 	}
 	for _, p := range private {
 		for pattern, h := range p.Routes() {
 			if open, ok := all[pattern]; ok {
-				h = keyed(h, open)
+				h = sideByAuthorization(h, open)
 			}
 			all[pattern] = h
 		}
@@ -47,9 +47,10 @@ func either(private, public []wetoken.Part) wetoken.Part {
 	return all
 }
 
-func keyed(private, public http.Handler) http.Handler {
+// sideByAuthorization serves a request with an Authorization by private, and every other request by public.
+func sideByAuthorization(private, public http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if showsKey(r) {
+		if hasAuthorization(r) {
 			private.ServeHTTP(w, r)
 			return
 		}
@@ -57,129 +58,141 @@ func keyed(private, public http.Handler) http.Handler {
 	})
 }
 
-// showsKey reports whether a request has a key to show, right or wrong.
-func showsKey(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
+// hasAuthorization reports whether a request has an Authorization, valid or not.
+func hasAuthorization(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
 
-// mux serves parts. It is made when it is first used.
-func mux(parts ...wetoken.Part) func() *http.ServeMux {
+// newMux returns a function that returns a mux of parts, which the first call makes. Each route names a method.
+func newMux(parts ...wetoken.Part) func() *http.ServeMux {
 	return sync.OnceValue(func() *http.ServeMux {
 		m := http.NewServeMux()
-		for _, p := range parts {
-			for pattern, h := range p.Routes() {
-				m.Handle(pattern, h)
-			}
-		}
+		wetoken.Bind(m, "", parts...)
 		return m
 	})
 }
 
-// door hands a request on to the side of the app that it names. Callbacks for unknown apps are answered like
-// those of strangers.
-func (g *Gateway) door(s side) http.HandlerFunc {
-	strangers := http.NewServeMux()
+// isAppPath reports whether a path is that of an app.
+func isAppPath(path string) bool { return strings.HasPrefix(path, "/app/") }
+
+// dispatch serves the requests for apps, each by the mux of the app that its path names. A callback for an unknown app is
+// refused like one with a wrong signature.
+func (g *Gateway) dispatch(s side) http.HandlerFunc {
+	unknown := http.NewServeMux()
 	if s.public {
-		for pattern, h := range g.nobody.Routes() {
-			strangers.Handle(pattern, h)
-		}
+		unknown = newMux(g.unknownApp)()
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !clean(r.URL.Path) { // or a mux would redirect out of the app
-			g.refuse(w, r, unserved{side: s, why: func() string { return noSuch }})
+		if !isClean(r.URL.Path) { // because of escapes: a mux would redirect it, possibly to another app
+			g.refuse(w, r, refusal{side: s, reason: func() string { return textNotFound }})
 			return
 		}
-		a, name, route := pinnedTo(r).find(r)
-		inner, mux := below(route, r), strangers
-		if a != nil {
-			mux = a.rooms().mux(s)
-		}
-		if serves(mux, inner) {
-			mux.ServeHTTP(w, inner)
+		a, route, explain, err := g.findApp(r)
+		if err != nil {
+			answer.Refuse(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		g.serveRest(w, r, s, func() unserved {
+		if a != nil && s.private && a.pay != nil && strings.HasPrefix(route, payAPIPrefix) {
+			a.servePayAPI(w, r, route)
+			return
+		}
+		inner := withPath(route, r)
+		if a == nil && hasRoute(unknown, inner) {
+			unknown.ServeHTTP(w, inner)
+			return
+		}
+		if a != nil && a.handlers().routes(s).serve(w, inner) {
+			return
+		}
+		g.serveFallback(w, r, s, func() refusal {
 			if a != nil {
-				return a.unserved(s, inner)
+				return a.newRefusal(s, inner)
 			}
-			why := func() string { return pinnedTo(r).missing(name, route) }
-			return unserved{side: s, open: methods(inner, strangers), why: why}
+			return refusal{side: s, open: allowedMethods(inner, unknown), reason: explain}
 		})
 	}
 }
 
-// root serves own, and paths outside of apps that own does not have.
-func (g *Gateway) root(s side, own *http.ServeMux) http.HandlerFunc {
+// serveOutsideApps serves the requests that are not for an app: by own or open, whose routes need no key, or else by a fallback.
+func (g *Gateway) serveOutsideApps(s side, own, open *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if serves(own, r) {
-			own.ServeHTTP(w, r)
-			return
+		for _, mux := range []*http.ServeMux{open, own} {
+			if hasRoute(mux, r) {
+				mux.ServeHTTP(w, r)
+				return
+			}
 		}
-		g.serveRest(w, r, s, func() unserved {
-			open := methods(r, own) // to everybody
-			return unserved{side: s, open: open, all: open, why: func() string {
-				return fmt.Sprintf("there is no route %s %.100q on %s", method(r), r.URL.Path, s.name)
+		g.serveFallback(w, r, s, func() refusal {
+			return refusal{side: s, open: allowedMethods(r, open), all: allowedMethods(r, open, own), reason: func() string {
+				return fmt.Sprintf("no route %s %.100q on %s", shortMethod(r), r.URL.Path, s.name)
 			}}
 		})
 	}
 }
 
-// clean reports whether a path holds no dots and no double slashes that lead elsewhere. Those that are not escaped never
-// come this far.
-func clean(p string) bool {
+// isClean reports whether a path has no dots and double slashes that a mux would remove.
+func isClean(p string) bool {
 	c := path.Clean(p)
-	return p == c || p == c+"/"
+	return p == c || p == c+"/" && c != "/"
 }
 
-// below returns r with route as its path. It does what http.StripPrefix does for a prefix that was found already.
-func below(route string, r *http.Request) *http.Request {
+// withPath returns r with route as its path, as http.StripPrefix does.
+func withPath(route string, r *http.Request) *http.Request {
 	inner, path := *r, *r.URL
 	path.Path, path.RawPath = route, ""
 	inner.URL = &path
 	return &inner
 }
 
-// unserved is a request that no route serves.
-type unserved struct {
-	side side
-	open []string      // methods by which strangers may use its path
-	all  []string      // methods by which callers with a key may
-	why  func() string // why there is no such route, for callers with a key
+// refusal is the reply to a request that no route serves.
+type refusal struct {
+	side   side
+	open   []string      // methods of the path that need no caller key
+	all    []string      // methods of the path
+	reason func() string // of a 404; only callers with a key see it
 }
 
-// refuse answers a request that no route serves. Only callers with a key are told about the private side.
-func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, u unserved) {
-	c, fault := pinnedTo(r).callers.of(r)
+// refuse replies to a request that no route serves. Only callers with a key learn anything about the private side.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, u refusal) {
+	find := g.findHeldCaller
+	if u.side.private {
+		find = g.findCaller
+	}
+	_, err := find(r)
 	allowed := u.open
-	if c != nil {
+	if err == nil {
 		allowed = u.all
 	}
 	switch {
 	case len(allowed) > 0:
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		answer.Refuse(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is no method of this route: want %s", method(r), strings.Join(allowed, ", ")))
-	case c != nil:
-		answer.Refuse(w, http.StatusNotFound, u.why())
+		list := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", list)
+		answer.Refuse(w, http.StatusMethodNotAllowed, fmt.Sprintf("invalid method %s: want %s", shortMethod(r), list))
+	case err == nil:
+		answer.Refuse(w, http.StatusNotFound, u.reason())
 	case u.side.private:
-		unauthorized(w, fault)
+		refuseCaller(w, err)
 	default:
-		answer.Refuse(w, http.StatusNotFound, noSuch)
+		answer.Refuse(w, http.StatusNotFound, textNotFound)
 	}
 }
 
-const noSuch = "there is no such app or route"
+const (
+	textNotFound = "unknown app or route"
+	textUnclean  = "invalid path: want one without //, /./ and /../ (does the base URL end with a slash?)"
+)
 
-// method returns the method of a request, cut to a length that an answer may repeat.
-func method(r *http.Request) string { return fmt.Sprintf("%.20s", r.Method) }
+// shortMethod returns the method of a request, cut to a length that a reply may repeat.
+func shortMethod(r *http.Request) string { return fmt.Sprintf("%.20s", r.Method) }
 
-// unserved says why a has no route for a request, whose path is below that of a.
-func (a *app) unserved(s side, r *http.Request) unserved {
-	u := unserved{side: s, all: methods(r, a.rooms().mux(s))}
+// newRefusal returns the refusal of a request that a has no route for. The path of r is the one below that of a.
+func (a *app) newRefusal(s side, r *http.Request) refusal {
+	u := refusal{side: s, all: allowedMethods(r, a.handlers().routes(s).mux)}
 	if s.public {
-		u.open = methods(r, a.rooms().mux(publicSide))
+		u.open = allowedMethods(r, a.handlers().routes(publicSide).mux)
 	}
-	u.why = func() string {
-		text := fmt.Sprintf("there is no route %s %.100q of app %q on %s", method(r), r.URL.Path, a.name, s.name)
+	u.reason = func() string {
+		text := fmt.Sprintf("no route %s %.100q of app %q on %s", shortMethod(r), r.URL.Path, a.name, s.name)
 		for _, other := range []side{privateSide, publicSide} {
-			if other != s && s != bothSides && len(methods(r, a.rooms().mux(other))) > 0 {
+			if other != s && s != bothSides && len(allowedMethods(r, a.handlers().routes(other).mux)) > 0 {
 				text += ": it is on " + other.name
 			}
 		}

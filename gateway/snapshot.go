@@ -4,28 +4,28 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/wetoken/wetoken/oauth"
 )
 
-// snapshot is what a gateway serves at a time. It does not change: another one takes its place.
+// snapshot is the set of apps and callers that a gateway serves. It does not change: another one replaces it.
 type snapshot struct {
 	apps    map[string]*app // by id
-	named   map[string]*app // by name, and by appid where one app alone has it
+	named   map[string]*app // by name, and by appid unless several apps have it
+	shared  map[string]bool // appids that several apps have
 	callers callers
 	files   func() *http.ServeMux // verification files of all apps
 
-	replaced chan struct{} // is closed once another snapshot is served
+	replaced chan struct{} // closed once another snapshot is current
 }
 
-// newSnapshot returns a snapshot of apps and callers. Apps that an earlier one has go on with their rooms.
+// newSnapshot returns a snapshot of apps and callers. Apps of an earlier snapshot keep their handlers.
 func newSnapshot(apps []*app, callers callers) (*snapshot, error) {
-	s := &snapshot{apps: make(map[string]*app, len(apps)), named: make(map[string]*app, 2*len(apps)), callers: callers, replaced: make(chan struct{})}
+	s := &snapshot{apps: make(map[string]*app, len(apps)), named: make(map[string]*app, 2*len(apps)), shared: make(map[string]bool), callers: callers, replaced: make(chan struct{})}
 	files := make(oauth.VerifyFiles)
 	for _, a := range apps {
 		if other := s.apps[a.id]; other != nil {
-			return nil, fmt.Errorf("gateway: the apps %q and %q have one id", other.name, a.name)
+			return nil, fmt.Errorf("gateway: the apps %q and %q have the same id", other.name, a.name)
 		}
 		if other := s.named[a.name]; other != nil {
 			return nil, fmt.Errorf("gateway: two apps have the name %q", a.name)
@@ -35,7 +35,7 @@ func newSnapshot(apps []*app, callers callers) (*snapshot, error) {
 		}
 		s.apps[a.id], s.named[a.name] = a, a
 	}
-	s.files = mux(files)
+	s.files = newMux(files)
 	byAppID := make(map[string][]*app, len(apps))
 	for _, a := range apps {
 		byAppID[a.appID] = append(byAppID[a.appID], a)
@@ -44,50 +44,44 @@ func newSnapshot(apps []*app, callers callers) (*snapshot, error) {
 		if _, taken := s.named[id]; !taken && len(list) == 1 {
 			s.named[id] = list[0]
 		}
+		if len(list) > 1 {
+			s.shared[id] = true
+		}
 	}
 	return s, nil
 }
 
-// find returns the app that a request's path names, unless its registration has ended or does not allow the route, with
-// the name and the rest of the path.
-func (s *snapshot) find(r *http.Request) (a *app, name, route string) {
-	name, route, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
-	a = s.named[name]
-	if a != nil && (a.expired() || !a.allows(route)) {
-		a = nil
+// isSharedAppID reports whether several apps have an appid, so that it names none of them.
+func (s *snapshot) isSharedAppID(name string) bool { return s.named[name] == nil && s.shared[name] }
+
+// explainMissing returns the reason why a name leads to no app.
+func (s *snapshot) explainMissing(name string) string {
+	if s.isSharedAppID(name) {
+		return fmt.Sprintf("several apps have the appid %.100q: want the name of one", name)
 	}
-	return a, name, "/" + route
+	return fmt.Sprintf("no app %.100q", name)
 }
 
-// missing returns the reason why no app serves the route.
-func (s *snapshot) missing(name, route string) string {
-	a := s.named[name]
-	if a == nil {
-		for _, other := range s.apps {
-			if other.appID == name {
-				return fmt.Sprintf("there are several apps with the appid %.100q: want the name of one", name)
-			}
-		}
-		return fmt.Sprintf("there is no app %.100q", name)
-	}
-	if a.expired() {
-		return fmt.Sprintf("the registration of app %q has ended", a.name)
-	}
-	return fmt.Sprintf("app %q does not allow %.100q: see its setting allow", a.name, route)
-}
+// replaceSnapshot serves next, which is new, from now on. Requests in progress finish on the snapshot that they began with.
+// The background work of apps that next lacks ends with the renewal or delivery in progress.
+func (g *Gateway) replaceSnapshot(next *snapshot) { close(g.served.Swap(next).replaced) }
 
-// swap serves next, which is new, from now on. Requests under way finish on the snapshot that they began with, and the
-// background work of apps that next does not have ends with the renewal or delivery under way.
-func (g *Gateway) swap(next *snapshot) { close(g.served.Swap(next).replaced) }
+type snapshotKey struct{}
 
-type pinned struct{}
-
-// pin has a request served from one snapshot, whatever is served by its end.
-func (g *Gateway) pin(h http.Handler) http.Handler {
+// withSnapshot has each request served from the snapshot that is current when it comes.
+func (g *Gateway) withSnapshot(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), pinned{}, g.served.Load())))
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), snapshotKey{}, g.served.Load())))
 	})
 }
 
-// pinnedTo returns the snapshot that a request is served from.
-func pinnedTo(r *http.Request) *snapshot { return r.Context().Value(pinned{}).(*snapshot) }
+// snapshotOf returns the snapshot that a request is served from.
+func snapshotOf(r *http.Request) *snapshot { return r.Context().Value(snapshotKey{}).(*snapshot) }
+
+// snapshotIn returns the snapshot of the request that ctx belongs to, or else the current one.
+func snapshotIn(ctx context.Context, g *Gateway) *snapshot {
+	if s, ok := ctx.Value(snapshotKey{}).(*snapshot); ok {
+		return s
+	}
+	return g.served.Load()
+}

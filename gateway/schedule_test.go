@@ -20,7 +20,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// gauge counts the calls under way.
+// gauge counts the calls in progress.
 type gauge struct {
 	http.RoundTripper
 
@@ -42,8 +42,8 @@ func (g *gauge) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.RoundTripper.RoundTrip(r)
 }
 
-// manyKept is a configuration of n kept apps, and the WeChat that knows them.
-func manyKept(n int) (gateway.Config, *wechattest.Server) {
+// manyKeptApps returns a configuration of n apps with keep, and a WeChat that knows them.
+func manyKeptApps(n int) (gateway.Config, *wechattest.Server) {
 	wx := new(wechattest.Server)
 	c := gateway.Config{Keys: []gateway.Key{{Name: "all", Key: allKey, Apps: []string{"*"}, Scopes: []string{"*"}}}, Apps: map[string]gateway.App{}}
 	for i := range n {
@@ -54,14 +54,14 @@ func manyKept(n int) (gateway.Config, *wechattest.Server) {
 	return c, wx
 }
 
-// keep runs a gateway's Keep until the returned function is called, which waits for its end.
-func keep(t *testing.T, c gateway.Config, s store.Store, hc *http.Client) (stop func()) {
+// startRun calls a gateway's Run. stop ends it and waits for its end.
+func startRun(t *testing.T, c gateway.Config, s store.Store, hc *http.Client) (stop func()) {
 	t.Helper()
 	g, err := gateway.New(gateway.Options{Config: c, Store: s, HTTP: hc, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- g.Keep(ctx) }()
+	go func() { ended <- g.Run(ctx) }()
 	return func() {
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
@@ -71,22 +71,22 @@ func keep(t *testing.T, c gateway.Config, s store.Store, hc *http.Client) (stop 
 func TestManyKeptAppsAreRenewedSixteenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const apps = 500
-		c, wx := manyKept(apps)
-		wx.Fail(wechattest.Fault{Delay: time.Second})
+		c, wx := manyKeptApps(apps)
+		wx.AddFault(wechattest.Fault{Delay: time.Second})
 		s := new(store.Memory)
 		g := &gauge{RoundTripper: wx.Client().Transport}
 		before := runtime.NumGoroutine()
-		stop := keep(t, c, s, &http.Client{Transport: g})
-		pass(10 * time.Second)
+		stop := startRun(t, c, s, &http.Client{Transport: g})
+		advance(10 * time.Second)
 		require.Less(t, runtime.NumGoroutine()-before, 100, "goroutines for %d apps", apps)
-		pass(apps/16*time.Second + 5*time.Second)
+		advance(apps/16*time.Second + 5*time.Second)
 		require.Equal(t, apps, wx.Calls("/cgi-bin/stable_token"))
 		require.Equal(t, 16, g.most)
 
-		second := keep(t, c, s, wx.Client())
-		pass(time.Minute)
+		second := startRun(t, c, s, wx.Client())
+		advance(time.Minute)
 		require.Equal(t, apps, wx.Calls("/cgi-bin/stable_token"), "a valid value in the store is no fetch")
-		pass(7 * time.Hour)
+		advance(7 * time.Hour)
 		require.InDelta(t, 4*apps, wx.Calls("/cgi-bin/stable_token"), apps/10)
 		require.Equal(t, 16, g.most)
 		stop()
@@ -96,16 +96,16 @@ func TestManyKeptAppsAreRenewedSixteenAtOnce(t *testing.T) {
 
 func TestKeptAppsAreRenewedInRandomOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, wx := manyKept(40)
+		c, wx := manyKeptApps(40)
 		for name, a := range c.Apps {
 			a.Kind = wechat.Work
 			wx.Add(wechattest.App{ID: a.AppID, Secret: secret, Kind: wechattest.Work})
 			c.Apps[name] = a
 		}
 		order := func() (ids []string) {
-			recorded := &recorded{RoundTripper: wx.Client().Transport}
-			stop := keep(t, c, new(store.Memory), &http.Client{Transport: recorded})
-			pass(time.Minute)
+			recorded := &corpRecorder{RoundTripper: wx.Client().Transport}
+			stop := startRun(t, c, new(store.Memory), &http.Client{Transport: recorded})
+			advance(time.Minute)
 			stop()
 			return recorded.ids
 		}
@@ -116,15 +116,15 @@ func TestKeptAppsAreRenewedInRandomOrder(t *testing.T) {
 	})
 }
 
-// recorded notes the corps whose tokens are asked for.
-type recorded struct {
+// corpRecorder records the corps whose tokens are fetched.
+type corpRecorder struct {
 	http.RoundTripper
 
 	mu  sync.Mutex
 	ids []string
 }
 
-func (r *recorded) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r *corpRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	r.ids = append(r.ids, req.URL.Query().Get("corpid"))
 	r.mu.Unlock()
@@ -133,12 +133,12 @@ func (r *recorded) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestAFailingAppKeepsNoOtherFromBeingRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, wx := manyKept(100)
+		c, wx := manyKeptApps(100)
 		for i := range 50 {
-			wx.Fail(wechattest.Fault{App: fmt.Sprintf("wx%016d", i), Hang: true})
+			wx.AddFault(wechattest.Fault{App: fmt.Sprintf("wx%016d", i), Hang: true})
 		}
-		stop := keep(t, c, new(store.Memory), wx.Client())
-		pass(10 * time.Minute)
+		stop := startRun(t, c, new(store.Memory), wx.Client())
+		advance(10 * time.Minute)
 		fetched := 0
 		for i := range 100 {
 			if tokens := wx.Tokens(fmt.Sprintf("wx%016d", i)); len(tokens) > 0 {
@@ -146,8 +146,8 @@ func TestAFailingAppKeepsNoOtherFromBeingRenewed(t *testing.T) {
 			}
 		}
 		require.Equal(t, 50, fetched)
-		wx.Heal()
-		pass(2 * time.Minute)
+		wx.ClearFaults()
+		advance(2 * time.Minute)
 		for i := range 100 {
 			require.Len(t, wx.Tokens(fmt.Sprintf("wx%016d", i)), 1)
 		}
@@ -161,12 +161,12 @@ func TestTicketsThatAreKeptAreRenewedUnread(t *testing.T) {
 		set(&c, "shop", func(a *gateway.App) { a.Keep, a.Tickets = true, []string{"jsapi"} })
 		set(&c, "corp", func(a *gateway.App) { a.Keep, a.Tickets = true, []string{"jsapi", "agent_config"} })
 		s := new(store.Memory)
-		stop, second := keep(t, c, s, wx.Client()), keep(t, c, s, wx.Client())
-		pass(time.Minute)
+		stop, second := startRun(t, c, s, wx.Client()), startRun(t, c, s, wx.Client())
+		advance(time.Minute)
 		require.Equal(t, 1, wx.Calls("/cgi-bin/ticket/getticket"))
 		require.Equal(t, 1, wx.Calls("/cgi-bin/get_jsapi_ticket"))
 		require.Equal(t, 1, wx.Calls("/cgi-bin/ticket/get"))
-		pass(12 * time.Hour)
+		advance(12 * time.Hour)
 		require.InDelta(t, 7, wx.Calls("/cgi-bin/ticket/getticket"), 1)
 		require.InDelta(t, 7, wx.Calls("/cgi-bin/get_jsapi_ticket"), 1)
 		require.InDelta(t, 7, wx.Calls("/cgi-bin/ticket/get"), 1)
@@ -179,9 +179,9 @@ func TestATicketThatWeChatRefusesKeepsNoOtherFromBeingKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wx, c := newWeChat(), config()
 		set(&c, "corp", func(a *gateway.App) { a.Keep, a.Tickets = true, []string{"jsapi", "agent_config"} })
-		wx.Fail(wechattest.Fault{Path: "/cgi-bin/get_jsapi_ticket", Code: 48001})
-		stop := keep(t, c, new(store.Memory), wx.Client())
-		pass(12 * time.Hour)
+		wx.AddFault(wechattest.Fault{Path: "/cgi-bin/get_jsapi_ticket", Code: 48001})
+		stop := startRun(t, c, new(store.Memory), wx.Client())
+		advance(12 * time.Hour)
 		require.InDelta(t, 7, wx.Calls("/cgi-bin/ticket/get"), 1)
 		require.InDelta(t, 7, wx.Calls("/cgi-bin/gettoken"), 1)
 		require.Less(t, wx.Calls("/cgi-bin/get_jsapi_ticket"), 120, "asked again every ten minutes at last")
@@ -190,16 +190,16 @@ func TestATicketThatWeChatRefusesKeepsNoOtherFromBeingKept(t *testing.T) {
 }
 
 func TestTicketsThatCannotBeKeptAreRefused(t *testing.T) {
-	for says, spoil := range map[string]func(a *gateway.App){
+	for says, change := range map[string]func(a *gateway.App){
 		`apps.shop.tickets: invalid type "agent_config": want jsapi or wx_card`: func(a *gateway.App) { a.Tickets = []string{"agent_config"} },
 		`apps.shop.tickets: invalid type "wx_card": want jsapi or agent_config`: func(a *gateway.App) { a.Kind, a.Tickets = wechat.Work, []string{"wx_card"} },
 		`apps.shop.agent_id: must be set for tickets of type agent_config`:      func(a *gateway.App) { a.Kind, a.Tickets = wechat.Work, []string{"agent_config"} },
-		`apps.shop.tickets: an app of kind mini has none`:                       func(a *gateway.App) { a.Kind, a.Tickets = wechat.Mini, []string{"jsapi"} },
-		`apps.shop.tickets: an app of kind website has none`:                    func(a *gateway.App) { a.Kind, a.Keep, a.Tickets = wechat.Website, false, []string{"jsapi"} },
-		`apps.shop.tickets: needs keep: true beside it`:                         func(a *gateway.App) { a.Keep, a.Tickets = false, []string{"jsapi"} },
+		`apps.shop.tickets: must be unset for kind mini`:                        func(a *gateway.App) { a.Kind, a.Tickets = wechat.Mini, []string{"jsapi"} },
+		`apps.shop.tickets: must be unset for kind website`:                     func(a *gateway.App) { a.Kind, a.Keep, a.Tickets = wechat.Website, false, []string{"jsapi"} },
+		`apps.shop.tickets: needs keep: true`:                                   func(a *gateway.App) { a.Keep, a.Tickets = false, []string{"jsapi"} },
 	} {
 		c := config()
-		set(&c, "shop", func(a *gateway.App) { a.Keep = true; spoil(a) })
+		set(&c, "shop", func(a *gateway.App) { a.Keep = true; change(a) })
 		require.ErrorContains(t, c.Check(), says)
 	}
 }

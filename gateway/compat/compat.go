@@ -1,0 +1,69 @@
+// Package compat serves the routes of older systems on the apps of a gateway, with the statuses and bodies that their clients read,
+// so that the clients keep working as they are:
+//
+//	o.PrivateFallback = append(o.PrivateFallback, compat.Private(o.Config.Compat)...)
+//	g, err := gateway.New(o)
+//
+// # Keys
+//
+// The old systems let everybody in. Here each request needs a caller key of the gateway: as Authorization: Bearer KEY, as the password
+// of Basic, or as wetoken_key=KEY in the query, for clients of which only the URL can be set. wetoken's clients send the app's secret,
+// which admits them too. A missing or unknown key is answered 401, and a key without the scope 403, in the form of the old system's
+// errors. See [gateway.Compat] for private networks without keys.
+//
+// # wetoken
+//
+// Each path of the first column is served for GET, POST and OPTIONS below /{appid}/wechat and below /wx/{appid}:
+//
+//	/token/get, /token/get?refused=TOKEN   key with scope token (with refused: renew), or the app's secret
+//	/token/query, /token/get/query         key with scope token, or the app's secret: what is stored, without a call to WeChat
+//	/ticket/get                            key with scope ticket, or the app's secret
+//	/wxcode/send                           key with scope message
+//	/wechat/app/create                     key with scope admin, if Compat.Create is set; not below an app
+//
+// # wechat-accesstoken
+//
+//	GET  /apis/v1/wx/mp/access_token         scope token, with force renew: of the only app of the key, or of the one in appid
+//	GET  /apis/v1/wx/mp/access_token/:APPID  the same
+//	POST /apis/v1/wx/mp/register_appid       scope admin
+//
+// [JSONRPC] serves the same as the methods accessToken, getMpAccessTokenByAppid and registerAppid.
+package compat
+
+import (
+	"net/http"
+
+	"github.com/wetoken/wetoken/gateway"
+)
+
+// Private returns the handlers of the systems of c, for [gateway.Options.PrivateFallback].
+func Private(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
+	if c.Has(gateway.CompatWetoken) {
+		list = append(list,
+			func(g *gateway.Gateway) http.Handler { return newWetoken(g, c).appFirst() },
+			func(g *gateway.Gateway) http.Handler { return newWetoken(g, c).wxFirst() })
+	}
+	if c.Has(gateway.CompatAccessToken) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newAccessToken(g, c).mux() })
+	}
+	return list
+}
+
+// paths is a mux whose paths all have a part in common. For other paths it costs next to nothing: a mux would search for their methods.
+type paths struct {
+	*http.ServeMux
+	have func(path string) bool
+}
+
+// Handler returns the handler for a request, as that of *http.ServeMux does.
+func (p paths) Handler(r *http.Request) (http.Handler, string) {
+	if !p.have(r.URL.Path) {
+		return nil, ""
+	}
+	return p.ServeMux.Handler(r)
+}
+
+// JSONRPC returns the handler of wechat-accesstoken's JSON-RPC 2.0, for an address of its own. It serves POST at every path.
+func JSONRPC(g *gateway.Gateway, c gateway.Compat) http.Handler {
+	return g.Beside(jsonRPC{newAccessToken(g, c)})
+}

@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+
+	"github.com/wetoken/wetoken/ticket"
+	"github.com/wetoken/wetoken/token"
+	"github.com/wetoken/wetoken/wechat"
+)
+
+// ErrNoApp reports that a gateway serves no app with a name, or that the app does not allow the route.
+var ErrNoApp = errors.New("gateway: no such app")
+
+// ServedApp is an app as a gateway serves it now. It is for one request, or one run: an app that is registered again is another one.
+type ServedApp struct {
+	app *app
+	redacted
+}
+
+// ServedApp returns the app with a name or an appid, if it may be used through route, such as /token. The error wraps [ErrNoApp] if
+// there is none; any other one means that the records cannot be read.
+//
+// A handler of [Options.PrivateFallback] has to check first that the caller may use it: see [Gateway.Caller] and
+// [Gateway.AppWithSecret].
+func (g *Gateway) ServedApp(ctx context.Context, name, route string) (ServedApp, error) {
+	found, err := g.appNamed(ctx, name)
+	if err != nil {
+		return ServedApp{}, err
+	}
+	return found.open(snapshotIn(ctx, g), name, route)
+}
+
+// OnlyApp returns the only app of a caller, for requests that name none. A caller of all apps has one if the configuration has one,
+// and none can be registered. c may be nil for a caller of all apps.
+func (g *Gateway) OnlyApp(ctx context.Context, c *Caller, route string) (ServedApp, error) {
+	s, id := snapshotIn(ctx, g), ""
+	switch {
+	case c != nil && !c.caller.allApps && len(c.caller.apps) == 1:
+		for only := range c.caller.apps {
+			id = only
+		}
+	case (c == nil || c.caller.allApps) && len(s.apps) == 1 && g.registered == nil:
+		for only := range s.apps {
+			id = only
+		}
+	default:
+		return ServedApp{}, fmt.Errorf("%w: the request names none, and the caller has several or none", ErrNoApp)
+	}
+	found, err := g.appByID(ctx, id)
+	if err != nil {
+		return ServedApp{}, errRecordsAway
+	}
+	if found == nil && c != nil && c.caller.named[id] { // it was registered after the key
+		if found, err = g.appNamed(ctx, id); err != nil {
+			return ServedApp{}, err
+		}
+	}
+	if found == nil {
+		return ServedApp{}, ErrNoApp
+	}
+	return found.open(s, found.name, route)
+}
+
+// AppWithSecret returns the app with an appid, if secret is its secret, and if it may be used through route. ok is false for a wrong
+// secret and for an unknown app: both take the same steps, and the same reads of the records. The secret is compared in constant time.
+func (g *Gateway) AppWithSecret(ctx context.Context, appID, secret, route string) (a ServedApp, ok bool, err error) {
+	found, err := g.appNamed(ctx, appID)
+	if err != nil {
+		return a, false, err
+	}
+	if found.knowsSecret(secret) {
+		a, err = found.open(snapshotIn(ctx, g), appID, route)
+		return a, err == nil, nil
+	}
+	if found != nil && len(appID) > len(absentPrefix) { // an unknown app was looked up in vain: so is another one here
+		if _, err := g.appNamed(ctx, absentPrefix+appID[len(absentPrefix):]); err != nil {
+			return a, false, err
+		}
+	}
+	return a, false, nil
+}
+
+// absentPrefix begins what looks like an appid, but is none.
+const absentPrefix = "wx~"
+
+// knowsSecret reports whether secret is one of a, which may be nil. The time does not depend on which.
+func (a *app) knowsSecret(secret string) bool {
+	if a == nil {
+		a = new(app)
+	}
+	present, next, previous := equalSecrets(a.secret, secret), equalSecrets(a.nextSecret, secret), equalSecrets(a.previousSecret, secret)
+	return present || next || previous
+}
+
+// equalSecrets reports whether two secrets are equal and not empty. The digests have one length, so that the time does not depend on the
+// length of a secret.
+func equalSecrets(known, given string) bool {
+	a, b := sha256.Sum256([]byte(known)), sha256.Sum256([]byte(given))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && known != ""
+}
+
+// open returns a, which may be nil, for a route below its name.
+func (a *app) open(s *snapshot, name, route string) (ServedApp, error) {
+	if explain := a.explainClosed(s, name, trimSlash(route)); explain != nil {
+		return ServedApp{}, fmt.Errorf("%w: %s", ErrNoApp, explain())
+	}
+	return ServedApp{app: a}, nil
+}
+
+func trimSlash(route string) string {
+	if route != "" && route[0] == '/' {
+		return route[1:]
+	}
+	return route
+}
+
+// Name returns the name of the app in its routes.
+func (a ServedApp) Name() string { return a.app.name }
+
+// AppID returns the appid, of WeCom the corp id.
+func (a ServedApp) AppID() string { return a.app.appID }
+
+// Kind returns the kind of the app.
+func (a ServedApp) Kind() wechat.Kind { return cmp.Or(a.app.kind, wechat.Official) }
+
+// HasSecret reports whether secret is the app's: the present one, the next one or the previous one. It compares in constant time.
+func (a ServedApp) HasSecret(secret string) bool { return a.app.knowsSecret(secret) }
+
+// Tokens returns the app's token, or nil for a website, which has none.
+func (a ServedApp) Tokens() *token.Manager { return a.app.handlers().tokens }
+
+// Tickets returns the app's tickets, or nil for a website, which has none.
+func (a ServedApp) Tickets() *ticket.Manager { return a.app.handlers().tickets }
+
+// Client returns a client of the WeChat servers that the app uses, with its token.
+func (a ServedApp) Client() *wechat.Client {
+	c := a.app.newClient()
+	if tokens := a.Tokens(); tokens != nil {
+		c.Tokens = tokens
+	}
+	return c
+}
+
+// WCodeTemplateID returns the setting wcode_template_id.
+func (a ServedApp) WCodeTemplateID() string { return a.app.wcodeTemplateID }
