@@ -18,11 +18,12 @@ import (
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/ticket"
 	tokens "github.com/wetoken/wetoken/token"
 )
 
-// route is a pattern that every router knows.
+// route matches a pattern that every router supports.
 var route = regexp.MustCompile(`^(GET|POST|PUT|DELETE|OPTIONS|PATCH) (/([^/{}]+|\{[a-z]+\}))+/?$`)
 
 func TestEachPartHasRoutesThatEveryRouterKnows(t *testing.T) {
@@ -33,6 +34,7 @@ func TestEachPartHasRoutesThatEveryRouterKnows(t *testing.T) {
 		&tokens.Handler{}, &ticket.Handler{}, in,
 		&oauth.Login{}, &oauth.Mini{}, &oauth.Handler{Source: &oauth.Mini{}}, oauth.VerifyFiles{"MP_verify_abc.txt": "abc"},
 		&jssdk.Handler{Signer: signer, Cards: true}, &jssdk.CardHandler{Signer: signer},
+		&pay.Handler{}, &pay.Cashier{QR: func(string) ([]byte, error) { return nil, nil }},
 	}
 	var listed []string
 	for _, p := range parts {
@@ -46,7 +48,7 @@ func TestEachPartHasRoutesThatEveryRouterKnows(t *testing.T) {
 	require.ElementsMatch(t, declaredParts(t), listed, "this test must list each part")
 }
 
-// declaredParts are the exported types of the module with a method Routes.
+// declaredParts returns the exported types of the module with a method Routes.
 func declaredParts(t *testing.T) (names []string) {
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

@@ -1,5 +1,5 @@
-// Package wetoken mounts wetoken's parts on an application's own router. The parts themselves are the packages beside
-// it, each of use without this one:
+// Package wetoken mounts the parts of wetoken on an application's own router. The parts are in the packages below it, each
+// of which can be used without this one:
 //
 //	tokens := &token.Manager{AppID: id, Secret: secret, Store: s}
 //	wetoken.Bind(mux, "/wx", &token.Handler{Source: tokens, Guard: guard})
@@ -11,21 +11,21 @@ import (
 	"strings"
 )
 
-// Part is a set of handlers, such as token.Handler, message.Receiver or oauth.Login. Its routes are keyed by a method and
-// a path, such as "GET /token" or "GET /ticket/{type}". A path names each of its segments: it holds no {name...} and no
-// {$}, which routers other than http.ServeMux do not know.
+// Part is a set of handlers, such as token.Handler, message.Receiver or oauth.Login. The key of a route is a method and a
+// path, such as "GET /token" or "GET /ticket/{type}". A path has no {name...} and no {$}, which only http.ServeMux knows.
 type Part interface {
 	Routes() map[string]http.Handler
 }
 
 // Mux is a router that [Bind] mounts parts on, such as http.ServeMux or a chi.Router of version 5.1 or later.
 type Mux interface {
-	// Handle serves a pattern such as "GET /wx/ticket/{type}", whose values a handler gets by http.Request.PathValue.
+	// Handle registers a handler for a pattern such as "GET /wx/ticket/{type}". The handler gets the value of type by
+	// http.Request.PathValue.
 	Handle(pattern string, handler http.Handler)
 }
 
-// Handler serves the routes of all parts, on any router that mounts an http.Handler. It panics, as http.ServeMux does,
-// when two of them clash.
+// Handler returns a handler of the routes of all parts, for any router that mounts an http.Handler. It panics, as
+// http.ServeMux does, if two routes conflict.
 func Handler(parts ...Part) http.Handler {
 	mux := http.NewServeMux()
 	for _, p := range parts {
@@ -36,12 +36,12 @@ func Handler(parts ...Part) http.Handler {
 	return mux
 }
 
-// Bind mounts the parts below prefix, such as "/wx": a token.Handler then answers GET /wx/token. Each route is a pattern
-// of mux, and all other paths stay free, so that more parts may be bound to the same prefix, and "/" may be one. The
-// handlers see the path without prefix. Routers that are no [Mux] mount the [Handler] below http.StripPrefix; the
-// examples folder has the line for gin and echo.
+// Bind mounts the parts below prefix, such as "/wx": a token.Handler then serves GET /wx/token. It registers one pattern for
+// each route and no other path, so more parts can be bound to the same prefix, and the prefix may be "/". The handlers see
+// the path without prefix. Routers that do not implement [Mux] mount the [Handler] below http.StripPrefix; the examples
+// folder has the line for gin and echo.
 //
-// It panics on a route that is not as [Part] says, and where mux does, as http.ServeMux on a pattern that it has already.
+// Bind panics on a route that violates the rules of [Part], and if mux does, as http.ServeMux on a duplicate pattern.
 func Bind(mux Mux, prefix string, parts ...Part) {
 	prefix = strings.TrimSuffix("/"+strings.Trim(prefix, "/"), "/")
 	for _, p := range parts {
@@ -55,8 +55,8 @@ func Bind(mux Mux, prefix string, parts ...Part) {
 	}
 }
 
-// strip removes prefix from the path of each request. It serves a path that does not begin so as it is, since the router
-// has matched it: that of chi's subrouters begins with their own prefix.
+// strip removes prefix from the path of each request. It does not change a path without the prefix: the router has matched
+// it, and the path that a subrouter of chi matches has the prefix of the subrouter first.
 func strip(prefix string, h http.Handler) http.Handler {
 	stripped := http.StripPrefix(prefix, h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

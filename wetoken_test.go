@@ -13,7 +13,7 @@ import (
 	"github.com/wetoken/wetoken/oauth"
 )
 
-// part is a Part that answers each of its patterns with the path that reached it.
+// part is a Part whose handlers reply with their pattern and the path that they got.
 type part []string
 
 func (p part) Routes() map[string]http.Handler {

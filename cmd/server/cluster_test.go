@@ -8,36 +8,37 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wetoken/wetoken/internal/testform"
 )
 
 // The tests of clusters run 8 servers, a WeChat and a store, each a process of its own. The full form runs them over each
 // kind of store and through all troubles. With WETOKEN_TEST_LONG=1 in the environment, too, they take about half an hour.
-var long = os.Getenv("WETOKEN_TEST_LONG") == "1"
+var long = testform.Long()
 
 const (
-	size  = 8   // servers of a cluster
-	crowd = 200 // clients of each server that ask at once
+	size             = 8   // servers of a cluster
+	clientsPerServer = 200 // clients of each server that ask at once
 )
 
-// cluster is servers over one store.
+// cluster is a set of servers with one store.
 type cluster struct {
-	wx     *weChat
-	all    []*process
-	doors  []*door
-	client *http.Client
-	killed map[int]bool
-	lag    time.Duration      // of the store
-	spare  int                // calls to WeChat for each app that are made too early, as clocks differ
-	url    func(i int) string // of the store of server i
-	launch func(url string)   // starts one server more
+	wx      *weChat
+	all     []*process
+	proxies []*countingProxy
+	client  *http.Client
+	killed  map[int]bool
+	lag     time.Duration      // of the store
+	spare   int                // calls to WeChat for each app that are made too early, as clocks differ
+	url     func(i int) string // of the store of server i
+	launch  func(url string)   // starts one server more
 }
 
-// alive are the servers that were not killed.
+// alive returns the servers that were not killed.
 func (c *cluster) alive() (all []int) {
 	for i := range c.all {
 		if !c.killed[i] {
@@ -52,7 +53,7 @@ func (c *cluster) kill(i int) {
 	c.killed[i] = true
 }
 
-// appOf is the appid of an app.
+// appOf returns the appid of an app.
 func appOf(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return "wx" + hex.EncodeToString(sum[:8])
@@ -60,8 +61,8 @@ func appOf(name string) string {
 
 func secretOf(name string) string { return "a-secret-of-the-app-" + name }
 
-// startCluster starts servers that serve apps, by name with the life of their tokens; 0 is WeChat's two hours. storeURL
-// gives the store of each server.
+// startCluster starts servers that serve apps, by name with the life of their tokens; 0 is two hours. storeURL returns the
+// URL of the store of each server.
 func startCluster(t *testing.T, storeURL func(i int) string, apps map[string]time.Duration, more string, env ...string) *cluster {
 	t.Helper()
 	c := &cluster{wx: startWeChat(t), client: newClient(t), killed: map[int]bool{}, url: storeURL}
@@ -79,9 +80,9 @@ func startCluster(t *testing.T, storeURL func(i int) string, apps map[string]tim
 		fmt.Fprintf(&settings, "  %s: {app_id: %s, secret: %s, token_mode: %s}\n", name, appOf(name), secretOf(name), mode)
 	}
 	c.launch = func(storeURL string) {
-		d := c.wx.door(t)
+		d := c.wx.newProxy(t)
 		file := write(t, fmt.Sprintf("endpoints: {api: %q}\n%s", d.url, &settings))
-		c.doors = append(c.doors, d)
+		c.proxies = append(c.proxies, d)
 		c.all = append(c.all, launch(t, env, "-config", file, "-store", storeURL))
 	}
 	for i := range size {
@@ -93,15 +94,15 @@ func startCluster(t *testing.T, storeURL func(i int) string, apps map[string]tim
 	return c
 }
 
-// same is one store for all servers.
+// same returns one store URL for all servers.
 func same(url string) func(int) string { return func(int) string { return url } }
 
-// token asks server i for the token of an app.
+// token reads the token of an app from server i.
 func (c *cluster) token(ctx context.Context, i int, app string) (string, error) {
 	return c.ask(ctx, i, "GET", app, nil)
 }
 
-// renew asks server i for another token than refused.
+// renew asks server i to replace a refused token.
 func (c *cluster) renew(ctx context.Context, i int, app, refused string) (string, error) {
 	return c.ask(ctx, i, "POST", app, strings.NewReader(fmt.Sprintf(`{"refused":%q}`, refused)))
 }
@@ -133,16 +134,16 @@ func (c *cluster) ask(ctx context.Context, i int, method, app string, body io.Re
 	return out.Token, nil
 }
 
-// fetches counts the calls for an app's tokens by server.
+// fetches returns the number of calls for an app's tokens by each server.
 func (c *cluster) fetches(app string) (all []int) {
-	for _, d := range c.doors {
+	for _, d := range c.proxies {
 		n, _ := d.of(appOf(app))
 		all = append(all, n)
 	}
 	return all
 }
 
-// agreed is the token of an app that all servers hold, or empty.
+// agreed returns the token of an app that all servers hold, or "" if they differ.
 func (c *cluster) agreed(t *testing.T, app string) string {
 	var wg sync.WaitGroup
 	held := make([]string, len(c.all))

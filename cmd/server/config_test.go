@@ -22,7 +22,7 @@ func manyApps(n int) string {
 	return b.String()
 }
 
-// allocations counts those of reading a file, which must end as said: with no error, or with one that holds says.
+// allocations returns the number of allocations of reading a file. It requires no error, or one that contains says.
 func allocations(t *testing.T, config, says string) float64 {
 	t.Helper()
 	file := write(t, config)
@@ -77,12 +77,12 @@ func TestAFileThatCannotBeReadSaysWhere(t *testing.T) {
 	}
 	for config, says := range map[string]string{
 		"apps: {shop: {secret: x, secret: y}}":             "line 1: apps.shop: key secret is given twice",
-		"apps:\n  shop: {secret: \"${NOT_SET_ANYWHERE}\"}": "line 2: apps.shop.secret: ${NOT_SET_ANYWHERE}: the environment has no such variable",
+		"apps:\n  shop: {secret: \"${NOT_SET_ANYWHERE}\"}": "line 2: apps.shop.secret: ${NOT_SET_ANYWHERE}: the environment variable is not set",
 		"apps: {shop: {hosts: [a, \"${NOT_SET}\"]}}":       "apps.shop.hosts[1]: ${NOT_SET}",
-		"apps: {shop: {[a]: b}}":                           "apps.shop: a key must be text",
-		"apps: {shop: {<<: x}}":                            "apps.shop: << wants a mapping, or a list of them",
-		"apps: &a {shop: *a}":                              "an anchor holds an alias of itself",
-		bomb:                                               "aliases repeat too much of the document",
+		"apps: {shop: {[a]: b}}":                           "apps.shop: invalid key: want text",
+		"apps: {shop: {<<: x}}":                            "apps.shop: invalid <<: want a mapping, or a list of mappings",
+		"apps: &a {shop: *a}":                              "an anchor contains an alias of itself",
+		bomb:                                               "too many aliases",
 		"apps: {shop: {Secret: x}}":                        `apps.shop: unknown key "Secret": want secret`,
 		"apps: {shop: {message: {aes_key: \"${EMPTY}\"}}}": "apps.shop.message.aes_key: is empty",
 		"apps: {shop: {message: {aes_key: }}}":             "apps.shop.message.aes_key: is empty",

@@ -19,19 +19,20 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// messages writes a configuration whose app shop has its messages forwarded as target says, and WeChat's side of it.
+// messages writes a configuration that forwards the messages of the app shop to target. It returns WeChat's side of the
+// callback.
 func messages(t *testing.T, target string) (file string, c *push.Callback) {
 	c = &push.Callback{AppID: appOf("shop"), URL: "http://wx.example.com/app/shop/message", Token: "AAAAA", EncodingAESKey: strings.Repeat("A", 43)}
 	return write(t, fmt.Sprintf("keys: [{name: test, key: %s, apps: ['*'], scopes: ['*']}]\napps:\n  shop:\n    {app_id: %s, secret: %s, message: {token: %s, aes_key: %s, forward: [%s]}}\n",
 		shopKey, c.AppID, secretOf("shop"), c.Token, c.EncodingAESKey, target)), c
 }
 
-func TestCopiesInMemoryAreWarnedOf(t *testing.T) {
+func TestCopiesInMemoryLogAWarning(t *testing.T) {
 	t.Parallel()
 	file, _ := messages(t, "{url: 'http://127.0.0.1:1/'}")
 	for url, warned := range map[string]bool{"memory:": true, "sqlite:" + filepath.Join(t.TempDir(), "wetoken.db"): false} {
 		p := start(t, nil, "-config", file, "-store", url)
-		require.Equal(t, warned, strings.Contains(p.log.String(), "name records that last"), url)
+		require.Equal(t, warned, strings.Contains(p.log.String(), "set records to a durable store"), url)
 	}
 }
 
@@ -93,6 +94,6 @@ func TestNoCopyIsLostWhenAServerIsKilled(t *testing.T) {
 	require.NotZero(t, left, "there was something to lose")
 	down.Store(false)
 	start(t, nil, "-config", file, "-store", redis.url(redis.address)) // the server is back
-	until(t, 30*time.Second, "all copies have arrived", func() bool { return missing() == 0 })
+	waitUntil(t, 30*time.Second, "all copies have arrived", func() bool { return missing() == 0 })
 	t.Logf("%d of %d messages were accepted, %d copies waited at the last death", len(accepted), 16*rounds, left)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,31 +11,34 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/paytest"
 )
 
-// The demo's app is the same at each start, so that what was pasted once works again. Everybody knows it: it is served on
-// loopback addresses alone.
+// The demo has the same app at each start, so that a pasted command works again. Everybody knows the app, so it is served
+// only on loopback addresses.
 const (
 	demoAppID  = "wxdemo000000000000"
 	demoSecret = "wetoken-demo-secret-not-live"
 	demoKey    = "wetoken-demo-key-not-live"
 )
 
-// demo is a configuration with one app, and the way to a WeChat, played in this process, that knows it. The pages that
-// WeChat shows to people stand on an address of their own. Where an address of s has port 0 it gets its real one.
-func demo(s *settings) (gateway.Config, *http.Client, error) {
+// newDemo returns a configuration with one app that takes payments, and a client of a WeChat and a WeChat Pay in this process
+// that know it. The pages that they show to people have an address of their own. It replaces port 0 in the addresses of s by a
+// real one.
+func newDemo(s *settings) (gateway.Config, *http.Client, error) {
 	if err := openFreePorts(s); err != nil {
 		return gateway.Config{}, nil, err
 	}
 	app := gateway.App{
 		Name: "Demo", AppID: demoAppID, Secret: demoSecret,
-		Hosts: []string{"127.0.0.1:8091", "127.0.0.1:8092"}, // of examples/login and examples/jssdk
+		Hosts: []string{"127.0.0.1:8091", "127.0.0.1:8092"}, // examples/login and examples/jssdk
 	}
 	key := demoKey
 	if far := cmp.Or(notLoopback(s.public), notLoopback(s.private)); s.fresh || far != "" {
 		if !s.fresh {
-			slog.Warn("the demo has a new app, secret and key, as those that everybody knows are for loopback addresses alone", "address", far)
+			slog.Warn("the demo uses a new app, secret and key: the known ones are only for loopback addresses", "address", far)
 		}
 		app.AppID, app.Secret, key = "wxdemo"+strings.ToLower(rand.Text()[:12]), rand.Text(), rand.Text()
 	}
@@ -48,16 +50,47 @@ func demo(s *settings) (gateway.Config, *http.Client, error) {
 	if err != nil {
 		return gateway.Config{}, nil, fmt.Errorf("-demo: %w", err)
 	}
-	go (&http.Server{Handler: wx, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
-	return gateway.Config{
-		PublicURL: "http://" + here(s.public),
-		Endpoints: gateway.Endpoints{Open: "http://" + l.Addr().String()},
-		Keys:      []gateway.Key{{Name: "demo", Key: key, Apps: []string{"*"}, Scopes: []string{"*"}}},
-		Apps:      map[string]gateway.App{"demo": app},
-	}, wx.Client(), nil
+	world := &demoWorld{wx: wx, pay: &paytest.Server{RefundAfter: 2 * time.Second}}
+	go (&http.Server{Handler: world, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
+	c := gateway.Config{
+		PublicURL: "http://" + reachable(s.public),
+		Endpoints: gateway.Endpoints{Open: "http://" + l.Addr().String(), Pay: "http://" + l.Addr().String()},
+		Keys:      []gateway.Key{{Name: "demo", Key: key, Apps: []string{"*"}, Scopes: []string{"*", "refund", "transfer"}}},
+	}
+	if pay.CheckNotifyURL("public_url", c.PublicURL) == nil {
+		app.Pay = &gateway.Pay{Merchant: "demo"}
+		c.Merchants = map[string]gateway.Merchant{"demo": newDemoMerchant(world.pay, app.AppID)}
+	} else {
+		slog.Warn("the demo takes no payments: notifications are sent only to a private address", "address", s.public)
+	}
+	c.Apps = map[string]gateway.App{"demo": app}
+	c.Compat = gateway.Compat{Systems: []string{gateway.CompatWetoken, gateway.CompatAccessToken}, Create: true}
+	if c.Compat.JSONRPC, err = openJSONRPC(s); err != nil {
+		return gateway.Config{}, nil, err
+	}
+	return c, &http.Client{Transport: world}, nil
 }
 
-// openFreePorts listens on the addresses with port 0, as the configuration and the printed lines need their real ports.
+// openJSONRPC listens beside the private address: on port 8000, as wechat-accesstoken does, or on a free one.
+func openJSONRPC(s *settings) (address string, err error) {
+	host, _, err := net.SplitHostPort(s.private)
+	if err != nil {
+		return "", fmt.Errorf("-private: %w", err)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "8000"))
+	if taken, _ := portOf(s.public); err != nil || taken == 8000 {
+		if err == nil {
+			l.Close()
+		}
+		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+			return "", fmt.Errorf("-demo: %w", err)
+		}
+	}
+	s.keepListener(l)
+	return l.Addr().String(), nil
+}
+
+// openFreePorts listens on the addresses with port 0, since the configuration and the printed lines need their real ports.
 func openFreePorts(s *settings) error {
 	for _, a := range []struct {
 		flag    string
@@ -70,16 +103,21 @@ func openFreePorts(s *settings) error {
 		if err != nil {
 			return fmt.Errorf("%s: cannot listen on %s: %w", a.flag, *a.address, err)
 		}
-		if s.opened == nil {
-			s.opened = make(map[string]net.Listener)
-		}
 		*a.address = l.Addr().String()
-		s.opened[*a.address] = l
+		s.keepListener(l)
 	}
 	return nil
 }
 
-// notLoopback returns an address that other machines may reach, and "" for one that they cannot.
+// keepListener has listen return l for its address.
+func (s *settings) keepListener(l net.Listener) {
+	if s.listeners == nil {
+		s.listeners = make(map[string]net.Listener)
+	}
+	s.listeners[l.Addr().String()] = l
+}
+
+// notLoopback returns an address that other machines can reach, and "" for one that they cannot.
 func notLoopback(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
@@ -88,39 +126,11 @@ func notLoopback(address string) string {
 	return address
 }
 
-// here is an address of this machine for one to listen on.
-func here(address string) string {
+// reachable returns an address of this machine for an address to listen on.
+func reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return address
-}
-
-// printDemo prints what to try.
-func printDemo(w io.Writer, s settings, c gateway.Config) {
-	private, public := "http://"+here(s.private)+"/app/demo", c.PublicURL+"/app/demo"
-	key := c.Keys[0].Key
-	known := "Its appid, secret and key are new, and others at the next start."
-	if key == demoKey {
-		known = "Its appid, secret and key are the same at each start, and known to everybody; -fresh makes new ones."
-	}
-	auth := "-H 'Authorization: Bearer " + key + "'"
-	fmt.Fprintf(w, `The demo serves the app "demo" of a WeChat that is played in this process.
-%[6]s
-
-A token:
-
-  curl -s %[1]s %[2]s/token
-
-Another one, as if WeChat had refused the first:
-
-  curl -s %[1]s %[2]s/token | sed 's/access_token/refused/' | curl -s %[1]s -d @- %[2]s/token
-
-A site that people log in to, and a page that calls WeChat's JavaScript, from a clone of the repository:
-
-  go run ./examples/login -public %[3]s -private %[2]s -key %[4]s
-  go run ./examples/jssdk -public %[3]s -script %[5]s
-
-`, auth, private, public, key, c.Endpoints.Open, known)
 }

@@ -13,17 +13,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// demonstration is a demo that runs, as its printed lines have it.
-type demonstration struct {
+// runningDemo is a demo, with the addresses and the key that it has printed.
+type runningDemo struct {
 	key, private, public, wechat string
-	log                          *journal
+	log                          *logBuffer
 }
 
-// demonstrate runs the demo on free ports of an address, until the test ends.
-func demonstrate(t *testing.T, address string, args ...string) demonstration {
+// startDemo runs the demo on free ports of an address, until the test ends.
+func startDemo(t *testing.T, address string, args ...string) runningDemo {
 	t.Helper()
 	cmd := exec.Command(program("server"), append([]string{"-demo", "-public", address, "-private", address}, args...)...)
-	printed, log := new(journal), new(journal)
+	printed, log := new(logBuffer), new(logBuffer)
 	cmd.Stdout, cmd.Stderr = printed, log
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -31,11 +31,11 @@ func demonstrate(t *testing.T, address string, args ...string) demonstration {
 		cmd.Wait()
 	})
 	line := regexp.MustCompile(`examples/jssdk -public (\S+) -script (\S+)\n`)
-	until(t, 20*time.Second, "the demo prints its lines", func() bool { return line.MatchString(printed.String()) })
+	waitUntil(t, 20*time.Second, "the demo prints its lines", func() bool { return line.MatchString(printed.String()) })
 	pages := line.FindStringSubmatch(printed.String())
 	login := regexp.MustCompile(`examples/login -public \S+ -private (\S+) -key (\S+)\n`).FindStringSubmatch(printed.String())
 	require.NotNil(t, login, printed.String())
-	return demonstration{key: login[2], private: login[1], public: pages[1], wechat: pages[2], log: log}
+	return runningDemo{key: login[2], private: login[1], public: pages[1], wechat: pages[2], log: log}
 }
 
 func ask(t *testing.T, address, key string) (status int, body string) {
@@ -56,22 +56,22 @@ func ask(t *testing.T, address, key string) (status int, body string) {
 func TestTheDemoIsTheSameAtEachStartUnlessFresh(t *testing.T) {
 	t.Parallel()
 	const appID = "/app/wxdemo000000000000/token"
-	tokenOf := func(d demonstration, path string) int {
+	tokenOf := func(d runningDemo, path string) int {
 		status, _ := ask(t, strings.TrimSuffix(d.private, "/app/demo")+path, d.key)
 		return status
 	}
-	openID := func(d demonstration) string {
+	openID := func(d runningDemo) string {
 		_, body := ask(t, d.wechat+"/_wechattest/openid?app=wxdemo000000000000&person=%E5%B0%8F%E6%98%8E", "")
 		var got struct{ OpenID string }
 		require.NoError(t, json.Unmarshal([]byte(body), &got))
 		return got.OpenID
 	}
-	one, two := demonstrate(t, "127.0.0.1:0"), demonstrate(t, "127.0.0.1:0")
+	one, two := startDemo(t, "127.0.0.1:0"), startDemo(t, "127.0.0.1:0")
 	require.Equal(t, one.key, two.key)
 	require.NotEmpty(t, openID(one))
 	require.Equal(t, openID(one), openID(two))
 	require.NotEqual(t, one.private, two.private, "each has its own free port")
-	for _, d := range []demonstration{one, two} {
+	for _, d := range []runningDemo{one, two} {
 		require.Equal(t, http.StatusOK, tokenOf(d, "/app/demo/token"), "the real port is printed")
 		require.Equal(t, http.StatusOK, tokenOf(d, appID))
 		status, _ := ask(t, d.public+"/js/config.js", "")
@@ -79,7 +79,7 @@ func TestTheDemoIsTheSameAtEachStartUnlessFresh(t *testing.T) {
 		require.NotContains(t, d.log.String(), "WARN")
 	}
 
-	fresh, other := demonstrate(t, "127.0.0.1:0", "-fresh"), demonstrate(t, "127.0.0.1:0", "-fresh")
+	fresh, other := startDemo(t, "127.0.0.1:0", "-fresh"), startDemo(t, "127.0.0.1:0", "-fresh")
 	require.NotEqual(t, one.key, fresh.key)
 	require.NotEqual(t, other.key, fresh.key)
 	require.Equal(t, http.StatusOK, tokenOf(fresh, "/app/demo/token"))
@@ -88,8 +88,8 @@ func TestTheDemoIsTheSameAtEachStartUnlessFresh(t *testing.T) {
 
 func TestTheKnownDemoIsServedOnLoopbackAlone(t *testing.T) {
 	t.Parallel()
-	known := demonstrate(t, "127.0.0.1:0")
-	far := demonstrate(t, "0.0.0.0:0")
+	known := startDemo(t, "127.0.0.1:0")
+	far := startDemo(t, "0.0.0.0:0")
 	require.NotEqual(t, known.key, far.key)
 	require.Contains(t, far.log.String(), "level=WARN")
 	require.Contains(t, far.private, "http://127.0.0.1:", "the lines are for this machine")

@@ -9,14 +9,14 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 )
 
-// catchHangups returns the SIGHUPs from now on. None of them ends the process before release is called.
+// catchHangups returns a channel of the SIGHUPs from now on. No SIGHUP ends the process before release is called.
 func catchHangups() (hangups <-chan os.Signal, release func()) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)
 	return c, func() { signal.Stop(c) }
 }
 
-// retryOnHangup has WeChat asked again at each SIGHUP until ctx ends, where earlier refusals are remembered.
+// retryOnHangup calls g.Retry at each SIGHUP until ctx ends.
 func retryOnHangup(ctx context.Context, g *gateway.Gateway, hangups <-chan os.Signal) {
 	for {
 		select {

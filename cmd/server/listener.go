@@ -10,27 +10,27 @@ import (
 	"github.com/wetoken/wetoken/internal/peer"
 )
 
-// perAddress is how many connections one address may have to the public side, unless many clients share it. Where the
-// side has few in all, an address has half of them.
-const perAddress = 1000
+// maxPerAddress is the number of connections that one address may have to the public side, unless many clients share it. An
+// address never has more than half of the side's connections.
+const maxPerAddress = 1000
 
-// defaultFiles is taken for the limit of files where the system has none to tell.
-const defaultFiles = 16384
+// defaultFileLimit is the limit of files on systems that do not tell theirs.
+const defaultFileLimit = 16384
 
-// publicMax is how many connections the public side may have where the process may have that many files: the rest is for
-// the private side, the stores and WeChat.
-func publicMax(files uint64) int {
+// maxPublic returns the number of connections that the public side may have, for a limit of files. The rest of the files is
+// for the private side, the stores and WeChat.
+func maxPublic(files uint64) int {
 	const fewest, most = 16, 1 << 20
 	n := int64(min(files, 2*most))*3/4 - 64
 	return int(min(max(n, fewest), most))
 }
 
-// limitedListener accepts no more than max connections at a time: further ones wait in the system's queue until one ends.
-// It closes those of an address that has its share already.
+// limitedListener accepts a limited number of connections at a time: further ones wait in the system's queue until one
+// ends. It closes those of an address that has too many.
 type limitedListener struct {
 	net.Listener
-	shared func(netip.Addr) bool // reports whether many clients may come from an address
-	share  int                   // of one address
+	shared func(netip.Addr) bool // reports whether many clients may share an address
+	share  int                   // slots of one address
 	slots  chan struct{}
 	closed chan struct{}
 	close  func() error
@@ -41,7 +41,7 @@ type limitedListener struct {
 
 func limitListener(l net.Listener, limit int, shared func(netip.Addr) bool) *limitedListener {
 	limited := &limitedListener{
-		Listener: l, shared: shared, share: min(perAddress, max(limit/2, 1)), slots: make(chan struct{}, limit), closed: make(chan struct{}), counts: make(map[netip.Prefix]int),
+		Listener: l, shared: shared, share: min(maxPerAddress, max(limit/2, 1)), slots: make(chan struct{}, limit), closed: make(chan struct{}), counts: make(map[netip.Prefix]int),
 	}
 	limited.close = sync.OnceValue(func() error {
 		close(limited.closed)
@@ -50,7 +50,7 @@ func limitListener(l net.Listener, limit int, shared func(netip.Addr) bool) *lim
 	return limited
 }
 
-// Accept waits for a connection and for room for it.
+// Accept waits for a free slot and for a connection.
 func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		select {
@@ -63,7 +63,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			<-l.slots
 			return nil, err
 		}
-		if release, ok := l.take(c); ok {
+		if release, ok := l.admit(c); ok {
 			return &limitedConn{Conn: c, release: sync.OnceFunc(release)}, nil
 		}
 		c.Close()
@@ -71,8 +71,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// take counts a connection by its address, unless that has too many.
-func (l *limitedListener) take(c net.Conn) (release func(), ok bool) {
+// admit counts a connection by its address, and reports false if the address has too many.
+func (l *limitedListener) admit(c net.Conn) (release func(), ok bool) {
 	from := peer.Parse(c.RemoteAddr().String())
 	if !from.IsValid() || l.shared(from) {
 		return func() { <-l.slots }, true
@@ -94,11 +94,11 @@ func (l *limitedListener) take(c net.Conn) (release func(), ok bool) {
 	}, true
 }
 
-// Close stops Accept, also where it waits for room.
+// Close ends Accept, even while it waits for a free slot.
 func (l *limitedListener) Close() error { return l.close() }
 
-// handler has connections closed after each answer while three quarters of the slots are taken, so that idle ones cannot
-// keep others out.
+// handler closes connections after each reply while three quarters of the slots are in use, so that idle connections do not
+// block others.
 func (l *limitedListener) handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(l.slots) > cap(l.slots)*3/4 {
@@ -108,7 +108,7 @@ func (l *limitedListener) handler(h http.Handler) http.Handler {
 	})
 }
 
-// limitedConn is a connection that gives back its slot.
+// limitedConn is a connection that frees its slot when it is closed.
 type limitedConn struct {
 	net.Conn
 	release func()
@@ -120,7 +120,7 @@ func (c *limitedConn) Close() error {
 	return err
 }
 
-// CloseWrite is what net/http asks for to let the other end read the last answer.
+// CloseWrite lets net/http end a connection so that the client can read the last reply.
 func (c *limitedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -20,7 +20,7 @@ import (
 )
 
 func TestThePublicSideLeavesFilesToThePrivateOne(t *testing.T) {
-	found(t, "WETOKEN_TEST_SH", "sh")
+	needProgram(t, "WETOKEN_TEST_SH", "sh")
 	wx := new(wechattest.Server)
 	wx.AddApp("wx0123456789abcdef", "a-secret-of-this-test")
 	srv := httptest.NewServer(wx)
@@ -43,7 +43,7 @@ func TestThePublicSideLeavesFilesToThePrivateOne(t *testing.T) {
 		cancel()
 		http.DefaultClient.CloseIdleConnections() // so that each needs a connection
 	}
-	until(t, 30*time.Second, "the public side answers others", func() bool {
+	waitUntil(t, 30*time.Second, "the public side answers others", func() bool {
 		c, err := net.DialTimeout("tcp", p.public, time.Second)
 		if err != nil {
 			return false
@@ -136,7 +136,7 @@ func TestAnAddressHasItsShareOfConnections(t *testing.T) {
 	})
 }
 
-func TestConnectionsWaitForRoom(t *testing.T) {
+func TestConnectionsWaitForASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, closed := make(callers, 100), 0
 		l := server.LimitListener(in, 4, func(netip.Addr) bool { return true })
@@ -160,7 +160,7 @@ func TestConnectionsWaitForRoom(t *testing.T) {
 		require.NoError(t, held[0].Close())
 		synctest.Wait()
 		require.Len(t, held, 5)
-		require.NoError(t, l.Close(), "which ends an Accept that waits for room")
+		require.NoError(t, l.Close(), "it ends an Accept that waits for a slot")
 		require.ErrorIs(t, <-ended, net.ErrClosed)
 		require.NoError(t, l.Close())
 	})

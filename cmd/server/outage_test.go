@@ -22,13 +22,13 @@ type outage struct {
 	waits      bool // reads of the store wait for its answer
 }
 
-// lives are those of the apps that outlive reads: due comes due once during the outage, and not again.
+// lives returns the lives of the apps that requireOutlives reads. The token of due comes due once during the outage.
 func (o outage) lives() map[string]time.Duration {
-	return map[string]time.Duration{"steady": 0, "unread": 0, "due": o.lasts + time.Second}
+	return map[string]time.Duration{"steady": 0, "unread": 0, "due": o.lasts}
 }
 
-// outlive has readers read through an outage.
-func (c *cluster) outlive(t *testing.T, o outage, apps ...string) {
+// requireOutlives reads apps during an outage, and requires that all reads succeed.
+func (c *cluster) requireOutlives(t *testing.T, o outage, apps ...string) {
 	agreed := func() bool {
 		for _, app := range apps {
 			if c.agreed(t, app) == "" {
@@ -37,10 +37,10 @@ func (c *cluster) outlive(t *testing.T, o outage, apps ...string) {
 		}
 		return true
 	}
-	until(t, 2*slack, "all have the same tokens", agreed)
+	waitUntil(t, 2*slack, "all have the same tokens", agreed)
 	readers, stops := map[string]*tally{}, []func(){}
 	for _, app := range apps {
-		y, stop := c.pace(t, app, 100*time.Millisecond)
+		y, stop := c.startReaders(t, app, 100*time.Millisecond)
 		readers[app], stops = y, append(stops, stop)
 	}
 	kept := c.agreed(t, "steady")
@@ -55,9 +55,9 @@ func (c *cluster) outlive(t *testing.T, o outage, apps ...string) {
 		crowd.Go(func() { cold.read(t.Context(), c, i, "unread", true) })
 	}
 	crowd.Wait()
-	cold.calm(t)
+	cold.requireAllServed(t)
 	t.Logf("a token that nobody has: %s", cold)
-	require.Less(t, cold.slowest(), storeMax+slack)
+	require.Less(t, cold.slowest(), maxPingTime+slack)
 	<-time.After(time.Until(began.Add(o.lasts)))
 	for i, n := range c.fetches("due") {
 		require.LessOrEqual(t, n-before[i], 1, "calls to WeChat by server %d in %s", i, time.Since(began))
@@ -69,21 +69,21 @@ func (c *cluster) outlive(t *testing.T, o outage, apps ...string) {
 
 	back := time.Now()
 	c.everyStatus(t, http.StatusOK)
-	until(t, 2*slack, "all have the same tokens again", agreed)
+	waitUntil(t, 2*slack, "all have the same tokens again", agreed)
 	t.Logf("all ready and of one mind %s after the store was back", time.Since(back).Round(time.Millisecond))
-	until(t, 2*slack, "all have the token that was first read in the outage", func() bool { return c.agreed(t, "unread") != "" })
-	<-time.After(time.Until(back.Add(noticed)))
+	waitUntil(t, 2*slack, "all have the token that was first read in the outage", func() bool { return c.agreed(t, "unread") != "" })
+	<-time.After(time.Until(back.Add(storeCheckTime)))
 	for _, stop := range stops {
 		stop()
 	}
 	for app, y := range readers {
-		y.calm(t)
+		y.requireAllServed(t)
 		t.Logf("%s: %s; %d calls to WeChat", app, y, c.wx.fetches(t, app))
 		switch {
 		case app == "due" && o.waits && !long: // too short a life for the time that the store is waited for
-			require.Less(t, y.slowest(), storeMax+slack)
+			require.Less(t, y.slowest(), maxPingTime+slack)
 		default:
-			y.prompt(t)
+			y.requireNoWait(t)
 		}
 	}
 	c.launch(c.url(0)) // a newcomer, who finds the token in the store
@@ -92,17 +92,17 @@ func (c *cluster) outlive(t *testing.T, o outage, apps ...string) {
 	require.Equal(t, 1, c.wx.fetches(t, "steady"))
 }
 
-// everyStatus waits until all servers answer a status when asked whether they are ready.
+// everyStatus waits until all servers reply to /readyz with a status.
 func (c *cluster) everyStatus(t *testing.T, want int) {
 	t.Helper()
 	for _, i := range c.alive() {
-		until(t, 10*time.Second+slack, fmt.Sprintf("server %d answers %d when asked whether it is ready", i, want), func() bool {
+		waitUntil(t, 10*time.Second+slack, fmt.Sprintf("server %d answers %d when asked whether it is ready", i, want), func() bool {
 			return c.all[i].status("/readyz") == want
 		})
 	}
 }
 
-// outages are what befalls a service.
+// outages returns the outages of a service to test.
 func outages(s *service) map[string]outage {
 	lasts := 15 * time.Second
 	if long {
@@ -156,7 +156,7 @@ func TestServersOutliveTheirStore(t *testing.T) {
 				require.NoError(t, records.Migrate(t.Context()))
 				require.NoError(t, records.Set(t.Context(), "test/kept", []byte("kept"), 0))
 				c := startCluster(t, same(s.url(s.address)), o.lives(), "records: sqlite:"+fileOf(t, records.DB))
-				c.outlive(t, o, "steady", "due")
+				c.requireOutlives(t, o, "steady", "due")
 				value, _, err := records.Get(t.Context(), "test/kept")
 				require.NoError(t, err)
 				require.Equal(t, "kept", string(value), "a record was lost")

@@ -22,7 +22,7 @@ import (
 	server "github.com/wetoken/wetoken/cmd/server"
 )
 
-// programs is the folder of the programs under test, server and wechattest, built once.
+// programs is the folder of the programs under test, server and wechattest, which are built once.
 var programs string
 
 func program(name string) string { return filepath.Join(programs, name) }
@@ -51,13 +51,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// lastPort is the port that was given out last. They are below those that the system gives to connections, so that none
-// is taken between being found free and being listened on.
+// lastPort is the last port that was used. Ports are below those that the system uses for connections, so that none is
+// taken before the server listens on it.
 var lastPort atomic.Int32
 
 const firstPort, ports = 12000, 20000
 
-// freeAddress is an address that nobody listens on.
+// freeAddress returns an address with a free port.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	lastPort.CompareAndSwap(0, int32(os.Getpid()*100)) // away from another run at the same time
@@ -72,32 +72,41 @@ func freeAddress(t testing.TB) string {
 	return ""
 }
 
-// journal is what a process prints, for any goroutine to read.
-type journal struct {
+// logBuffer collects the output of a process, for use by several goroutines.
+type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (j *journal) Write(b []byte) (int, error) {
+func (j *logBuffer) Write(b []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.text.Write(b)
 }
 
-func (j *journal) String() string {
+func (j *logBuffer) String() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.text.String()
 }
 
-// process is a server that runs.
+// process is a running server.
 type process struct {
 	cmd    *exec.Cmd
 	base   string // of its private side
 	public string // address of its public side
 	stdout *bufio.Reader
-	log    journal
+	log    logBuffer
 	wait   func() error // for its end
+}
+
+// skip skips a test that lacks something, or fails it where every test must run.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("WETOKEN_TEST_REQUIRE") == "1" {
+		t.Fatal("WETOKEN_TEST_REQUIRE is 1, but " + why)
+	}
+	t.Skip("SKIPPED, NOT TESTED: " + why)
 }
 
 // start runs the server and waits until it is ready.
@@ -108,7 +117,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-// startWith is start by a program that runs the command it is given.
+// startWith is start through a program that runs the command in its arguments.
 func startWith(t *testing.T, by, env []string, args ...string) *process {
 	t.Helper()
 	p := launchWith(t, by, env, args...)
@@ -151,10 +160,10 @@ func (p *process) kill() {
 
 func (p *process) ready(t *testing.T) {
 	t.Helper()
-	until(t, 20*time.Second, "the server is ready", func() bool { return p.status("/readyz") == http.StatusOK })
+	waitUntil(t, 20*time.Second, "the server is ready", func() bool { return p.status("/readyz") == http.StatusOK })
 }
 
-// status is the status of the answer to a GET, or 0.
+// status returns the status of the reply to a GET, or 0.
 func (p *process) status(path string) int {
 	resp, err := http.Get(p.base + path)
 	if err != nil {
@@ -164,7 +173,7 @@ func (p *process) status(path string) int {
 	return resp.StatusCode
 }
 
-// ask is status and body of the answer to a GET that shows the key.
+// ask returns status and body of the reply to a GET with the caller key.
 func (p *process) ask(t testing.TB, path string) (status int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+path, nil)
@@ -178,8 +187,8 @@ func (p *process) ask(t testing.TB, path string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
-// until asks until something is so, in the goroutine of the test.
-func until(t testing.TB, within time.Duration, what string, so func() bool) {
+// waitUntil calls so until it returns true, in the goroutine of the test.
+func waitUntil(t testing.TB, within time.Duration, what string, so func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

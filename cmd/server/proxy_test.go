@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy stands between one server and its store. What the server sends arrives late, and the instants in what goes
-// either way are shifted, so that the server's clock seems to be off.
+// proxy is a connection between one server and its store. It delays the data from the server, and shifts times in both
+// directions, so that the server's clock seems to be wrong.
 type proxy struct {
 	target string
 	delay  time.Duration
@@ -29,7 +29,7 @@ type cuts struct {
 	made atomic.Int64
 }
 
-// listen returns the proxy's address. It goes with t.
+// listen returns the proxy's address. The proxy ends with t.
 func (p proxy) listen(t testing.TB) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", freeAddress(t))
@@ -65,8 +65,8 @@ func (p proxy) serve(ctx context.Context, near net.Conn) {
 	p.carry(ctx, far, near, 0, p.skew)
 }
 
-// carry copies from one end to the other. Each read is sent on when it is delay old, so that a delay is not a limit of
-// how much may be under way.
+// carry copies from one end to the other. Each read is sent once it is delay old, so that a delay does not limit the amount
+// of data on the way.
 func (p proxy) carry(ctx context.Context, from io.Reader, to io.Writer, delay, shift time.Duration) {
 	type parcel struct {
 		data []byte
@@ -109,7 +109,7 @@ func (p proxy) carry(ctx context.Context, from io.Reader, to io.Writer, delay, s
 // instant is one in a token's record, in milliseconds of Unix time. Records are small, and come in one read.
 var instant = regexp.MustCompile(`("(?:expires|gen)":)(\d{13})\b`)
 
-// shifted moves the instants in data. Its length stays, as it is framed by what goes before it.
+// shifted shifts the times in data. The length stays the same, since the protocol states it before.
 func shifted(data []byte, d time.Duration) []byte {
 	if d == 0 {
 		return data

@@ -20,7 +20,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// publicConfig has what the public side can be told.
+// publicConfig has the settings of the public side.
 const publicConfig = `
 public_url: ${PUBLIC}
 endpoints: {api: "${WECHAT}", open: "${WECHAT}", login: "${WECHAT}"}
@@ -43,17 +43,17 @@ apps:
         - {url: "${BACKEND}/slow", form: json, answer: true, timeout: 14s, when: {type: text, keyword: slow}}
 `
 
-// twin is two servers over one Redis, with one address for both.
-type twin struct {
+// serverPair is two servers with one Redis and one address.
+type serverPair struct {
 	wx      *wechattest.Server
 	servers []*process
 	front   string                         // leads to a server
 	choose  func(r *http.Request) (at int) // which one
 }
 
-func newTwin(t *testing.T, backend http.Handler) *twin {
+func newServerPair(t *testing.T, backend http.Handler) *serverPair {
 	t.Helper()
-	w := &twin{wx: new(wechattest.Server), choose: func(*http.Request) int { return 0 }}
+	w := &serverPair{wx: new(wechattest.Server), choose: func(*http.Request) int { return 0 }}
 	wechat := httptest.NewServer(w.wx)
 	t.Cleanup(wechat.Close)
 	behind := httptest.NewServer(backend)
@@ -74,8 +74,8 @@ func newTwin(t *testing.T, backend http.Handler) *twin {
 	return w
 }
 
-// callback is WeChat's side, whose tries land on the servers in turn.
-func (w *twin) callback() *push.Callback {
+// callback returns WeChat's side of a callback. Its tries go to the servers in turn.
+func (w *serverPair) callback() *push.Callback {
 	c := &push.Callback{AppID: "wx0123456789abcdef", URL: "http://wx.example.com/app/shop/message", Token: "tokenofthistest"}
 	c.EncodingAESKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 	for _, p := range w.servers {
@@ -88,7 +88,7 @@ func TestASlowBackendAnswersTheSecondTryOnAnotherServer(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	runs := 0
-	w := newTwin(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w := newServerPair(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		runs++
 		mu.Unlock()
@@ -111,7 +111,7 @@ func TestASlowBackendAnswersTheSecondTryOnAnotherServer(t *testing.T) {
 
 func TestALoginBegunOnOneServerEndsOnAnother(t *testing.T) {
 	t.Parallel()
-	w := newTwin(t, http.NotFoundHandler())
+	w := newServerPair(t, http.NotFoundHandler())
 	w.wx.AddPerson(wechattest.Person{Name: "ming", Nickname: `小明 <"&'> 👋`})
 	w.wx.Browse("ming", wechattest.Allow)
 	w.choose = func(r *http.Request) int {

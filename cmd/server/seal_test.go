@@ -50,7 +50,7 @@ func TestMasterKeysThatDoNotFitAreOneLineAndExitCode2(t *testing.T) {
 	start(t, sealed(old), "-demo", "-store", "sqlite:"+plain)
 }
 
-func TestReadyzTellsOfMasterKeysThatNoLongerFit(t *testing.T) {
+func TestReadyzReportsMasterKeysThatNoLongerFit(t *testing.T) {
 	t.Parallel()
 	s := newRedis(t)
 	p := start(t, []string{"WETOKEN_MASTER_KEYS=" + newKey()}, "-demo", "-store", s.url(s.address))
@@ -70,11 +70,11 @@ func TestASealedStoreHoldsNoSecretAndNoToken(t *testing.T) {
 			dir := t.TempDir()
 			apps := map[string]time.Duration{"app": 0}
 			c := startCluster(t, same(shared.url(shared.address)), apps, "records: sqlite:"+filepath.Join(dir, "records.db"), env...)
-			token := c.rush(t, "app", time.Millisecond)
-			token.calm(t)
+			token := c.readAtOnce(t, "app", time.Millisecond)
+			token.requireAllServed(t)
 			onFile := startCluster(t, same("sqlite:"+filepath.Join(dir, "store.db")), apps, "", env...)
-			token2 := onFile.rush(t, "app", time.Millisecond)
-			token2.calm(t)
+			token2 := onFile.readAtOnce(t, "app", time.Millisecond)
+			token2.requireAllServed(t)
 
 			require.NoError(t, shared.execute(t.Context(), "SAVE"))
 			dump := []string{filepath.Join(shared.dir, "dump.rdb")}
@@ -122,6 +122,7 @@ func TestSealGoesOverToTheCurrentKeyWhileServersWrite(t *testing.T) {
 			require.NoError(t, err)
 			before := &store.Sealed{Store: raw, KeyRing: ring}
 			const n, life = 500, 10 * time.Second
+			begun := time.Now()
 			for i := range n {
 				ttl := time.Duration(0)
 				if i%2 == 1 {
@@ -131,16 +132,16 @@ func TestSealGoesOverToTheCurrentKeyWhileServersWrite(t *testing.T) {
 			}
 			written := time.Now()
 
-			apps := several("short", 5, 8*time.Second)
+			apps := appsWithLife("short", 5, 8*time.Second)
 			c := startCluster(t, same(url), apps, "", "WETOKEN_MASTER_KEYS="+old+","+current) // half way: all read both
 			var stops []func()
 			var all []*tally
 			for app := range apps {
-				y, stop := c.pace(t, app, 50*time.Millisecond)
+				y, stop := c.startReaders(t, app, 50*time.Millisecond)
 				all, stops = append(all, y), append(stops, stop)
 			}
 			for round := range 3 {
-				until(t, 20*time.Second, "all apps have been read since", func() bool {
+				waitUntil(t, 20*time.Second, "all apps have been read since", func() bool {
 					return !slices.ContainsFunc(all, func(y *tally) bool { return y.reads() <= round })
 				})
 				stdout, stderr, code := execute(t, []string{"WETOKEN_MASTER_KEYS=" + current + "," + old}, "seal", "-store", url)
@@ -149,7 +150,7 @@ func TestSealGoesOverToTheCurrentKeyWhileServersWrite(t *testing.T) {
 			}
 			for i, stop := range stops {
 				stop()
-				all[i].calm(t)
+				all[i].requireAllServed(t)
 			}
 			for _, i := range c.alive() { // which seal with the old one
 				c.kill(i)
@@ -163,13 +164,13 @@ func TestSealGoesOverToTheCurrentKeyWhileServersWrite(t *testing.T) {
 			for i := range n {
 				value, ok, err := after.Get(t.Context(), fmt.Sprintf("test/%d", i))
 				require.NoError(t, err)
-				if i%2 == 0 || time.Since(written) < life/2 {
+				if i%2 == 0 || time.Since(begun) < life-time.Second {
 					require.True(t, ok, i)
 					require.Equal(t, fmt.Sprintf("value %d", i), string(value))
 				}
 			}
 			start(t, []string{"WETOKEN_MASTER_KEYS=" + current}, "-demo", "-store", url)
-			until(t, life, "what had a life is gone", func() bool {
+			waitUntil(t, life, "what had a life is gone", func() bool {
 				_, ok, err := after.Get(t.Context(), fmt.Sprintf("test/%d", n-1))
 				return err == nil && !ok
 			})

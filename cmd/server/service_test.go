@@ -22,7 +22,7 @@ import (
 	"github.com/wetoken/wetoken/internal/needed"
 )
 
-// service is a Redis or a MariaDB of a test alone, which may be stopped, frozen and started empty.
+// service is a Redis or a MariaDB of one test, which the test can stop, freeze and start empty.
 type service struct {
 	kind, address string
 	dir           string           // with its data
@@ -35,7 +35,7 @@ type service struct {
 	cmd *exec.Cmd
 }
 
-// url leads to the service through an address, which may be a proxy's.
+// url returns the URL of the service at an address, which may be that of a proxy.
 func (s *service) url(address string) string {
 	if s.kind == "redis" {
 		return "redis://" + address + "/0"
@@ -43,8 +43,8 @@ func (s *service) url(address string) string {
 	return "mysql://root@" + address + "/wetoken"
 }
 
-// found is the program of a service, or the end of the test.
-func found(t testing.TB, env, name string) string {
+// needProgram returns the program of a service, or ends the test.
+func needProgram(t testing.TB, env, name string) string {
 	return needed.Address(t, env, name, func(name string) error {
 		_, err := exec.LookPath(name)
 		return err
@@ -53,7 +53,7 @@ func found(t testing.TB, env, name string) string {
 
 func newRedis(t testing.TB, args ...string) *service {
 	t.Helper()
-	program := found(t, "WETOKEN_TEST_REDIS_SERVER", "redis-server")
+	program := needProgram(t, "WETOKEN_TEST_REDIS_SERVER", "redis-server")
 	s := &service{kind: "redis", address: freeAddress(t), dir: t.TempDir()}
 	host, port, err := net.SplitHostPort(s.address)
 	require.NoError(t, err)
@@ -70,8 +70,8 @@ func newRedis(t testing.TB, args ...string) *service {
 	return s
 }
 
-// pristine is the data of a MariaDB that was never started, made once.
-var pristine = sync.OnceValues(func() (dir string, err error) {
+// emptyMariaDB is the data of a MariaDB that was never started, made once.
+var emptyMariaDB = sync.OnceValues(func() (dir string, err error) {
 	dir = filepath.Join(programs, "mariadb")
 	args := append([]string{"--no-defaults", "--datadir=" + dir, "--auth-root-authentication-method=normal", "--skip-test-db"}, asRoot()...)
 	if out, err := exec.Command("mariadb-install-db", args...).CombinedOutput(); err != nil {
@@ -82,9 +82,9 @@ var pristine = sync.OnceValues(func() (dir string, err error) {
 
 func newMariaDB(t testing.TB) *service {
 	t.Helper()
-	found(t, "WETOKEN_TEST_MARIADB_INSTALL_DB", "mariadb-install-db")
-	program := found(t, "WETOKEN_TEST_MARIADBD", "mariadbd")
-	first, err := pristine()
+	needProgram(t, "WETOKEN_TEST_MARIADB_INSTALL_DB", "mariadb-install-db")
+	program := needProgram(t, "WETOKEN_TEST_MARIADBD", "mariadbd")
+	first, err := emptyMariaDB()
 	require.NoError(t, err)
 	s := &service{kind: "mysql", address: freeAddress(t), dir: filepath.Join(t.TempDir(), "data")}
 	host, port, err := net.SplitHostPort(s.address)
@@ -116,7 +116,7 @@ func newMariaDB(t testing.TB) *service {
 	return s
 }
 
-// asRoot is what MariaDB asks of root.
+// asRoot returns the arguments that MariaDB needs to run as root.
 func asRoot() []string {
 	if os.Getuid() == 0 {
 		return []string{"--user=root"}
@@ -124,15 +124,15 @@ func asRoot() []string {
 	return nil
 }
 
-// start starts the service with what dir holds, and waits until it answers.
+// start starts the service with the data in dir, and waits until it replies.
 func (s *service) start(t testing.TB) {
 	t.Helper()
 	s.cmd = s.program()
 	require.NoError(t, s.cmd.Start())
-	until(t, time.Minute, s.kind+" answers", func() bool { return s.execute(t.Context(), s.hello) == nil })
+	waitUntil(t, time.Minute, s.kind+" answers", func() bool { return s.execute(t.Context(), s.hello) == nil })
 }
 
-// migrate makes the table where there are tables.
+// migrate makes the table of a database.
 func (s *service) migrate(t testing.TB) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program("server"), "migrate", "-store", s.url(s.address)).CombinedOutput()
@@ -144,11 +144,11 @@ func (s *service) kill() {
 	s.cmd.Wait()
 }
 
-// freeze makes the service hang; thaw lets it go on.
+// freeze makes the service hang. thaw ends that.
 func (s *service) freeze() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
 func (s *service) thaw() error   { return s.cmd.Process.Signal(syscall.SIGCONT) }
 
-// holds tells whether the service's files hold a text.
+// holds reports whether the files contain a text.
 func holds(t testing.TB, text string, files ...string) bool {
 	t.Helper()
 	require.NotEmpty(t, text)

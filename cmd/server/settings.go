@@ -9,36 +9,65 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/wetoken/wetoken/cmd/server/internal/admin"
 )
 
-// settings are the flags, or the environment's word for them.
+// settings are the flags, or the environment variables in place of them.
 type settings struct {
-	command                        string // serve when empty
+	command                        string // empty: serve
 	config, public, private, store string
 	admin                          admin.Options
+	outbox                         admin.Outbox
+	imports                        admin.Import
+	init                           *admin.Init
+	key                            admin.Key
 	demo, fresh                    bool
 	logLevel                       slog.Level
 
-	opened map[string]net.Listener // by address, of the demo
+	listeners map[string]net.Listener // by address; only the demo has any
 }
 
-// errHelp ends the program after its usage was printed.
+// These commands work on the gateway, and not on a store.
+const (
+	outboxCommand = "outbox"
+	importCommand = "import"
+	keyCommand    = "key"
+)
+
+// initCommand makes the configuration that all others need.
+const initCommand = "init"
+
+// usesGateway reports whether the command works on the gateway.
+func (s settings) usesGateway() bool {
+	return s.command == outboxCommand || s.command == keyCommand || s.command == importCommand
+}
+
+// errHelp is returned after the usage was printed.
 var errHelp = flag.ErrHelp
 
 func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
+	if len(args) > 0 && args[0] == initCommand {
+		s.command = initCommand
+		s.init, err = admin.ParseInit(args[1:], stderr)
+		return s, err
+	}
 	f := flag.NewFlagSet("server", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&s.config, "config", "", "configuration file, in YAML")
-	f.BoolVar(&s.demo, "demo", false, "serve an app of a WeChat played in this process")
+	f.BoolVar(&s.demo, "demo", false, "serve an app of a WeChat simulated in this process")
 	f.BoolVar(&s.fresh, "fresh", false, "with -demo: make a new app, secret and key at each start")
 	f.StringVar(&s.public, "public", "127.0.0.1:8080", "address for WeChat and browsers")
 	f.StringVar(&s.private, "private", "127.0.0.1:8081", "address for our own services")
-	f.StringVar(&s.store, "store", "", "URL of the shared store, in place of the file's (default memory:)")
-	f.BoolVar(&s.admin.Plaintext, "plaintext", false, "with seal: seal what was stored before there were master keys, too")
-	f.BoolVar(&s.admin.Mixed, "mixed", false, "with seal -plaintext: do so in a store that holds sealed values, too")
+	f.StringVar(&s.store, "store", "", "URL of the shared store, in place of store in the file (default memory:)")
+	f.BoolVar(&s.admin.Plaintext, "plaintext", false, "with seal: seal plaintext values too, which were stored without master keys")
+	f.BoolVar(&s.admin.Mixed, "mixed", false, "with seal -plaintext: even in a store with sealed values")
+	f.BoolVar(&s.imports.Flags.DryRun, "dry-run", false, "with import: write nothing")
+	f.BoolVar(&s.imports.Flags.Verify, "verify", false, "with import: ask WeChat whether it knows the new apps and merchants")
+	f.Func("rename", "with import: OLD=NEW calls what would be OLD otherwise NEW; can be repeated", s.imports.Flags.Rename)
+	f.Func("skip", "with import: NAME leaves it out; can be repeated", s.imports.Flags.Skip)
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.VisitAll(func(g *flag.Flag) {
 		if value, ok := os.LookupEnv("WETOKEN_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))); ok && err == nil {
@@ -53,16 +82,52 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if len(args) > 0 && admin.Has(args[0]) {
 		s.command, args = args[0], args[1:]
 	}
+	if len(args) > 0 && (args[0] == outboxCommand || args[0] == keyCommand) && s.command == "" {
+		words := 1
+		for words < len(args) && words < 3 && !strings.HasPrefix(args[words], "-") {
+			words++
+		}
+		s.command = args[0]
+		verb, operand := strings.Join(args[min(1, words):min(2, words)], ""), strings.Join(args[min(2, words):words], "")
+		args = args[words:]
+		if s.command == outboxCommand {
+			s.outbox = admin.Outbox{Verb: verb, Handle: operand}
+			err = s.outbox.Check()
+		} else {
+			s.key = admin.Key{Verb: verb, Name: operand}
+			err = s.key.AddFlags(f)
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	if len(args) > 0 && args[0] == importCommand && s.command == "" {
+		s.command = importCommand
+		words := takeWords(args[1:], 2)
+		args = args[1+len(words):]
+		words = append(words, "", "")
+		s.imports.System, s.imports.Source, s.imports.DecodeP12 = words[0], words[1], decodeP12
+	}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(stderr, "server [migrate|seal] [flags]")
+			fmt.Fprintln(stderr, "server [init|migrate|seal|outbox list|outbox retry ID|outbox drop ID|key list|key create NAME|key rotate NAME|key revoke NAME|import SYSTEM SOURCE] [flags]")
 			f.SetOutput(stderr)
 			f.PrintDefaults()
 		}
 		return s, err
 	}
+	if s.command == importCommand {
+		if err := s.imports.Check(); err != nil {
+			return s, err
+		}
+		if s.config == "" {
+			return s, errors.New("import: -config FILE is needed, which names the records to register apps in")
+		}
+	} else if s.imports.Flags.Used() {
+		return s, errors.New("-dry-run, -verify, -rename and -skip are for the command import")
+	}
 	if f.NArg() > 0 {
-		return s, fmt.Errorf("%q is no flag, and no command before the flags; commands are migrate and seal", f.Arg(0))
+		return s, fmt.Errorf("invalid argument %q: want flags, or a command before them: init, migrate, seal, outbox, key or import", f.Arg(0))
 	}
 	f.Visit(func(g *flag.Flag) {
 		if g.Name == "store" && s.store == "" {
@@ -73,7 +138,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 		return s, err
 	}
 	if s.demo && s.config != "" {
-		return s, errors.New("-demo and -config (or WETOKEN_DEMO and WETOKEN_CONFIG) are both set: choose one, as the demo has a configuration of its own")
+		return s, errors.New("-demo and -config (or WETOKEN_DEMO and WETOKEN_CONFIG) are both set: choose one, since the demo has its own configuration")
 	}
 	if s.fresh && !s.demo {
 		return s, errors.New("-fresh (or WETOKEN_FRESH) is for -demo")
@@ -87,6 +152,9 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if s.command != "" && s.config == "" && s.store == "" {
 		return s, errors.New("-config FILE or -store URL is needed")
 	}
+	if s.command == keyCommand && s.config == "" {
+		return s, errors.New("-config FILE is needed, since it names the apps and the records")
+	}
 	if s.command == "" && !s.demo && s.config == "" {
 		return s, errors.New("-config FILE is needed, with apps and keys in it; or try -demo")
 	}
@@ -96,22 +164,31 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	return s, nil
 }
 
+// takeWords returns the first arguments, at most n, that are no flags.
+func takeWords(args []string, n int) []string {
+	words := 0
+	for words < min(n, len(args)) && !strings.HasPrefix(args[words], "-") {
+		words++
+	}
+	return slices.Clone(args[:words])
+}
+
 func checkAddress(flag, address string) error {
 	if _, err := portOf(address); err != nil {
-		return fmt.Errorf("-%s (or WETOKEN_%s): want an address to listen on such as 127.0.0.1:8080 or :8080, not %q", flag, strings.ToUpper(flag), address)
+		return fmt.Errorf("-%s (or WETOKEN_%s): invalid address %q: want one to listen on such as 127.0.0.1:8080 or :8080", flag, strings.ToUpper(flag), address)
 	}
 	return nil
 }
 
-// together tells whether both sides stand on one address. Port 0 is another port each time.
-func (s settings) together() bool {
+// oneAddress reports whether both sides are served on one address. Port 0 is another port each time.
+func (s settings) oneAddress() bool {
 	port, err := portOf(s.public)
 	return err == nil && port != 0 && s.public == s.private
 }
 
 // listen listens on an address, unless the demo does already.
 func (s settings) listen(address string) (net.Listener, error) {
-	if l := s.opened[address]; l != nil {
+	if l := s.listeners[address]; l != nil {
 		return l, nil
 	}
 	return net.Listen("tcp", address)

@@ -35,7 +35,7 @@ func execute(t testing.TB, env []string, args ...string) (stdout, stderr string,
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// refused runs the program, which must end with one line that says why, and shows no password.
+// refused runs the program, which must exit with one line that contains no password.
 func refused(t *testing.T, env []string, args ...string) (line string) {
 	t.Helper()
 	stdout, stderr, code := execute(t, env, args...)
@@ -58,10 +58,10 @@ func TestAWrongStoreIsOneLineAndExitCode2(t *testing.T) {
 	for name, c := range map[string]struct{ url, says string }{
 		"no URL":                {password, "store: want a URL such as redis://"},
 		"blank":                 {"redis://:" + password + "@" + nobody + "\n", "store: begins or ends with a blank or a line end"},
-		"odd kind":              {"mongodb://u:" + password + "@h", `no kind of store "mongodb"`},
+		"odd kind":              {"mongodb://u:" + password + "@h", `unknown kind of store "mongodb"`},
 		"odd database of Redis": {"redis://:" + password + "@" + nobody + "/x", "database"},
 		"bare %":                {"mysql://u:" + password + "%@h/x", "reserved characters"},
-		"no database":           {"postgres://u:" + password + "@h", "the URL must be postgres://USER:PASSWORD@HOST[:PORT]/NAME"},
+		"no database":           {"postgres://u:" + password + "@h", "invalid URL: want postgres://USER:PASSWORD@HOST[:PORT]/NAME"},
 		"odd parameter":         {"mysql://u:" + password + "@h/x?timeout=soon", "soon"},
 		"odd parameter of pgx":  {"postgres://u:" + password + "@h/x?connect_timeout=soon", "soon"},
 		"odd parameter of ora":  {"oracle://u:" + password + "@h/x?colour=red", "colour"},
@@ -108,7 +108,7 @@ func (p *process) get(t *testing.T, path string) string {
 	return string(body)
 }
 
-func TestReadyzTellsOfRecordsThatAreGone(t *testing.T) {
+func TestReadyzReportsRecordsThatAreDown(t *testing.T) {
 	t.Parallel()
 	s := newRedis(t)
 	config := fmt.Sprintf("records: %q\nkeys: [{name: n, key: %s, apps: ['*'], scopes: ['*']}]", s.url(s.address), shopKey)
@@ -120,7 +120,7 @@ func TestReadyzTellsOfRecordsThatAreGone(t *testing.T) {
 	require.Equal(t, http.StatusOK, p.status("/readyz"))
 }
 
-// postgres returns the URL of a database of its own.
+// postgres returns the URL of a new database.
 func postgres(t *testing.T) string {
 	t.Helper()
 	base := needed.Address(t, "WETOKEN_TEST_POSTGRES", "postgres://root@127.0.0.1:5432/test?sslmode=disable", func(url string) error {
@@ -160,13 +160,13 @@ func TestMigrateMakesTheTablesAndCanBeRepeated(t *testing.T) {
 			t.Parallel()
 			url := open(t)
 			early := launch(t, nil, "-demo", "-store", url)
-			until(t, 20*time.Second, "the server listens", func() bool { return early.status("/healthz") == http.StatusOK })
+			waitUntil(t, 20*time.Second, "the server listens", func() bool { return early.status("/healthz") == http.StatusOK })
 			require.Contains(t, early.get(t, "/readyz"), "server migrate")
 			var nodes sync.WaitGroup
 			for range 8 {
 				nodes.Go(func() {
 					stdout, stderr, code := execute(t, nil, "migrate", "-store", url)
-					if code != 0 || stdout != "store: its table is there\n" {
+					if code != 0 || stdout != "store: its table exists\n" {
 						t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 					}
 				})
@@ -186,7 +186,7 @@ func TestMigrateGoesThroughBothStoresOfTheConfiguration(t *testing.T) {
 	config := write(t, "store: \"memory:\"\nrecords: sqlite:"+file+"\nkeys: [{name: n, key: "+shopKey+", apps: ['*'], scopes: ['*']}]")
 	stdout, stderr, code := execute(t, nil, "migrate", "-config", config)
 	require.Zero(t, code, stderr)
-	require.Equal(t, "store: has no tables\nrecords: its table is there\n", stdout)
+	require.Equal(t, "store: has no tables\nrecords: its table exists\n", stdout)
 	require.FileExists(t, file)
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// sealedShop starts a server with master keys that has put a token into a Redis.
+// sealedShop starts a server with master keys that has written a token to a Redis.
 func sealedShop(t *testing.T) (s *service, r *redis.Client, p *process) {
 	t.Helper()
 	s = newRedis(t)
@@ -34,18 +34,18 @@ func TestAMarkThatSomebodyElseWritesStopsNoServer(t *testing.T) {
 	s, r, p := sealedShop(t)
 	sealed, err := r.Get(t.Context(), "ready").Bytes()
 	require.NoError(t, err)
-	told := func(p *process) int { return strings.Count(p.log.String(), "somebody without the master keys") }
+	told := func(p *process) int { return strings.Count(p.log.String(), "written without the master keys") }
 	forgeries := map[string]string{"plaintext": "ok", "other plaintext": "x", "empty": "", "changed": string(append(sealed[:len(sealed)-1], sealed[len(sealed)-1]^1)), "sealed with another key": sealedByOthers("ready")}
 	for name, planted := range forgeries {
 		before := told(p)
 		require.NoError(t, r.Set(t.Context(), "ready", planted, 0).Err())
 		require.Equal(t, http.StatusOK, p.status("/readyz"), name)
-		until(t, 10*time.Second, "it is said to be so", func() bool { return told(p) > before })
+		waitUntil(t, 10*time.Second, "it is said to be so", func() bool { return told(p) > before })
 		require.Equal(t, http.StatusOK, p.status("/readyz"), name)
 
 		require.NoError(t, r.Set(t.Context(), "ready", planted, 0).Err())
 		second := start(t, nil, "-demo", "-store", s.url(s.address))
-		until(t, 10*time.Second, "it is said to be so", func() bool { return told(second) == 1 })
+		waitUntil(t, 10*time.Second, "it is said to be so", func() bool { return told(second) == 1 })
 		second.kill()
 	}
 	require.Equal(t, len(forgeries), told(p), "the mark is restored each time")
@@ -53,7 +53,7 @@ func TestAMarkThatSomebodyElseWritesStopsNoServer(t *testing.T) {
 	require.Contains(t, refused(t, []string{"WETOKEN_MASTER_KEYS=" + newKey()}, "-demo", "-store", s.url(s.address)), "WETOKEN_MASTER_KEYS does not fit")
 }
 
-// sealedByOthers is a value that is sealed with a key that nobody has.
+// sealedByOthers returns a value that is sealed with an unknown key.
 func sealedByOthers(key string) string {
 	m := new(store.Memory)
 	ring := store.KeyRing{make([]byte, 32)}
@@ -128,7 +128,7 @@ func TestSealListsTheValuesThatItAdopts(t *testing.T) {
 	t.Setenv("WETOKEN_MASTER_KEYS", newKey())
 	line := refused(t, nil, "-demo", "-store", "sqlite:"+file)
 	require.Contains(t, line, "run server seal -plaintext")
-	require.Contains(t, line, "somebody has replaced them")
+	require.Contains(t, line, "they have been replaced")
 	stdout, stderr, code := execute(t, nil, "seal", "-plaintext", "-store", "sqlite:"+file)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, `store: not sealed: "ready"`)

@@ -12,20 +12,20 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A tree turns the nodes of a YAML document into maps, lists and scalars, with ${NAME} in texts replaced by the
-// environment's value. It takes time and memory in proportion to the document: yaml's own decoder compares each key of
-// a mapping with each other one.
+// tree converts the nodes of a YAML document to maps, lists and scalars, and replaces ${NAME} in texts by the value of the
+// environment variable. It uses time and memory in proportion to the document: the decoder of the yaml package compares
+// each key of a mapping with each other one.
 type tree struct {
-	left int                 // nodes that may still be visited
-	open map[*yaml.Node]bool // anchors around the present node
+	left int                 // number of nodes that may still be visited
+	open map[*yaml.Node]bool // anchors around the current node
 }
 
-// maxRepeats bounds the nodes that aliases may add to a document, as a multiple of those that stand in it.
-const maxRepeats = 100
+// maxAliasFactor bounds the number of nodes after aliases are expanded, as a multiple of those in the document.
+const maxAliasFactor = 100
 
-// readTree returns what stands in a document.
+// readTree returns the value of a document.
 func readTree(document *yaml.Node) (any, error) {
-	t := tree{left: maxRepeats * countNodes(document), open: make(map[*yaml.Node]bool)}
+	t := tree{left: maxAliasFactor * countNodes(document), open: make(map[*yaml.Node]bool)}
 	return t.value(document, "")
 }
 
@@ -37,17 +37,17 @@ func countNodes(n *yaml.Node) int {
 	return total
 }
 
-// value returns what n is; path names it in errors.
+// value returns the value of n. path names it in errors.
 func (t *tree) value(n *yaml.Node, path string) (any, error) {
 	if t.left--; t.left < 0 {
-		return nil, at(n, path, "aliases repeat too much of the document")
+		return nil, errorAt(n, path, "too many aliases")
 	}
 	switch n.Kind {
 	case yaml.DocumentNode:
 		return t.value(n.Content[0], path)
 	case yaml.AliasNode:
 		if t.open[n.Alias] {
-			return nil, at(n, path, "an anchor holds an alias of itself")
+			return nil, errorAt(n, path, "an anchor contains an alias of itself")
 		}
 		t.open[n.Alias] = true
 		defer delete(t.open, n.Alias)
@@ -68,8 +68,8 @@ func (t *tree) value(n *yaml.Node, path string) (any, error) {
 	return scalar(n, path)
 }
 
-// mapping returns the keys of n, as they are written, and their values. Those that are merged (<<) give way to n's own,
-// and to those merged before them.
+// mapping returns the keys of n, as they are written, and their values. Merged keys (<<) do not replace the keys of n, nor
+// those merged before.
 func (t *tree) mapping(n *yaml.Node, path string) (map[string]any, error) {
 	all := make(map[string]any, len(n.Content)/2)
 	var merged []*yaml.Node
@@ -79,16 +79,16 @@ func (t *tree) mapping(n *yaml.Node, path string) (map[string]any, error) {
 			key = key.Alias
 		}
 		if key.Kind != yaml.ScalarNode {
-			return nil, at(key, path, "a key must be text")
+			return nil, errorAt(key, path, "invalid key: want text")
 		}
 		if key.Tag == "!!merge" {
 			merged = append(merged, child)
 			continue
 		}
 		if _, ok := all[key.Value]; ok {
-			return nil, at(key, path, "key "+shown(key.Value)+" is given twice")
+			return nil, errorAt(key, path, "key "+shortKey(key.Value)+" is given twice")
 		}
-		v, err := t.value(child, join(path, key.Value))
+		v, err := t.value(child, joinPath(path, key.Value))
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func (t *tree) mapping(n *yaml.Node, path string) (map[string]any, error) {
 	return all, nil
 }
 
-// merge adds the keys of a mapping, or of each in a list of them, that are not in all.
+// merge adds the keys of a mapping, or of each mapping in a list, that are not in all.
 func (t *tree) merge(all map[string]any, n *yaml.Node, path string) error {
 	v, err := t.value(n, path)
 	if err != nil {
@@ -115,7 +115,7 @@ func (t *tree) merge(all map[string]any, n *yaml.Node, path string) error {
 	for _, v := range list {
 		m, ok := v.(map[string]any)
 		if !ok {
-			return at(n, path, "<< wants a mapping, or a list of them")
+			return errorAt(n, path, "invalid <<: want a mapping, or a list of mappings")
 		}
 		for name, v := range m {
 			if _, ok := all[name]; !ok {
@@ -126,22 +126,21 @@ func (t *tree) merge(all map[string]any, n *yaml.Node, path string) error {
 	return nil
 }
 
-// scalar returns a text, a number, a truth, a time or nil. A date is a time where one is wanted, and else the text that
-// was written.
+// scalar returns a text, number, boolean, time or nil. A date is a time for expires_at, and otherwise its text.
 func scalar(n *yaml.Node, path string) (v any, err error) {
 	tag := n.ShortTag()
 	if tag == "!!str" || tag == "!!timestamp" && !strings.HasSuffix(path, "expires_at") {
 		v, err = expand(n.Value)
 		if err != nil {
-			return nil, at(n, path, err.Error())
+			return nil, errorAt(n, path, err.Error())
 		}
 		return v, nil
 	}
-	if err := n.Decode(&v); err != nil { // which shows the value
-		return nil, at(n, path, "a value cannot be read (not shown, it may be a secret); a text that begins with * & ! or % needs quotes")
+	if err := n.Decode(&v); err != nil { // its text shows the value
+		return nil, errorAt(n, path, "invalid value (not shown, it may be a secret): text that begins with * & ! or % needs quotes")
 	}
 	if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-		return nil, at(n, path, "want a finite number")
+		return nil, errorAt(n, path, "want a finite number")
 	}
 	if text, ok := v.(string); ok { // of a tag such as !!binary
 		return expand(text)
@@ -149,46 +148,47 @@ func scalar(n *yaml.Node, path string) (v any, err error) {
 	return v, nil
 }
 
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+var variablePattern = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// expand replaces ${NAME}. It sees single texts of a document that has been read, so that no value can change the
-// document around it.
+// expand replaces ${NAME}. It is called for single texts of a parsed document, so that no value can change the document
+// around it.
 func expand(text string) (string, error) {
 	var err error
-	text = variable.ReplaceAllStringFunc(text, func(s string) string {
+	text = variablePattern.ReplaceAllStringFunc(text, func(s string) string {
 		value, ok := os.LookupEnv(s[2 : len(s)-1])
 		if !ok && err == nil {
-			err = fmt.Errorf("%s: the environment has no such variable", s)
+			err = fmt.Errorf("%s: the environment variable is not setPattern", s)
 		}
 		return value
 	})
 	return text, err
 }
 
-// at is an error about a node.
-func at(n *yaml.Node, path, problem string) error {
+// errorAt returns an error about a node.
+func errorAt(n *yaml.Node, path, problem string) error {
 	if path != "" {
 		problem = path + ": " + problem
 	}
 	return errors.New("line " + strconv.Itoa(n.Line) + ": " + problem)
 }
 
-func join(path, key string) string {
+func joinPath(path, key string) string {
 	if path == "" {
-		return shown(key)
+		return shortKey(key)
 	}
-	return path + "." + shown(key)
+	return path + "." + shortKey(key)
 }
 
-// shown is a key as errors show it. A value that follows a colon without a blank is part of the key, and may be a secret.
-func shown(key string) string {
+// shortKey returns a key as errors show it. A value that follows a colon without a blank is part of the key, and may be a
+// secret.
+func shortKey(key string) string {
 	if name, _, ok := strings.Cut(key, ":"); ok {
 		key = name + ":…"
 	}
-	if len(key) > maxShown {
-		key = strings.ToValidUTF8(key[:maxShown], "") + "…"
+	if len(key) > maxKeyShown {
+		key = strings.ToValidUTF8(key[:maxKeyShown], "") + "…"
 	}
 	return key
 }
 
-const maxShown = 64 // bytes of a key in an error
+const maxKeyShown = 64 // bytes of a key in an error

@@ -28,7 +28,7 @@ const (
 	stablePath  = "/cgi-bin/stable_token"
 )
 
-// tokenPath is where the token of an app is fetched. Apps whose names begin with classic have classic tokens.
+// tokenPath returns the path that fetches an app's token. Apps whose names begin with classic have classic tokens.
 func tokenPath(app string) string {
 	if strings.HasPrefix(app, "classic") {
 		return classicPath
@@ -36,7 +36,7 @@ func tokenPath(app string) string {
 	return stablePath
 }
 
-// weChat is wechattest as a process.
+// weChat is wechattest in a process.
 type weChat struct {
 	url    string
 	client *http.Client
@@ -59,14 +59,14 @@ func startWeChat(t testing.TB) *weChat {
 	return &weChat{url: address, client: newClient(t)}
 }
 
-// newClient is a client that keeps as many connections as there are readers.
+// newClient returns a client that keeps many idle connections.
 func newClient(t testing.TB) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 
-// call does one of the driving calls.
+// call makes one of the control calls.
 func (w *weChat) call(t testing.TB, path string, in, out any) {
 	t.Helper()
 	method, body := "GET", io.Reader(nil)
@@ -93,7 +93,7 @@ func (w *weChat) add(t testing.TB, app string, life time.Duration) {
 	w.call(t, "apps", map[string]any{"id": appOf(app), "secret": secretOf(app), "life": life.Seconds()}, nil)
 }
 
-// fail makes the next fetch of an app's token fail as how says.
+// fail adds a fault to the next fetch of an app's token.
 func (w *weChat) fail(t testing.TB, app string, how map[string]any) {
 	t.Helper()
 	fault := map[string]any{"path": tokenPath(app), "app": appOf(app), "times": 1}
@@ -103,11 +103,11 @@ func (w *weChat) fail(t testing.TB, app string, how map[string]any) {
 
 // The next fetch hangs, without or after having made a token.
 var (
-	hang = map[string]any{"hang": true}
-	lose = map[string]any{"hang": true, "after_work": true}
+	hang          = map[string]any{"hang": true}
+	hangAfterWork = map[string]any{"hang": true, "after_work": true}
 )
 
-// fetches counts the fetches of an app's token. After a classic fetch that was not answered comes a stable one.
+// fetches returns the number of fetches of an app's token. A classic fetch without a reply is followed by a stable one.
 func (w *weChat) fetches(t testing.TB, app string) (n int) {
 	t.Helper()
 	for _, path := range []string{classicPath, stablePath} {
@@ -118,7 +118,7 @@ func (w *weChat) fetches(t testing.TB, app string) (n int) {
 	return n
 }
 
-// tokens are those that an app was given.
+// tokens returns the tokens of an app.
 func (w *weChat) tokens(t testing.TB, app string) (list []wechattest.Token) {
 	t.Helper()
 	w.call(t, "tokens?app="+appOf(app), nil, &list)
@@ -145,8 +145,8 @@ func (w *weChat) use(token string) (code int, err error) {
 	return out.Code, nil
 }
 
-// door is one server's way to WeChat, where its calls for tokens are counted.
-type door struct {
+// countingProxy is a proxy between one server and WeChat that counts the calls for tokens.
+type countingProxy struct {
 	url string
 
 	mu       sync.Mutex
@@ -154,11 +154,11 @@ type door struct {
 	underWay map[string]int
 }
 
-func (w *weChat) door(t testing.TB) *door {
+func (w *weChat) newProxy(t testing.TB) *countingProxy {
 	t.Helper()
 	target, err := url.Parse(w.url)
 	require.NoError(t, err)
-	d := &door{fetches: map[string]int{}, underWay: map[string]int{}}
+	d := &countingProxy{fetches: map[string]int{}, underWay: map[string]int{}}
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport = w.client.Transport
 	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
@@ -178,7 +178,7 @@ func (w *weChat) door(t testing.TB) *door {
 	return d
 }
 
-func (d *door) count(id string, more int) {
+func (d *countingProxy) count(id string, more int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.underWay[id] += more
@@ -187,7 +187,7 @@ func (d *door) count(id string, more int) {
 	}
 }
 
-func (d *door) of(id string) (fetches, underWay int) {
+func (d *countingProxy) of(id string) (fetches, underWay int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.fetches[id], d.underWay[id]

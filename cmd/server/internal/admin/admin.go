@@ -9,13 +9,13 @@ import (
 	"github.com/wetoken/wetoken/cmd/server/internal/stores"
 )
 
-// Options are the flags of commands.
+// Options are the flags of the commands.
 type Options struct {
-	Plaintext bool // of seal: seal what was stored before there were master keys, too
-	Mixed     bool // of seal with Plaintext: do so in a store that holds sealed values, too
+	Plaintext bool // seal: seal plaintext values too, which were stored without master keys
+	Mixed     bool // seal with Plaintext: even in a store with sealed values
 }
 
-// A command works on one store, and says what it has done.
+// command works on one store, and returns a text about its result.
 type command func(ctx context.Context, flags Options, stdout io.Writer, o *stores.Store) (done string, err error)
 
 var commands = map[string]command{
@@ -23,10 +23,10 @@ var commands = map[string]command{
 	"seal":    seal,
 }
 
-// Has reports whether there is a command of that name.
+// Has reports whether a command with a name exists.
 func Has(name string) bool { return commands[name] != nil }
 
-// Run runs a command on each of the stores, and prints what became of them.
+// Run runs a command on each of the stores, and prints the results.
 func Run(ctx context.Context, name string, flags Options, stdout io.Writer, all stores.Set) error {
 	return all.Each(func(o *stores.Store) error {
 		done, err := commands[name](ctx, flags, stdout, o)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,14 +28,27 @@ import (
 	"github.com/wetoken/wetoken/store/sqlstore"
 )
 
-// Limits of a database. They end connections that hang where no call waits for them.
+// Limits of a database. They end connections that hang while no call waits for them.
 const (
-	connectMax  = 2 * time.Second
-	readMax     = 5 * time.Second
-	connections = 5 // of one server to one database; PostgreSQL takes 100 in all
+	maxConnectTime = 2 * time.Second
+	maxReadTime    = 5 * time.Second
+	maxConnections = 5 // of one server to one database; PostgreSQL allows 100 in all
 )
 
-// openDatabase makes a pool of connections, and connects none.
+// OpenDatabase opens the database that a URL names, of one of some kinds. It opens no connection, and makes no table.
+func OpenDatabase(rawURL string, kinds ...string) (kind string, db *sql.DB, err error) {
+	kind, _, _ = strings.Cut(rawURL, "://")
+	if !slices.Contains(kinds, kind) {
+		return "", nil, fmt.Errorf("want a URL that begins with %s://", strings.Join(kinds, ":// or "))
+	}
+	d, err := openDatabase(kind, rawURL)
+	if err != nil {
+		return "", nil, err
+	}
+	return kind, d.DB, nil
+}
+
+// openDatabase returns a store with a pool of connections. It opens no connection.
 func openDatabase(scheme, rawURL string) (d database, err error) {
 	var db *sql.DB
 	var dialect sqlstore.Dialect
@@ -55,21 +69,21 @@ func openDatabase(scheme, rawURL string) (d database, err error) {
 	if err != nil {
 		return d, err
 	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
+	db.SetMaxOpenConns(maxConnections)
+	db.SetMaxIdleConns(maxConnections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute)
 	return database{&sqlstore.Store{DB: db, Dialect: dialect}}, nil
 }
 
-// readURL reads the URL of a database on a server.
+// readURL parses the URL of a database on a server.
 func readURL(rawURL string) (*url.URL, error) {
 	u, err := url.Parse(rawURL)
-	if err != nil { // it would print the whole URL
-		return nil, errors.New("the URL cannot be read; in its user and password, reserved characters are written %XX")
+	if err != nil { // err has the whole URL
+		return nil, errors.New("invalid URL: write reserved characters in its user and password as %XX")
 	}
 	if u.Hostname() == "" || strings.Trim(u.Path, "/") == "" {
-		return nil, fmt.Errorf("the URL must be %s://USER:PASSWORD@HOST[:PORT]/NAME", u.Scheme)
+		return nil, fmt.Errorf("invalid URL: want %s://USER:PASSWORD@HOST[:PORT]/NAME", u.Scheme)
 	}
 	return u, nil
 }
@@ -77,7 +91,7 @@ func readURL(rawURL string) (*url.URL, error) {
 // openSQLite opens a file, which other processes on this machine may have open too.
 func openSQLite(file string) (*sql.DB, error) {
 	if file == "" || strings.HasPrefix(file, "//") && !strings.HasPrefix(file, "///") {
-		return nil, errors.New("the URL must be sqlite:FILE")
+		return nil, errors.New("invalid URL: want sqlite:FILE")
 	}
 	warnReadable(file)
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath()}
@@ -89,8 +103,8 @@ func openSQLite(file string) (*sql.DB, error) {
 	return sql.OpenDB(&sqliteFile{Connector: c, name: file}), nil
 }
 
-// sqliteFile connects to a file, and makes it where it is missing: for its owner alone, as SQLite would let everybody read
-// it. A file that is there is not opened, since closing it would end the locks that other connections hold on it.
+// sqliteFile connects to a file. It creates a missing file for its owner only, since SQLite would let everybody read it. It
+// does not open an existing file, since closing it would end the locks that other connections hold on it.
 type sqliteFile struct {
 	driver.Connector
 	name string
@@ -112,13 +126,13 @@ func (c *sqliteFile) Connect(ctx context.Context) (driver.Conn, error) {
 	return c.Connector.Connect(ctx)
 }
 
-// notDatabase reports whether err says that a file is no database of SQLite.
+// notDatabase reports whether err is that of a file that is not an SQLite database.
 func notDatabase(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlitelib.SQLITE_NOTADB
 }
 
-// warnReadable warns of files of a database that users other than their owner can read or write: they hold tokens.
+// warnReadable warns about files of a database that other users can read or write: they hold tokens.
 func warnReadable(file string) {
 	for _, name := range []string{file, file + "-wal", file + "-shm"} {
 		info, err := os.Stat(name)
@@ -128,7 +142,7 @@ func warnReadable(file string) {
 	}
 }
 
-// openMySQL takes the driver's parameters from the query.
+// openMySQL opens a MySQL or MariaDB database. The query has the parameters of the driver.
 func openMySQL(rawURL string) (*sql.DB, error) {
 	u, err := readURL(rawURL)
 	if err != nil {
@@ -141,13 +155,13 @@ func openMySQL(rawURL string) (*sql.DB, error) {
 	c.User = u.User.Username()
 	c.Passwd, _ = u.User.Password()
 	c.Net, c.Addr, c.DBName = "tcp", withPort(u, "3306"), strings.Trim(u.Path, "/")
-	c.Timeout = cmp.Or(c.Timeout, connectMax)
-	c.ReadTimeout = cmp.Or(c.ReadTimeout, readMax)
-	c.WriteTimeout = cmp.Or(c.WriteTimeout, readMax)
+	c.Timeout = cmp.Or(c.Timeout, maxConnectTime)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, maxReadTime)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, maxReadTime)
 	if !u.Query().Has("interpolateParams") {
-		c.InterpolateParams = true // a statement is one round trip then, not two
+		c.InterpolateParams = true // so that a statement takes one round trip, not two
 	}
-	c.Logger = &mysql.NopLogger{} // what it has to say is in the errors
+	c.Logger = &mysql.NopLogger{} // its errors say the same
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, err
@@ -155,24 +169,24 @@ func openMySQL(rawURL string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// openPostgres takes what psql takes.
+// openPostgres opens a PostgreSQL database. It reads the URL as psql does.
 func openPostgres(rawURL string) (*sql.DB, error) {
 	if _, err := readURL(rawURL); err != nil {
 		return nil, err
 	}
 	c, err := pgx.ParseConfig(rawURL)
 	if err != nil {
-		// It prints the URL, and what it wraps does not.
+		// err has the URL; the error that it wraps does not.
 		if cause := errors.Unwrap(err); cause != nil {
-			return nil, fmt.Errorf("the URL is not one of PostgreSQL's: %w", cause)
+			return nil, fmt.Errorf("invalid URL: %w", cause)
 		}
-		return nil, errors.New("the URL is not one of PostgreSQL's")
+		return nil, errors.New("invalid URL: want postgres://USER:PASSWORD@HOST[:PORT]/NAME")
 	}
-	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectMax)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, maxConnectTime)
 	return stdlib.OpenDB(*c), nil
 }
 
-// openOracle takes the options of go-ora from the query.
+// openOracle opens an Oracle database. The query has the options of go-ora.
 func openOracle(rawURL string) (*sql.DB, error) {
 	u, err := readURL(rawURL)
 	if err != nil {
@@ -181,7 +195,7 @@ func openOracle(rawURL string) (*sql.DB, error) {
 	u.Host = withPort(u, "1521")
 	q := u.Query()
 	if !q.Has("TIMEOUT") {
-		q.Set("TIMEOUT", fmt.Sprint(int(readMax.Seconds())))
+		q.Set("TIMEOUT", fmt.Sprint(int(maxReadTime.Seconds())))
 		u.RawQuery = q.Encode()
 	}
 	if _, err := oracle.ParseConfig(u.String()); err != nil {
@@ -197,7 +211,7 @@ func withPort(u *url.URL, port string) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// database is a store in a database that says when its table has not been made: at start, and to /readyz.
+// database is a store in a database. Its errors say when its table is missing: at start, and in /readyz.
 type database struct{ *sqlstore.Store }
 
 func (d database) Get(ctx context.Context, key string) (value []byte, ok bool, err error) {
@@ -205,7 +219,7 @@ func (d database) Get(ctx context.Context, key string) (value []byte, ok bool, e
 	return value, ok, Explain(err)
 }
 
-// Explain says what to do where the table is missing.
+// Explain adds the remedy to the error of a missing table.
 func Explain(err error) error {
 	if err == nil {
 		return nil
@@ -213,7 +227,7 @@ func Explain(err error) error {
 	var my *mysql.MySQLError
 	var pg *pgconn.PgError
 	if errors.As(err, &my) && my.Number == 1146 || errors.As(err, &pg) && pg.Code == "42P01" || strings.Contains(err.Error(), "ORA-00942") {
-		return fmt.Errorf("its table is missing, which server migrate makes: %w", err)
+		return fmt.Errorf("its table is missing: run server migrate: %w", err)
 	}
 	return err
 }

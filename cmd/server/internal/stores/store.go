@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/internal/field"
@@ -17,16 +18,18 @@ import (
 
 // Store is a store that the configuration names.
 type Store struct {
-	store.Store // as it is served from: behind a gate, but for memory
+	store.Store // the one to use: behind a gate, except for memory
 
 	Name    string // its key in the configuration
 	Raw     store.Store
 	Sealed  *store.Sealed                   // nil without master keys
 	Migrate func(ctx context.Context) error // nil where there are no tables to make
 
-	own   bool // a file that nobody but us prepares
-	close func() error
-	gate  *gate // nil for memory, which is always there and empty at first
+	makesTable bool                        // start makes the table, in an SQLite file
+	durable    func(context.Context) error // why it may lose values; nil where it need not be asked
+	isDurable  atomic.Bool                 // CheckDurable found no reason
+	close      func() error
+	gate       *gate // nil for memory, which is always there and empty at first
 }
 
 // Set is the two stores of a configuration, which may be one.
@@ -49,10 +52,34 @@ func Open(c gateway.Config) (s Set, err error) {
 			s.Shared.close()
 		}
 	}
+	if r, ok := s.rawRecords(err).(*redisstore.Store); ok && c.Records != "" && c.HasPay() { // the demo names none
+		s.Records.durable = func(ctx context.Context) error { return checkDurable(ctx, r.Client) }
+	}
 	return s, err
 }
 
-// Each calls do for each store, until one call fails.
+// CheckDurable returns why the store of records may lose payments, or nil.
+func (s Set) CheckDurable(ctx context.Context) error {
+	r, ok := s.Records.Raw.(*redisstore.Store)
+	if !ok || s.Records.isDurable.Load() {
+		return nil
+	}
+	if err := checkDurable(ctx, r.Client); err != nil {
+		return fmt.Errorf("%s: %w", s.Records.Name, err)
+	}
+	s.Records.isDurable.Store(true)
+	return nil
+}
+
+// rawRecords returns the store of records, or nil after an error.
+func (s Set) rawRecords(err error) store.Store {
+	if err != nil {
+		return nil
+	}
+	return s.Records.Raw
+}
+
+// Each calls do for each store, until a call fails.
 func (s Set) Each(do func(*Store) error) error {
 	if err := do(s.Shared); err != nil || s.Records == s.Shared {
 		return err
@@ -60,8 +87,8 @@ func (s Set) Each(do func(*Store) error) error {
 	return do(s.Records)
 }
 
-// Start checks the stores. It fails where the configuration is wrong; a store that cannot be used is checked again until it
-// can, and meanwhile the server does without.
+// Start checks the stores. It fails if the configuration is wrong. A store that cannot be used is checked again until it
+// can, and the server works without it.
 func (s Set) Start(ctx context.Context) error {
 	return s.Each(func(o *Store) error { return o.start(ctx) })
 }
@@ -69,15 +96,15 @@ func (s Set) Start(ctx context.Context) error {
 // Close closes the stores.
 func (s Set) Close() { s.Each(func(o *Store) error { o.close(); return nil }) }
 
-// openStore opens the store that a URL names. Its errors show no more of the URL than the scheme, as there may be a
-// password in it.
+// openStore opens the store that a URL names. Its errors show only the scheme of the URL, since the rest may hold a
+// password.
 func openStore(name, url string, keys store.KeyRing) (*Store, error) {
 	if err := field.CheckBlanks(url); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	o := &Store{Name: name, close: func() error { return nil }}
 	scheme, _, ok := strings.Cut(url, ":")
-	if !ok && url != "memory" { // which YAML takes for a key with the colon, unless it is quoted
+	if !ok && url != "memory" { // in YAML, memory: without quotes is a key
 		return nil, fmt.Errorf("%s: want a URL such as redis://127.0.0.1:6379/0", name)
 	}
 	var err error
@@ -92,10 +119,10 @@ func openStore(name, url string, keys store.KeyRing) (*Store, error) {
 	case "sqlite", "mysql", "postgres", "postgresql", "oracle":
 		var s database
 		if s, err = openDatabase(scheme, url); err == nil {
-			o.Raw, o.close, o.Migrate, o.own = s, s.DB.Close, s.Migrate, scheme == "sqlite"
+			o.Raw, o.close, o.Migrate, o.makesTable = s, s.DB.Close, s.Migrate, scheme == "sqlite"
 		}
 	default:
-		return nil, fmt.Errorf("%s: there is no %s; there are memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres and oracle", name, kind(url))
+		return nil, fmt.Errorf("%s: unknown %s: want memory, sqlite, redis, redis-sentinel, redis-cluster, mysql, postgres or oracle", name, kindOfStore(url))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -106,19 +133,19 @@ func openStore(name, url string, keys store.KeyRing) (*Store, error) {
 		o.Store = o.Sealed
 	}
 	if scheme != "memory" {
-		o.gate = &gate{Store: o.Store, opened: o}
+		o.gate = &gate{Store: o.Store, owner: o}
 		o.Store = o.gate
 	}
 	return o, nil
 }
 
-var plainScheme = regexp.MustCompile(`^[a-z]{1,16}://`)
+var schemePattern = regexp.MustCompile(`^[a-z]{1,16}://`)
 
-// kind names the kind of store that a URL asks for, if its scheme is one beyond doubt: what else may stand before a colon
-// could be a user's name, or a password.
-func kind(url string) string {
-	if s := plainScheme.FindString(url); s != "" {
+// kindOfStore describes the kind of store in a URL. It shows a scheme only before "://": any other text before a colon
+// could be a user name or a password.
+func kindOfStore(url string) string {
+	if s := schemePattern.FindString(url); s != "" {
 		return fmt.Sprintf("kind of store %q", strings.TrimSuffix(s, "://"))
 	}
-	return "such kind of store"
+	return "kind of store"
 }

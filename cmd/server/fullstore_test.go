@@ -12,8 +12,8 @@ import (
 	"github.com/wetoken/wetoken/internal/testform"
 )
 
-// fill has a Redis refuse writes until it is emptied, as one does that has reached its maxmemory.
-func fill(t *testing.T, s *service, limit string) {
+// limitMemory makes a Redis refuse writes until it is emptied, like one that has reached its maxmemory.
+func limitMemory(t *testing.T, s *service, limit string) {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: s.address})
 	defer client.Close()
@@ -26,15 +26,15 @@ func TestServersOutliveARedisThatTakesNoWrites(t *testing.T) {
 	s := newRedis(t)
 	o := outage{
 		lasts: 15 * time.Second,
-		begin: func(t *testing.T) { fill(t, s, "1") },
-		end:   func(t *testing.T) { fill(t, s, "0") },
+		begin: func(t *testing.T) { limitMemory(t, s, "1") },
+		end:   func(t *testing.T) { limitMemory(t, s, "0") },
 	}
 	c := startCluster(t, same(s.url(s.address)), o.lives(), "")
-	c.outlive(t, o, "steady", "due")
+	c.requireOutlives(t, o, "steady", "due")
 }
 
-// A WeChat that takes its time: calls are answered late, and the first one takes effect when nobody waits for it any more.
-// Its tokens live for 80 s, so that it ends superseded ones after 20 s.
+// In this test WeChat is slow: replies come late, and the first call takes effect after its caller has gone. Tokens live
+// for 80 s, so superseded ones end after 20 s.
 func TestServersHoldNoTokenThatALateCallEnds(t *testing.T) {
 	testform.NeedFull(t)
 	t.Parallel()
@@ -43,10 +43,10 @@ func TestServersHoldNoTokenThatALateCallEnds(t *testing.T) {
 			t.Parallel()
 			s := newRedis(t)
 			c := startCluster(t, same(s.url(s.address)), map[string]time.Duration{"classic": 80 * time.Second}, "")
-			fill(t, s, limit)
+			limitMemory(t, s, limit)
 			c.wx.fail(t, "classic", map[string]any{"path": "/cgi-bin/token", "late": true, "delay": 12, "times": 1})
 			c.wx.fail(t, "classic", map[string]any{"delay": 0.3, "times": 20})
-			y, stop := c.pace(t, "classic", 200*time.Millisecond)
+			y, stop := c.startReaders(t, "classic", 200*time.Millisecond)
 			<-time.After(50 * time.Second)
 			stop()
 			t.Logf("%s; %d calls to WeChat", y, c.wx.fetches(t, "classic"))

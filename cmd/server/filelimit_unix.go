@@ -4,11 +4,11 @@ package main
 
 import "syscall"
 
-// fileLimit is how many files this process may have open. The runtime has raised it as far as it may be.
+// fileLimit returns the number of files that this process may have open. The Go runtime has raised it to the maximum.
 func fileLimit() uint64 {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		return defaultFiles
+		return defaultFileLimit
 	}
 	return uint64(l.Cur)
 }
