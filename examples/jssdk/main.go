@@ -1,12 +1,12 @@
-// Jssdk shows a page that calls WeChat's JavaScript.
+// Jssdk serves a page that calls WeChat's JavaScript.
 //
 //	go run ./examples/jssdk
 //	WECHAT_APP_ID=wx… WECHAT_SECRET=… go run ./examples/jssdk -url https://wx.example.com
 //	go run ./examples/jssdk -public http://127.0.0.1:8080/app/demo -script http://127.0.0.1:…
 //
-// The first line plays WeChat in this process; open the address it prints in any browser. The second wants a public
-// address whose host is a JS safe domain in WeChat's console, and WeChat's own browser. With the third a wetoken server
-// signs the page; its -demo prints the line, and plays the WeChat whose script the page loads.
+// The first line simulates WeChat in this process; open the address that it prints in any browser. The second needs a
+// public address whose host is a JS safe domain in WeChat's console, and WeChat's own browser. With the third a wetoken
+// server signs the page; its -demo prints the line, and simulates the WeChat whose script the page loads.
 package main
 
 import (
@@ -34,8 +34,8 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8092", "address to listen on; port 0 picks a free one")
 	own := flag.String("url", "", "address that browsers use; default that of -addr")
-	public := flag.String("public", "", "a wetoken server's public address of the app; default this process signs")
-	script := flag.String("script", "https://res.wx.qq.com", "where WeChat's script is")
+	public := flag.String("public", "", "public address of the app on a wetoken server; default this process signs")
+	script := flag.String("script", "https://res.wx.qq.com", "base URL of the WeChat script")
 	flag.Parse()
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -46,20 +46,20 @@ func main() {
 	}
 	at, err := url.Parse(*own)
 	if err != nil || at.Host == "" {
-		log.Fatal("-url must be a whole address, such as https://wx.example.com")
+		log.Fatal("-url: want a URL such as https://wx.example.com")
 	}
 
 	mux := http.NewServeMux()
 	if *public == "" {
 		id, secret := os.Getenv("WECHAT_APP_ID"), os.Getenv("WECHAT_SECRET")
-		var way *wechat.Client
-		if id == "" { // no app at hand: play WeChat
+		var client *wechat.Client
+		if id == "" { // no app: simulate WeChat
 			id, secret = "wxexample000000000", rand.Text()
-			way, *script = play(id, secret)
+			client, *script = startWeChat(id, secret)
 		}
 		s := new(store.Memory)
-		tokens := &token.Manager{AppID: id, Secret: secret, Store: s, Client: way}
-		tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s, Client: way}
+		tokens := &token.Manager{AppID: id, Secret: secret, Store: s, Client: client}
+		tickets := &ticket.Manager{AppID: id, Tokens: tokens, Store: s, Client: client}
 		signer := &jssdk.Signer{AppID: id, Tickets: tickets, Hosts: []string{at.Host}}
 		wetoken.Bind(mux, "/wx", &jssdk.Handler{Signer: signer})
 		*public = "/wx"
@@ -75,8 +75,8 @@ func main() {
 	log.Fatal(server.Serve(l))
 }
 
-// play makes a WeChat of this process, whose script stands on an address of its own.
-func play(id, secret string) (way *wechat.Client, script string) {
+// startWeChat simulates WeChat in this process, and serves its script on an address of its own.
+func startWeChat(id, secret string) (client *wechat.Client, script string) {
 	wx := new(wechattest.Server)
 	wx.AddApp(id, secret)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,12 +1,12 @@
-// Login shows a site that logs its visitors in with WeChat and knows them by name.
+// Login serves a site whose visitors log in with WeChat.
 //
 //	go run ./examples/login
 //	WECHAT_APP_ID=wx… WECHAT_SECRET=… go run ./examples/login -url https://wx.example.com
 //	go run ./examples/login -public http://127.0.0.1:8080/app/demo -private http://127.0.0.1:8081/app/demo -key …
 //
-// The first line plays WeChat in this process, with two persons at hand; open the address it prints in any browser. The
-// second wants a public address whose host is entered in WeChat's console, and WeChat's own browser. With the third a
-// wetoken server logs people in, for any number of sites; its -demo prints the line.
+// The first line simulates WeChat in this process, with two persons; open the address that it prints in any browser. The
+// second needs a public address whose host is entered in WeChat's console, and WeChat's own browser. With the third a
+// wetoken server handles the login, for any number of sites; its -demo prints the line.
 package main
 
 import (
@@ -34,9 +34,9 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8091", "address to listen on; port 0 picks a free one")
 	own := flag.String("url", "", "address that browsers use; default that of -addr")
-	door := flag.String("public", "", "a wetoken server's public address of the app; default this process logs people in")
-	private := flag.String("private", "", "with -public: the private one")
-	key := flag.String("key", "", "with -public: a key for the private one")
+	public := flag.String("public", "", "public address of the app on a wetoken server; default this process handles the login")
+	private := flag.String("private", "", "with -public: the private address")
+	key := flag.String("key", "", "with -public: a caller key for the private address")
 	flag.Parse()
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -47,22 +47,22 @@ func main() {
 	}
 	at, err := url.Parse(*own)
 	if err != nil || at.Host == "" {
-		log.Fatal("-url must be a whole address, such as https://wx.example.com")
+		log.Fatal("-url: want a URL such as https://wx.example.com")
 	}
 
 	mux := http.NewServeMux()
-	s := &site{sessions: new(store.Memory), address: strings.TrimSuffix(*own, "/"), door: *door, users: remote{*private, *key}}
+	s := &site{sessions: new(store.Memory), address: strings.TrimSuffix(*own, "/"), loginURL: *public, users: remote{*private, *key}}
 	s.origin = at.Scheme + "://" + at.Host
-	if s.door == "" {
+	if s.loginURL == "" {
 		login := &oauth.Login{
 			AppID: os.Getenv("WECHAT_APP_ID"), Secret: os.Getenv("WECHAT_SECRET"), Store: s.sessions,
 			URL: s.address + "/wx", Hosts: []string{at.Host},
 		}
-		if login.AppID == "" { // no app at hand: play WeChat
-			play(login)
+		if login.AppID == "" { // no app: simulate WeChat
+			startWeChat(login)
 		}
 		wetoken.Bind(mux, "/wx", login)
-		s.door, s.users = login.URL, login
+		s.loginURL, s.users = login.URL, login
 	}
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("GET /in", s.in)
@@ -72,8 +72,8 @@ func main() {
 	log.Fatal(server.Serve(l))
 }
 
-// play gives the login a WeChat of this process, whose pages stand on an address of their own.
-func play(login *oauth.Login) {
+// startWeChat simulates WeChat for the login in this process, and serves its pages on an address of their own.
+func startWeChat(login *oauth.Login) {
 	login.AppID, login.Secret = "wxexample000000000", rand.Text()
 	wx := new(wechattest.Server)
 	wx.AddApp(login.AppID, login.Secret)
@@ -88,18 +88,18 @@ func play(login *oauth.Login) {
 	login.Client = &wechat.Client{HTTP: wx.Client()}
 }
 
-// site is an application with sessions of its own.
+// site is an application with its own sessions.
 type site struct {
 	address  string
-	origin   string       // of address, as the server names the site that a login_code was sent to
-	door     string       // where people log in
-	users    oauth.Source // who knows them by their login_code
+	origin   string       // of address; a login_code names the origin of its site
+	loginURL string       // base URL of the login
+	users    oauth.Source // redeems login codes
 	sessions store.Store
 }
 
 const cookie = "session"
 
-// home greets whoever has a session, and sends everybody else to log in.
+// home greets a visitor with a session, and shows any other one a link to log in.
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	var u *oauth.User
 	if c, err := r.Cookie(cookie); err == nil {
@@ -120,14 +120,14 @@ func (s *site) show(w http.ResponseWriter, status int, u *oauth.User, notice str
 	w.WriteHeader(status)
 	err := page.Execute(w, map[string]any{
 		"User": u, "Notice": notice,
-		"Login": s.door + "/login?scope=" + oauth.ScopeUserInfo + "&to=" + url.QueryEscape(s.address+"/in"),
+		"Login": s.loginURL + "/login?scope=" + oauth.ScopeUserInfo + "&to=" + url.QueryEscape(s.address+"/in"),
 	})
 	if err != nil {
 		log.Print(err)
 	}
 }
 
-// in is where a login returns to. The code is the only thing believed, and works once.
+// in handles the return of a login. It trusts only the code, which works once.
 func (s *site) in(w http.ResponseWriter, r *http.Request) {
 	switch r.FormValue("login_error") {
 	case "":
@@ -139,7 +139,7 @@ func (s *site) in(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u, err := s.users.Redeem(r.Context(), r.FormValue("login_code"))
-	if errors.Is(err, oauth.ErrLoginCode) || err == nil && u.To != s.origin { // that of another site is no good here
+	if errors.Is(err, oauth.ErrLoginCode) || err == nil && u.To != s.origin { // a code of another site is invalid here
 		s.show(w, http.StatusGone, nil, "登录链接已使用，请重新登录。This link was used before: log in again.")
 		return
 	}

@@ -81,7 +81,7 @@ func (v *visitor) login(body string) string {
 	return strings.ReplaceAll(m[1], "&amp;", "&")
 }
 
-// consent is where the button of WeChat's page leads.
+// consent is the address of the button on WeChat's consent page.
 func (v *visitor) consent(at *url.URL, body, as string) string {
 	v.t.Helper()
 	ticket := regexp.MustCompile(`name="ticket" value="([^"]+)"`).FindStringSubmatch(body)

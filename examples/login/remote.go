@@ -11,7 +11,7 @@ import (
 	"github.com/wetoken/wetoken/oauth"
 )
 
-// remote is the private side of a wetoken server. A site in any language asks it like this.
+// remote is the private side of a wetoken server. A site in any language can call it like this.
 type remote struct{ url, key string }
 
 var client = &http.Client{Timeout: 5 * time.Second}
@@ -37,7 +37,7 @@ func (s remote) Redeem(ctx context.Context, loginCode string) (u oauth.User, err
 	case http.StatusNotFound:
 		err = oauth.ErrLoginCode
 	default:
-		err = fmt.Errorf("the server answered HTTP status %d", resp.StatusCode)
+		err = fmt.Errorf("login: redeem: HTTP status %d", resp.StatusCode)
 	}
 	return u, err
 }

@@ -1,9 +1,9 @@
-// Mount shows, in mount.go, the line that puts wetoken's parts below /wx on four routers: ServeMux, chi, gin and echo.
+// Mount has, in mount.go, the line that mounts parts of wetoken below /wx on four routers: ServeMux, chi, gin and echo.
 //
 //	go run ./examples/mount chi
 //	curl -s http://127.0.0.1:8091/wx/token
 //
-// The app it serves is one of a WeChat played in this process, so anybody may have its token.
+// It serves an app of a WeChat that is simulated in this process, so anybody may have its token.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 	wx := new(wechattest.Server)
 	wx.AddApp("wxexample000000000", "secret")
 	tokens := &token.Manager{AppID: "wxexample000000000", Secret: "secret", Client: &wechat.Client{HTTP: wx.Client()}}
-	part := &token.Handler{Source: tokens, Guard: anybody}
+	part := &token.Handler{Source: tokens, Guard: allowAll}
 
 	h, err := router(flag.Arg(0), part)
 	if err != nil {
@@ -45,7 +45,7 @@ func main() {
 	log.Fatal(server.Serve(l))
 }
 
-// router makes the router of that name, with part mounted on it.
+// router returns the router with a name, with part mounted on it.
 func router(name string, part *token.Handler) (http.Handler, error) {
 	switch name {
 	case "servemux", "":
@@ -65,8 +65,8 @@ func router(name string, part *token.Handler) (http.Handler, error) {
 		Echo(e, part)
 		return e, nil
 	}
-	return nil, fmt.Errorf("mount: no router %q here: name servemux, chi, gin or echo", name)
+	return nil, fmt.Errorf("mount: invalid router %q: want servemux, chi, gin or echo", name)
 }
 
-// anybody lets every caller in. A real app's token needs a guard that asks who calls, as in examples/token.
-func anybody(next http.Handler) http.Handler { return next }
+// allowAll admits every caller. The token of a real app needs a guard that checks the caller, as in examples/token.
+func allowAll(next http.Handler) http.Handler { return next }

@@ -42,5 +42,5 @@ func TestTheProgramServesEachRouterByName(t *testing.T) {
 
 	out, err = exec.Command(exe, "martini").CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(out), "name servemux, chi, gin or echo")
+	require.Contains(t, string(out), "want servemux, chi, gin or echo")
 }

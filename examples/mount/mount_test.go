@@ -174,7 +174,7 @@ func TestTheApplicationsOwnRoutesStay(t *testing.T) {
 	})
 }
 
-func TestTheGuardStands(t *testing.T) {
+func TestTheGuardIsApplied(t *testing.T) {
 	each(t, func(t *testing.T, base string) {
 		resp, err := http.Get(base + "/wx/token")
 		require.NoError(t, err)

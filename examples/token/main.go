@@ -1,9 +1,9 @@
-// Token shows a program that keeps an app's access token and gives it to other programs at /wx/token.
+// Token keeps an app's access token and serves it to other programs at /wx/token.
 //
 //	go run ./examples/token
 //	WECHAT_APP_ID=wx… WECHAT_SECRET=… WETOKEN_KEY=… go run ./examples/token
 //
-// The first line plays WeChat in this process and makes a key up. Either prints the command that gets a token.
+// The first line simulates WeChat in this process and generates a key. Both print the command that gets a token.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 
 	tokens := &token.Manager{AppID: os.Getenv("WECHAT_APP_ID"), Secret: os.Getenv("WECHAT_SECRET")}
 	key, shown := os.Getenv("WETOKEN_KEY"), "$WETOKEN_KEY"
-	if tokens.AppID == "" { // no app at hand: play WeChat
+	if tokens.AppID == "" { // no app: simulate WeChat
 		tokens.AppID, tokens.Secret = "wxexample000000000", rand.Text()
 		wx := new(wechattest.Server)
 		wx.AddApp(tokens.AppID, tokens.Secret)
@@ -39,7 +39,7 @@ func main() {
 		shown = key
 	}
 	if key == "" {
-		log.Fatal("WETOKEN_KEY is empty: it is what callers show to get a token")
+		log.Fatal("WETOKEN_KEY is empty: want a key for callers")
 	}
 
 	mux := http.NewServeMux()
@@ -54,8 +54,7 @@ func main() {
 	log.Fatal(server.Serve(l))
 }
 
-// bearer lets in callers that show key. It compares digests, so that the time it takes tells nothing about the key,
-// its length included.
+// bearer admits callers with key. It compares digests, so that its time reveals nothing about the key, not even its length.
 func bearer(key string) func(http.Handler) http.Handler {
 	want := sha256.Sum256([]byte("Bearer " + key))
 	return func(next http.Handler) http.Handler {
