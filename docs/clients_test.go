@@ -197,24 +197,24 @@ func TestTokenClientsKeepATokenAndReplaceARefusedOne(t *testing.T) {
 
 		// WeChat refuses the new one too, and is not reached for another: 503.
 		wx.Refuse(second)
-		wx.Fail(wechattest.Fault{Path: "/cgi-bin/stable_token", Status: 500})
+		wx.AddFault(wechattest.Fault{Path: "/cgi-bin/stable_token", Status: 500})
 		require.Equal(t, "ok 40001", p.ask("call"))
 		require.Equal(t, 2, strings.Count(f.methods(), "POST"), "the refused token was posted once")
 		require.Equal(t, second, p.token(), "the old one was kept")
-		wx.Heal()
+		wx.ClearFaults()
 
 		// A token is asked for again 60 s before its end, and kept to its end where there is no other.
 		before := strings.Count(f.methods(), "GET")
 		brief := short.token()
 		f.gateway.Store(newGateway(t, config(""), wx)) // one that holds no token
-		wx.Fail(wechattest.Fault{Path: "/cgi-bin/stable_token", Status: 500})
+		wx.AddFault(wechattest.Fault{Path: "/cgi-bin/stable_token", Status: 500})
 		require.Equal(t, 503, status(t, server.URL+"/app/brief/token"))
 		require.Equal(t, brief, short.token())
 		require.GreaterOrEqual(t, strings.Count(f.methods(), "GET"), before+3, "it was asked for again")
 
 		answer := stranger.ask("token")
 		require.Contains(t, answer, "401")
-		require.Contains(t, answer, "caller key is not known")
+		require.Contains(t, answer, "unknown caller key")
 		require.NotContains(t, answer, "nobody-has")
 	})
 }

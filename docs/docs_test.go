@@ -16,6 +16,7 @@ import (
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechattest"
@@ -56,13 +57,14 @@ func TestEveryRouteIsOnThePage(t *testing.T) {
 	}{
 		new(token.Handler), new(ticket.Handler), &oauth.Handler{Source: new(oauth.Mini)}, new(oauth.Login), new(oauth.Mini), in,
 		&jssdk.Handler{Signer: new(jssdk.Signer)}, &jssdk.CardHandler{Signer: new(jssdk.Signer)},
+		new(pay.Handler), &pay.Cashier{QR: func(string) ([]byte, error) { return nil, nil }},
 	} {
 		maps.Copy(routes, part.Routes())
 	}
 	for name, page := range read(t, "http") {
 		table, _, ok := strings.Cut(page, "\n## ")
 		require.True(t, ok)
-		for _, route := range []string{"GET /healthz", "GET /readyz", "GET /{name}.txt"} {
+		for _, route := range []string{"GET /healthz", "GET /readyz", "GET /{name}.txt", "ANY /app/{app}/pay/api/{path}"} {
 			require.Contains(t, table, "`"+route+"`", name)
 		}
 		for route := range routes {

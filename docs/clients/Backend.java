@@ -8,9 +8,9 @@ import java.util.regex.*;
 import javax.crypto.*;
 import javax.crypto.spec.SecretKeySpec;
 
-/** A backend that wetoken forwards messages to. Run SIGN_KEY=... java Backend.java 9000; Java 17 or later. */
+/** A backend to which wetoken forwards messages. Run SIGN_KEY=... java Backend.java 9000; Java 17 or later. */
 public final class Backend {
-    /** Reports whether the body is from wetoken, given the header Wetoken-Signature: not forged, and not five minutes old. */
+    /** Reports whether header, a Wetoken-Signature, shows that wetoken sent body less than five minutes ago. */
     static boolean genuine(String header, byte[] body, SecretKey key) throws GeneralSecurityException {
         Matcher stamp = Pattern.compile("^t=([0-9]{1,12}),").matcher(header == null ? "" : header);
         if (!stamp.find() || Math.abs(System.currentTimeMillis() / 1000 - Long.parseLong(stamp.group(1))) > 300) return false;
@@ -25,7 +25,7 @@ public final class Backend {
         byte[] reply = "{\"MsgType\":\"text\",\"Content\":\"got it\"}".getBytes(UTF_8);
         String signature = x.getRequestHeaders().getFirst("Wetoken-Signature");
         int status = body.length > 4 << 20 ? 413 : genuine(signature, body, key) ? 200 : 401;
-        // A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
+        // If a request with this Wetoken-Delivery was handled before, answer as before, and do nothing else.
         if (status == 200) System.out.println("delivery " + x.getRequestHeaders().getFirst("Wetoken-Delivery"));
         x.sendResponseHeaders(status, status == 200 ? reply.length : -1);
         try (x) { if (status == 200) x.getResponseBody().write(reply); }

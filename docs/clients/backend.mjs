@@ -1,4 +1,4 @@
-// A backend that wetoken forwards messages to. Run SIGN_KEY=... node backend.mjs 9000; Node 18 or later.
+// A backend to which wetoken forwards messages. Run SIGN_KEY=... node backend.mjs 9000; Node 18 or later.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
 
@@ -6,7 +6,7 @@ const key = process.env.SIGN_KEY // sign_key of the app
 const most = 4 << 20 // bytes of a body
 if (!key) throw new Error('SIGN_KEY must be set')
 
-// genuine reports whether the body is from wetoken, given the header Wetoken-Signature: not forged, and not five minutes old.
+// genuine reports whether header, a Wetoken-Signature, shows that wetoken sent body less than five minutes ago.
 function genuine(header, body) {
   const stamp = /^t=([0-9]{1,12}),/.exec(header)?.[1]
   if (!stamp || Math.abs(Date.now() / 1000 - stamp) > 300) return false
@@ -24,7 +24,7 @@ const server = createServer(async (request, response) => {
   }
   const body = Buffer.concat(chunks)
   if (!genuine(request.headers['wetoken-signature'] ?? '', body)) return response.writeHead(401).end()
-  // A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
+  // If a request with this Wetoken-Delivery was handled before, answer as before, and do nothing else.
   console.log('delivery', request.headers['wetoken-delivery'])
   response.end('{"MsgType":"text","Content":"got it"}')
 })

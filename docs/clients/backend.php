@@ -1,8 +1,8 @@
 <?php
-// A backend that wetoken forwards messages to. Run SIGN_KEY=... php -S 127.0.0.1:9000 backend.php, or below any server;
+// A backend to which wetoken forwards messages. Run SIGN_KEY=... php -S 127.0.0.1:9000 backend.php, or below any server;
 // PHP 7.4 or later.
 
-// Reports whether the body is from wetoken, given the header Wetoken-Signature: not forged, and not five minutes old.
+// Reports whether header, a Wetoken-Signature, shows that wetoken sent body less than five minutes ago.
 function genuine(string $header, string $body, string $key): bool
 {
     if ($key === '' || !preg_match('/^t=([0-9]{1,12}),/', $header, $stamp) || abs(time() - (int) $stamp[1]) > 300) {
@@ -27,7 +27,7 @@ if (!genuine($_SERVER['HTTP_WETOKEN_SIGNATURE'] ?? '', $body, $key)) {
     http_response_code(401);
     exit;
 }
-// A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
+// If a request with this Wetoken-Delivery was handled before, answer as before, and do nothing else.
 error_log('delivery ' . $_SERVER['HTTP_WETOKEN_DELIVERY']);
 header('Content-Type: application/json');
 echo '{"MsgType":"text","Content":"got it"}';

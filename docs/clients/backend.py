@@ -1,11 +1,11 @@
-"""A backend that wetoken forwards messages to. Run SIGN_KEY=... python3 backend.py 9000; Python 3.7 or later."""
+"""A backend to which wetoken forwards messages. Run SIGN_KEY=... python3 backend.py 9000; Python 3.7 or later."""
 import hashlib, hmac, http.server, os, re, sys, time
 
 KEY = os.environ["SIGN_KEY"].encode()  # sign_key of the app
 MOST = 4 << 20  # bytes of a body
 
 def genuine(header, body):
-    """Reports whether the body is from wetoken, given the header Wetoken-Signature: not forged, and not five minutes old."""
+    """Reports whether header, a Wetoken-Signature, shows that wetoken sent body less than five minutes ago."""
     stamp = re.match(r"t=([0-9]{1,12}),", header)
     if not KEY or not stamp or abs(time.time() - int(stamp[1])) > 300:
         return False
@@ -20,7 +20,7 @@ class Backend(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if not genuine(self.headers.get("Wetoken-Signature", ""), body):
             return self.answer(401, b"")
-        # A delivery with this Wetoken-Delivery was handled before: answer it as before, and do nothing else.
+        # If a request with this Wetoken-Delivery was handled before, answer as before, and do nothing else.
         print("delivery", self.headers["Wetoken-Delivery"], flush=True)
         self.answer(200, '{"MsgType":"text","Content":"got it"}'.encode())
 

@@ -1,12 +1,12 @@
 <?php
-// The access token of an app, asked for from wetoken, and kept in a file that all PHP processes share. PHP 8.0 or later.
+// Gets the access token of an app from wetoken, and keeps it in a file that all PHP processes share. PHP 8.0 or later.
 final class Tokens
 {
     // $url is such as http://wetoken:8081/app/shop/token, $key a caller key with the scopes token and renew. $file holds
     // the token: it must be in a folder of this program alone.
     public function __construct(private string $url, private string $key, private string $file) {}
 
-    public function token(?string $refused = null): string // or another one than the one that WeChat has refused
+    public function token(?string $refused = null): string // or one other than the token that WeChat refused
     {
         $f = fopen($this->file, 'c+');
         chmod($this->file, 0600);
@@ -19,12 +19,12 @@ final class Tokens
             ['access_token' => $value, 'expires_in' => $life] = json_decode($text, true, 8, JSON_THROW_ON_ERROR);
             $kept = ['value' => $value, 'ask_at' => $now + $life - 60, 'end' => $now + $life];
         } elseif ($kept['value'] && $now < $kept['end'] && ($status === 0 || $status === 429 || $status >= 500)) {
-            $kept['ask_at'] = $now + 5; // the old token is kept, and wetoken asked again soon
+            $kept['ask_at'] = $now + 5; // keeps the old token, and asks wetoken again soon
         } else throw new RuntimeException("no token: HTTP status $status: " . substr($text, 0, 300));
         ftruncate($f, 0) && rewind($f) && fwrite($f, json_encode($kept));
         return $kept['value'];
     }
-    public function call(callable $api): array // what $api($token) answers, called once more where the token is refused
+    public function call(callable $api): array // the answer of $api($token), which is called once more if the token is refused
     {
         $answer = $api($token = $this->token());
         return in_array($answer['errcode'] ?? 0, [40001, 40014, 42001], true) ? $api($this->token($token)) : $answer;

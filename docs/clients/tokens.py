@@ -1,4 +1,4 @@
-"""The access token of an app, asked for from wetoken. Python 3.8 or later, and no other package."""
+"""Gets the access token of an app from wetoken. Python 3.8 or later, without other packages."""
 import http.client, json, threading, time, urllib.error, urllib.request
 
 class Tokens:
@@ -7,7 +7,7 @@ class Tokens:
         self.value, self.ask_at, self.end = None, 0, 0
 
     def token(self, refused=None):
-        """Returns the token, or another one than the one that WeChat has refused."""
+        """Returns the token, or one other than the token that WeChat refused."""
         with self.lock:
             now = time.monotonic()
             if self.value and self.value != refused and now < self.ask_at:
@@ -18,18 +18,18 @@ class Tokens:
                 self.value, self.end = answer["access_token"], now + answer["expires_in"]
                 self.ask_at = self.end - 60
             elif self.value and now < self.end and (status in (0, 429) or status >= 500):
-                self.ask_at = now + 5  # the old token is kept, and wetoken asked again soon
+                self.ask_at = now + 5  # keeps the old token, and asks wetoken again soon
             else:
                 raise RuntimeError("no token: HTTP status %d: %.300s" % (status, text))
             return self.value
 
     def call(self, api):
-        """Returns what api(token) answers, a dict from WeChat; it is called once more where the token is refused."""
+        """Returns the answer of api(token), a dict from WeChat; api is called once more if the token is refused."""
         answer = api(token := self.token())
         return api(self.token(refused=token)) if answer.get("errcode") in (40001, 40014, 42001) else answer
 
     def ask(self, refused):
-        body = json.dumps({"refused": refused}).encode() if refused else None  # a POST with it, else a GET
+        body = json.dumps({"refused": refused}).encode() if refused else None  # a POST with it, otherwise a GET
         request = urllib.request.Request(self.url, body, {"Authorization": "Bearer " + self.key})
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
