@@ -17,8 +17,8 @@ const (
 	version  = "v0.99.0"
 )
 
-// releasable is a copy of the repository with a changelog for the version, and with a nested module that requires
-// another one whatever they do here, since the checksum of that one has to be right before this one's can be.
+// releasable returns a copy of the repository with a changelog for the version, and with a nested module that requires
+// another nested one: its checksum depends on the checksum of that one.
 func releasable(t *testing.T) *repository {
 	t.Helper()
 	r := copied(t)
@@ -31,7 +31,7 @@ func releasable(t *testing.T) *repository {
 	return r
 }
 
-// nested are the folders of the modules other than the root.
+// nested returns the folders of the modules other than the root.
 func (r *repository) nested() (dirs []string) {
 	r.t.Helper()
 	for dir := range strings.Lines(r.run("go", "list", "-m", "-f", "{{.Dir}}")) {
@@ -77,10 +77,10 @@ func TestAReleaseTagsTheRootAndThenTheOthers(t *testing.T) {
 	r.run("go", "list", "-deps", "./cmd/server") // fails unless go.work has moved on as well
 }
 
-// ours matches what requires one of our modules.
+// ours matches a requirement of one of our modules.
 var ours = regexp.MustCompile(`\s(` + rootPath + `\S*) (v\S+)`)
 
-func TestChecksumsOfAReleaseAreThoseThatGitGives(t *testing.T) {
+func TestChecksumsOfAReleaseEqualThoseOfItsTags(t *testing.T) {
 	r := releasable(t)
 	r.run("scripts/release", version)
 
@@ -117,10 +117,10 @@ func TestADryRunChangesNothing(t *testing.T) {
 	require.Empty(t, r.run("git", "status", "--porcelain"))
 }
 
-func TestWhatCannotBeReleasedIsRefused(t *testing.T) {
+func TestReleaseRefusesInvalidStates(t *testing.T) {
 	r := releasable(t)
-	require.Contains(t, r.refuse("scripts/release", "0.99.0"), "is not a version")
-	require.Contains(t, r.refuse("scripts/release", "v2.0.0"), "is not a version")
+	require.Contains(t, r.refuse("scripts/release", "0.99.0"), "invalid version")
+	require.Contains(t, r.refuse("scripts/release", "v2.0.0"), "invalid version")
 	require.Contains(t, r.refuse("scripts/release"), "usage")
 	require.Contains(t, r.refuse("scripts/release", "-n", "v0.98.0"), "CHANGELOG.md has no section ## [0.98.0]")
 
@@ -129,10 +129,10 @@ func TestWhatCannotBeReleasedIsRefused(t *testing.T) {
 	r.run("git", "clean", "-fq", "new.txt")
 
 	r.run("git", "tag", "cmd/server/"+version)
-	require.Contains(t, r.refuse("scripts/release", version), "a tag cmd/server/"+version)
+	require.Contains(t, r.refuse("scripts/release", version), "tag cmd/server/"+version+" already exists")
 	r.run("git", "tag", "-d", "cmd/server/"+version)
 
 	r.run("git", "checkout", "-q", "-b", "other")
-	require.Contains(t, r.refuse("scripts/release", version), "main")
+	require.Contains(t, r.refuse("scripts/release", version), "invalid branch other: want main")
 	require.Empty(t, r.run("git", "tag"))
 }

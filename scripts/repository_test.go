@@ -1,4 +1,4 @@
-// Package scripts_test tries the scripts on copies of this repository.
+// Package scripts_test runs the scripts on copies of this repository.
 package scripts_test
 
 import (
@@ -11,19 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// repository is a git repository with a copy of this one's files in a commit on main.
+// repository is a git repository with a copy of the files of this one, in a commit on main.
 type repository struct {
 	t   *testing.T
 	dir string
 }
 
-// copied copies the files here, committed or not. They are read by this process, so that `go test` knows the result no
-// more once one of them has changed.
+// copied returns a copy of the files of this repository, committed or not. This process reads them, so that go test does
+// not reuse its cached result after a change of one.
 func copied(t *testing.T) *repository {
 	t.Helper()
 	need(t, "bash", "git", "tar")
 	if _, err := os.Stat("../go.work"); err != nil {
-		skip(t, "this is no checkout of the repository: "+err.Error())
+		skip(t, "this is not a checkout of the repository: "+err.Error())
 	}
 	r := &repository{t, t.TempDir()}
 	require.NoError(t, filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
@@ -70,7 +70,7 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// skip skips a test that lacks something, or fails it where everything is said to be there.
+// skip skips a test, or fails it with WETOKEN_TEST_REQUIRE=1.
 func skip(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("WETOKEN_TEST_REQUIRE") == "1" {
@@ -85,7 +85,7 @@ func (r *repository) commit() {
 	r.run("git", "commit", "-q", "-m", "Change")
 }
 
-// command is one to be run in the repository, by nobody in particular and with nothing of this machine's git settings.
+// command returns a command to run in the repository, without the git settings of this machine.
 func (r *repository) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = r.dir
@@ -94,7 +94,7 @@ func (r *repository) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs what must succeed.
+// run runs a command that must succeed.
 func (r *repository) run(name string, args ...string) string {
 	r.t.Helper()
 	out, err := r.command(name, args...).CombinedOutput()
@@ -102,7 +102,7 @@ func (r *repository) run(name string, args ...string) string {
 	return string(out)
 }
 
-// refuse runs what must fail.
+// refuse runs a command that must fail.
 func (r *repository) refuse(name string, args ...string) string {
 	r.t.Helper()
 	out, err := r.command(name, args...).CombinedOutput()

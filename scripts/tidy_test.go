@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// untidy is a go.mod that calls indirect what its module imports.
+// untidy is a go.mod that marks a direct requirement as indirect.
 const untidy = `module github.com/wetoken/wetoken/nested
 
 go 1.25.0
@@ -16,13 +16,13 @@ go 1.25.0
 require github.com/wetoken/wetoken v0.1.0 // indirect
 `
 
-// checksums are as a release leaves them: of ours, whose folders have none, and of a version that is not required.
+// checksums are the lines that a release writes for our modules, and one of a version that is not required.
 const checksums = `github.com/wetoken/wetoken v0.0.9 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 github.com/wetoken/wetoken v0.1.0 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 github.com/wetoken/wetoken v0.1.0/go.mod h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 `
 
-// small is a folder with the script and two modules that need nothing of others, so that nothing is downloaded.
+// small returns a folder with the script and two modules without other dependencies, so that nothing is downloaded.
 func small(t *testing.T) *repository {
 	t.Helper()
 	need(t, "bash")
@@ -53,7 +53,7 @@ func TestTidyChecksWithoutChanging(t *testing.T) {
 	r.refuse("bash", "scripts/tidy", "-check", "nested/")
 }
 
-func TestTidyWritesWhatIsNeededAndNoReplace(t *testing.T) {
+func TestTidyWritesRequirementsAndNoReplace(t *testing.T) {
 	r := small(t)
 	r.run("bash", "scripts/tidy")
 	require.Equal(t, "module github.com/wetoken/wetoken/nested\n\ngo 1.25.0\n\nrequire github.com/wetoken/wetoken v0.1.0\n", r.read("nested/go.mod"))
@@ -69,6 +69,6 @@ func TestTidyKeepsTheChecksumsOfTheVersionsRequired(t *testing.T) {
 	require.Contains(t, sums, "github.com/wetoken/wetoken v0.1.0/go.mod h1:")
 }
 
-func TestTidyRefusesFlagsItDoesNotKnow(t *testing.T) {
+func TestTidyRefusesUnknownFlags(t *testing.T) {
 	require.Contains(t, small(t).refuse("bash", "scripts/tidy", "-chekc"), "usage")
 }
