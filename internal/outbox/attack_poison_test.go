@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -43,4 +44,42 @@ func TestAttackOneItemThatIsAlwaysRefusedDelaysTheNextItems(t *testing.T) {
 		t.Logf("worst delay of an item that the target accepts: %s", worst)
 		require.Less(t, worst, 10*time.Second)
 	})
+}
+
+// TestAttackOneAppWithATargetForEachOrderTakesAllDeliveries: "the items of one app never wait for those of another" (itemKey). The
+// backend of app slow accepts each report after 25 s; its orders name notify_to with a query, such as ?order=1, so each is a target.
+func TestAttackOneAppWithATargetForEachOrderTakesAllDeliveries(t *testing.T) {
+	for name, query := range map[string]string{"one target": "", "a target for each order": "?order=%d"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				took := make(chan time.Time, 1)
+				o := &outbox.Outbox{Store: new(store.Memory), Forever: true, OnError: func(context.Context, error) {}, Send: func(ctx context.Context, item outbox.Item) error {
+					if item.App == "slow" {
+						select {
+						case <-time.After(25 * time.Second):
+							return nil
+						case <-ctx.Done():
+							return ctx.Err()
+						}
+					}
+					took <- time.Now()
+					return nil
+				}}
+				defer runOutbox(t, o)()
+				for i := range 400 {
+					target := "http://slow/paid"
+					if query != "" {
+						target += fmt.Sprintf(query, i)
+					}
+					require.NoError(t, o.Add(t.Context(), outbox.Item{App: "slow", ID: fmt.Sprint(i), Target: target, Body: []byte("x")}))
+				}
+				<-time.After(5 * time.Second)
+				begun := time.Now()
+				require.NoError(t, o.Add(t.Context(), outbox.Item{App: "shop", ID: "a", Target: "http://shop/paid", Body: []byte("x")}))
+				delay := (<-took).Sub(begun)
+				t.Logf("the report of another app is sent after %s", delay)
+				require.Less(t, delay, 5*time.Second)
+			})
+		})
+	}
 }
