@@ -133,3 +133,40 @@ func TestAttackANotificationDuringAcceptListsThePaymentAgain(t *testing.T) {
 		require.Empty(t, list, "the payment was accepted, and OnPaid was called")
 	})
 }
+
+// elsewhere places an order of another system of the merchant, with the same number and amount as ours, and other goods.
+func elsewhere(t *testing.T, d *desk) {
+	o := order("order-1")
+	o.Description = "a car"
+	_, err := d.bank.Prepay(t.Context(), o)
+	require.NoError(t, err)
+	o = order("order-1")
+	o.ExpiresAt = time.Now().Add(5 * time.Minute)
+	_, err = d.Prepay(t.Context(), o)
+	require.ErrorIs(t, err, pay.ErrChanged)
+}
+
+// TestAttackAnOrderOfAnotherSystemIsSettledAsOurs: WeChat refused our order, since the number is that of another order.
+func TestAttackAnOrderOfAnotherSystemIsSettledAsOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		stop := d.run()
+		defer stop()
+		elsewhere(t, d)
+		d.bank.payOrder("order-1")
+		<-time.After(time.Hour)
+		require.False(t, d.shop.calls() > 0 && d.shop.transaction("tx-order-1").Known, "OnPaid was called with Known for an order that WeChat refused to place")
+	})
+}
+
+// TestAttackRunClosesAnOrderOfAnotherSystem: as above, but it is not paid yet when our order expires.
+func TestAttackRunClosesAnOrderOfAnotherSystem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		stop := d.run()
+		defer stop()
+		elsewhere(t, d)
+		<-time.After(10 * time.Minute)
+		require.Zero(t, d.bank.count("close"), "Run has closed the order of another system")
+	})
+}
