@@ -14,8 +14,7 @@ import (
 	"github.com/wetoken/wetoken/internal/relay"
 )
 
-// TestAttackBackendsThatMisbehave held: what is not a whole 2xx is no acceptance.
-func TestAttackBackendsThatMisbehave(t *testing.T) {
+func TestOnlyAWhole2xxResponseAccepts(t *testing.T) {
 	for name, c := range map[string]struct {
 		reply  string
 		accept bool

@@ -15,14 +15,13 @@ import (
 	"github.com/wetoken/wetoken/store"
 )
 
-// TestAttackOneItemThatIsAlwaysRefusedDelaysTheNextItems: the target is healthy, but refuses one item for ever.
-func TestAttackOneItemThatIsAlwaysRefusedDelaysTheNextItems(t *testing.T) {
+func TestAnItemThatIsAlwaysRefusedDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		took := map[string]time.Time{}
 		o := &outbox.Outbox{Store: new(store.Memory), Forever: true, OnError: func(context.Context, error) {}, Send: func(_ context.Context, item outbox.Item) error {
 			if item.ID == "poison" {
-				return errors.New("the backend replied errcode 1")
+				return outbox.Replied(errors.New("errcode 1"))
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -46,10 +45,9 @@ func TestAttackOneItemThatIsAlwaysRefusedDelaysTheNextItems(t *testing.T) {
 	})
 }
 
-// TestAttackOneAppWithATargetForEachOrderTakesAllDeliveries: "the items of one app never wait for those of another" (itemKey). The
-// backend of app slow accepts each report after 25 s; its orders name notify_to with a query, such as ?order=1, so each is a target.
-func TestAttackOneAppWithATargetForEachOrderTakesAllDeliveries(t *testing.T) {
-	for name, query := range map[string]string{"one target": "", "a target for each order": "?order=%d"} {
+// TestSlowTargetsOfOneAppDelayNoOtherApp: the orders of app slow name a notify_to with a query, such as ?order=1, so each is a target.
+func TestSlowTargetsOfOneAppDelayNoOtherApp(t *testing.T) {
+	for name, query := range map[string]string{"one target": "", "one target for each order": "?order=%d"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				took := make(chan time.Time, 1)
