@@ -67,10 +67,15 @@ func (g *Gateway) sendRelay(ctx context.Context, item outbox.Item) error {
 func (a *app) sendRelay(ctx context.Context, item outbox.Item) error {
 	s := relay.Sender{Headers: item.Headers, Key: a.signKey, PreviousKey: a.previousSignKey, HTTP: a.gateway.relayHTTP}
 	response, err := s.Deliver(ctx, item.ID, item.Target, item.ContentType, item.Body)
-	if err != nil {
-		return err
+	switch {
+	case err == nil:
+		if err = checkAccepted(response); err != nil {
+			return outbox.Replied(err)
+		}
+	case relay.Replied(err):
+		return outbox.Replied(err)
 	}
-	return checkAccepted(response)
+	return err
 }
 
 // relay sends a report to the backend of the order, or else to that of the app.
