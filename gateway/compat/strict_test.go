@@ -13,7 +13,7 @@ import (
 )
 
 // A create that fails stores nothing: not the merchant's key either, which would refuse the corrected request.
-func TestAttackAFailedCreateLeavesNoMerchant(t *testing.T) {
+func TestAFailedCreateLeavesNoMerchant(t *testing.T) {
 	w := newWorld(t)
 	create := func(aes, payKey string) string {
 		_, body := w.get(input{
@@ -29,7 +29,7 @@ func TestAttackAFailedCreateLeavesNoMerchant(t *testing.T) {
 }
 
 // A body of JSON with a rest behind it is none.
-func TestAttackABodyWithARestIsNoJSON(t *testing.T) {
+func TestABodyWithARestIsNoJSON(t *testing.T) {
 	w := newWorld(t)
 	for _, rest := range []string{"}", "]", "}}} rest", `]{"secret":"x"}`} {
 		status, body := w.get(input{method: "POST", path: "/" + shopID + "/wechat/token/get", form: formJSON, body: `{"secret":"` + secret + `"}` + rest})
@@ -38,7 +38,7 @@ func TestAttackABodyWithARestIsNoJSON(t *testing.T) {
 }
 
 // register_appid answers true only if the app is served.
-func TestAttackRegisterOfAnAppThatHasEndedIsNoSuccess(t *testing.T) {
+func TestRegisterOfAnAppThatHasEndedIsNoSuccess(t *testing.T) {
 	w := newWorld(t)
 	_, body := w.get(input{method: "POST", path: mp + "/register_appid", key: adminKey, form: formJSON, body: `{"appid":"` + goneID + `","secret":"` + secret + `"}`})
 	if body == `{"result":true}` {
@@ -48,7 +48,7 @@ func TestAttackRegisterOfAnAppThatHasEndedIsNoSuccess(t *testing.T) {
 }
 
 // A parameter of create that is not stored is an error, and no success.
-func TestAttackCreateDropsNoSubAppid(t *testing.T) {
+func TestCreateDropsNoSubAppid(t *testing.T) {
 	w := newWorld(t)
 	create := func(appID, subAppID string) string {
 		_, body := w.get(input{
@@ -70,7 +70,7 @@ func TestAttackCreateDropsNoSubAppid(t *testing.T) {
 }
 
 // A secret has a bound.
-func TestAttackCreateTakesNoSecretOfSixtyThousandBytes(t *testing.T) {
+func TestCreateTakesNoSecretOfSixtyThousandBytes(t *testing.T) {
 	w := newWorld(t)
 	_, body := w.get(input{
 		method: "POST", path: "/wechat/app/create", key: adminKey, form: formJSON,
@@ -80,7 +80,7 @@ func TestAttackCreateTakesNoSecretOfSixtyThousandBytes(t *testing.T) {
 }
 
 // A whole batch is not refused for one call.
-func TestAttackOneRefusedCallDoesNotFailABatch(t *testing.T) {
+func TestOneRefusedCallDoesNotFailABatch(t *testing.T) {
 	w := newWorld(t, func(o *gateway.Options) { o.Config.Compat.Open = []string{"accesstoken"} })
 	status, body, _ := send(w.rpc, input{
 		method: "POST", path: "/", form: formJSON,
@@ -91,7 +91,7 @@ func TestAttackOneRefusedCallDoesNotFailABatch(t *testing.T) {
 }
 
 // Strangers of an open system must not use up the renewals of clients that show the app's secret.
-func TestAttackStrangersDoNotSpendTheRationOfTheSecret(t *testing.T) {
+func TestStrangersDoNotSpendTheRationOfTheSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(o *gateway.Options) { o.Config.Compat.Open = []string{"accesstoken"} })
 		for range 30 {

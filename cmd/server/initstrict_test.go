@@ -11,7 +11,7 @@ import (
 )
 
 // A password may be a parameter of a URL. It belongs into the file of the secrets too, which is the only one that others cannot read.
-func TestAttackInitKeepsAPasswordInAQueryOutOfTheConfiguration(t *testing.T) {
+func TestInitKeepsAPasswordInAQueryOutOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	base, err := url.Parse(postgres(t))
 	require.NoError(t, err)
@@ -28,13 +28,13 @@ func TestAttackInitKeepsAPasswordInAQueryOutOfTheConfiguration(t *testing.T) {
 }
 
 // Nor is it shown in a question.
-func TestAttackInitShowsNoPasswordInAQuestion(t *testing.T) {
+func TestInitShowsNoPasswordInAQuestion(t *testing.T) {
 	t.Parallel()
 	printed, _ := initialize(t, t.TempDir(), "\n\n", nil, "-store", "postgres://127.0.0.1:1/x?user=u&password="+password)
 	require.NotContains(t, printed, password)
 }
 
-func TestAttackInitWithOddFoldersAndNames(t *testing.T) {
+func TestInitWithOddFoldersAndNames(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ folder, app, secret string }{
 		{"a b$c #d", "shop", "s3cret-of this'test"}, {"数据%20?x", "小店", "s$HOME`id`\\n"}, {"at@sign", "null", "true"}, {"q'uote\"d", "~", "-----"}, {"colon: x", "a: b", "# x"},
@@ -53,7 +53,7 @@ func TestAttackInitWithOddFoldersAndNames(t *testing.T) {
 }
 
 // Docker Compose and systemd end a quoted value at the next ', whatever follows.
-func TestAttackInitWritesSecretsThatComposeCanRead(t *testing.T) {
+func TestInitWritesSecretsThatComposeCanRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	printed, code := initialize(t, dir, "", []string{"APP_SECRET=a-secret of this'app"}, "-yes", "-app", "shop", "-app-id", "wx0123456789abcdef")
