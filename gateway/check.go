@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/wetoken/wetoken/internal/hosts"
@@ -211,6 +212,8 @@ func isPlatform(name string) bool {
 	return ok && checkAppName(platform) == nil
 }
 
+const maxSecret = 1024 // bytes of an app's secret
+
 func (a App) check() error {
 	if err := checkBlanks("", reflect.ValueOf(a)); err != nil {
 		return err
@@ -236,6 +239,8 @@ func (a App) check() error {
 		return fmt.Errorf("cards: must be unset for kind %s: want kind official", a.Kind)
 	case a.WCodeTemplateID != "" && a.Kind != "" && a.Kind != wechat.Official:
 		return fmt.Errorf("wcode_template_id: must be unset for kind %s: want kind official", a.Kind)
+	case len(a.Secret) > maxSecret || len(a.NextSecret) > maxSecret || len(a.PreviousSecret) > maxSecret:
+		return fmt.Errorf("secret: is longer than %d bytes, as next_secret or previous_secret may be", maxSecret)
 	case a.SignKey == "" && a.PreviousSignKey != "":
 		return errors.New("previous_sign_key: needs sign_key")
 	case a.Allow != nil && len(a.Allow) == 0:
@@ -247,6 +252,9 @@ func (a App) check() error {
 	for i, route := range a.Allow {
 		if !strings.HasPrefix(route, "/") {
 			return fmt.Errorf("allow[%d]: must begin with /", i)
+		}
+		if strings.ContainsFunc(route, unicode.IsControl) {
+			return fmt.Errorf("allow[%d]: has a control character", i)
 		}
 	}
 	for i, host := range a.Hosts {

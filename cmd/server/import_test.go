@@ -104,7 +104,7 @@ func TestAppsOfWetokenAreImported(t *testing.T) {
 		('wx0000000000000002', 'a-secret-of-wx0000000000000002', 'tok', '`+wholeAESKey[:32]+`', '1900000001', '0123456789abcdef0123456789abcdef', '', '')`)
 
 	printed := i.run(t, 0, "wetoken", old, "-dry-run")
-	require.Contains(t, printed, `new: app "app-0000000000000001": app_id "wx0000000000000001", secret ********, keep true, tickets [jsapi], message.token ********`)
+	require.Contains(t, printed, `new: app "app-0000000000000001": app_id "wx0000000000000001", secret ********, keep true, tickets ["jsapi"], message.token ********`)
 	require.Contains(t, printed, "message is left out: its aes key has 32 characters in place of 43")
 	require.Contains(t, printed, `new: merchant "1900000001"`)
 	require.Equal(t, "3 new, 0 changed, 0 unchanged, 0 skipped, 0 conflicts", i.counts)

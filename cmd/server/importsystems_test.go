@@ -58,7 +58,7 @@ func TestAppsOfWechatProxyAreImported(t *testing.T) {
 	)
 	printed := i.run(t, 1, "proxy", file)
 	for _, says := range []string{
-		`new: app "shop": app_id "wx0000000000000001", secret ********, allow [/msg /api], message.token ********, message.aes_key ********, pay.merchant "1900000001", forward_signature true`,
+		`new: app "shop": app_id "wx0000000000000001", secret ********, allow ["/msg" "/api"], message.token ********, message.aes_key ********, pay.merchant "1900000001", forward_signature true`,
 		`new: app "小店": app_id "wx0000000000000002", secret ********, expires_at ` + fmt.Sprint(year+2) + `-06-01T02:00:00Z`,
 		`skipped: app "over": its registration ended on 2019-01-01`,
 		`conflict: app "a/b": invalid name "a/b"`, `choose one with -rename`,

@@ -140,7 +140,7 @@ func (s *accessToken) token(r *http.Request, caller *gateway.Caller, in tokenReq
 	if err != nil || !in.force {
 		return nonEmpty(c.Value, err)
 	}
-	next, err := tokens.Renew(token.WithCaller(ctx, callerName(caller)), c.Value)
+	next, err := tokens.Renew(token.WithCaller(ctx, callerName(caller, in.secret)), c.Value)
 	switch {
 	case errors.Is(err, token.ErrRationed), errors.Is(err, token.ErrStillRefused):
 		return nonEmpty(c.Value, nil)
@@ -201,7 +201,8 @@ func (s *accessToken) register(r *http.Request, caller *gateway.Caller, appID, s
 		return errParameter("several apps have this appid")
 	}
 	if len(list) == 1 && list[0].HasSecret(secret) {
-		return nil
+		_, err := s.gateway.ServedApp(ctx, appID, "/token") // it may have ended
+		return err
 	}
 	if len(list) == 1 && list[0].InFile {
 		return errParameter("this app is part of the configuration of the server, with another secret")

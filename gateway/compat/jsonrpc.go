@@ -84,18 +84,21 @@ func (s jsonRPC) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusOK, newResponse(nil, errRequest))
 		return
 	}
-	status, all := http.StatusOK, []*response{}
+	var all []*response
 	for _, raw := range list {
 		if one := s.serve(r, raw); one != nil {
 			all = append(all, one)
-			if one.status == http.StatusUnauthorized {
-				status = one.status
-			}
 		}
 	}
 	if len(all) == 0 {
 		w.WriteHeader(http.StatusNoContent)
 		return
+	}
+	status := all[0].status
+	for _, one := range all {
+		if one.status != status { // clients read no body of another status than 200
+			status = http.StatusOK
+		}
 	}
 	write(w, status, all)
 }

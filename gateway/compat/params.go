@@ -88,7 +88,10 @@ func readJSON(body []byte) (url.Values, error) {
 	var object map[string]any
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	if err := d.Decode(&object); err != nil || object == nil || d.More() {
+	if err := d.Decode(&object); err != nil || object == nil {
+		return nil, errBody
+	}
+	if _, err := d.Token(); err != io.EOF {
 		return nil, errBody
 	}
 	return flatten(object), nil

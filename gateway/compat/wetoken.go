@@ -114,7 +114,7 @@ func (s *wetoken) serveCredential(c credential) http.HandlerFunc {
 		}
 		ctx := r.Context()
 		if refused != "" {
-			ctx = token.WithCaller(ctx, callerName(caller))
+			ctx = token.WithCaller(ctx, callerName(caller, u.secret))
 		}
 		got, err := c.get(ctx, a, refused)
 		if err == nil && got.Value == "" {
@@ -137,12 +137,15 @@ func (s *wetoken) serveCredential(c credential) http.HandlerFunc {
 	}
 }
 
-// callerName returns the name of a caller for its ration of renewals. One that is admitted by the app's secret has no name.
-func callerName(c *gateway.Caller) string {
-	if c == nil {
+// callerName returns the name of a caller for its ration of renewals. One without a key has shown the app's secret, or needs none.
+func callerName(c *gateway.Caller, secret string) string {
+	switch {
+	case c != nil:
+		return c.Name()
+	case secret != "":
 		return "secret of the app"
 	}
-	return c.Name()
+	return "(no key)"
 }
 
 var errNothing = errors.New("wetoken: no value")

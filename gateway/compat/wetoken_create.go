@@ -78,12 +78,16 @@ func (s *wetoken) addApp(ctx context.Context, appID string, p params) error {
 	if len(taken) > 0 {
 		return fmt.Errorf("%.100s已经存在", appID)
 	}
+	app := gateway.App{
+		AppID: appID, Secret: p.text("secret"), Keep: true, Tickets: []string{ticket.JSAPI}, Message: &gateway.Message{Token: p.text("token"), AESKey: p.text("aesKey")},
+	}
+	if err := apps.Check(ctx, appName(appID), app, nil); err != nil {
+		return explainInvalid(err)
+	}
 	if err := s.addMerchant(ctx, p); err != nil {
 		return explainInvalid(err)
 	}
-	_, err = apps.Add(ctx, appName(appID), gateway.App{
-		AppID: appID, Secret: p.text("secret"), Keep: true, Tickets: []string{ticket.JSAPI}, Message: &gateway.Message{Token: p.text("token"), AESKey: p.text("aesKey")},
-	})
+	_, err = apps.Add(ctx, appName(appID), app)
 	if errors.Is(err, gateway.ErrTaken) || errors.Is(err, gateway.ErrInFile) {
 		return fmt.Errorf("%.100s已经存在", appID)
 	}
@@ -109,10 +113,12 @@ func (s *wetoken) addMerchant(ctx context.Context, p params) error {
 	if m.MchID == "" || m.V2.APIKey == "" {
 		return errors.New(textInvalid + "mchid, payKey: want both or neither")
 	}
+	if m.SubAppID = p.text("subAppid"); m.SubAppID != "" && m.SubMchID == "" {
+		return errors.New(textInvalid + "subAppid: needs subMchid")
+	}
 	name := m.MchID
 	if m.SubMchID != "" {
 		name += "-" + m.SubMchID
-		m.SubAppID = p.text("subAppid")
 	}
 	merchants := s.gateway.Merchants()
 	_, err := merchants.Put(ctx, name, m, gateway.NoRevision)
@@ -125,6 +131,9 @@ func (s *wetoken) addMerchant(ctx context.Context, p params) error {
 	}
 	if v2 := there.Merchant.V2; v2 == nil || subtle.ConstantTimeCompare([]byte(v2.APIKey), []byte(m.V2.APIKey)) != 1 {
 		return errors.New(textInvalid + "payKey: the merchant is registered with another key")
+	}
+	if there.Merchant.SubAppID != m.SubAppID {
+		return errors.New(textInvalid + "subAppid: the merchant is registered with another one")
 	}
 	return nil
 }

@@ -113,10 +113,14 @@ func (i *Init) run(ctx context.Context, stdin io.Reader, stdout io.Writer, parse
 	if err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
+	env, err := n.envFile()
+	if err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
 	if err := prepare(ctx, c); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	if err := writeNew(i.Env, n.envFile(), 0o600); err != nil {
+	if err := writeNew(i.Env, env, 0o600); err != nil {
 		return err
 	}
 	if err := writeNew(i.Config, config, 0o644); err != nil {
@@ -254,8 +258,12 @@ func absolute(name string) string {
 	return full
 }
 
-// hideUser returns a URL of a store without a user and a password.
+// hideUser returns a URL of a store without a user, a password and parameters.
 func hideUser(url string) string {
+	url, query, _ := strings.Cut(url, "?")
+	if query != "" {
+		url += "?…"
+	}
 	scheme, rest, ok := strings.Cut(url, "://")
 	if at := strings.LastIndex(rest, "@"); ok && at >= 0 {
 		return scheme + "://…@" + rest[at+1:]

@@ -36,9 +36,12 @@ func (n *newServer) secret(name, value string) string {
 	return "${" + name + "}"
 }
 
-// storeURL returns a URL in the configuration. One with a user, and maybe a password, becomes a variable.
+// storeURL returns a URL in the configuration. One with a user or parameters, and maybe a password, becomes a variable.
 func (n *newServer) storeURL(name, url string) string {
-	if strings.Contains(url, "@") || strings.Contains(url, "$") {
+	if strings.Contains(url, "://") { // see envFile
+		url = strings.ReplaceAll(url, "'", "%27")
+	}
+	if strings.ContainsAny(url, "@$?") {
 		return n.secret(name, url)
 	}
 	return url
@@ -97,13 +100,20 @@ apps:
 }
 
 // envFile returns the file of the variables, which a shell, systemd and Docker Compose can read.
-func (n *newServer) envFile() string {
+func (n *newServer) envFile() (string, error) {
 	var b strings.Builder
 	b.WriteString("# Secrets of a wetoken server. Without WETOKEN_MASTER_KEYS nothing in its stores can be read: keep a copy in a safe place.\n")
 	for _, v := range n.env {
-		fmt.Fprintf(&b, "%s=%s\n", v.name, shellWord(v.value))
+		word := shellWord(v.value)
+		if strings.Contains(v.value, "'") { // where the others end a text in '
+			if strings.ContainsAny(v.value, "\"$`\\\n") {
+				return "", fmt.Errorf("%s has a ' and one of \" $ ` \\, which a shell, systemd and Docker Compose read in different ways: write %%27 in a URL", v.name)
+			}
+			word = `"` + v.value + `"`
+		}
+		fmt.Fprintf(&b, "%s=%s\n", v.name, word)
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // quote returns a text of YAML.

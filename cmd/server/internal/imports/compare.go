@@ -52,6 +52,9 @@ func (s *Step) compareApp(ctx context.Context, r Registry, merchants map[string]
 				s.conflict(fmt.Sprintf("its appid is registered as %q with another secret", other.Name))
 				return nil
 			}
+			if other.Name != s.Name {
+				s.Notes = append(s.Notes, fmt.Sprintf("its appid is registered as %q too, so that routes by appid serve neither: rename that one to %q, or use names", other.Name, s.Name))
+			}
 		}
 	}
 	return s.judge(r.Apps.Check(ctx, s.Name, s.app.Settings, merchants), s.app.Settings)

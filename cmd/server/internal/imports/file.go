@@ -7,11 +7,23 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"unicode/utf8"
 )
 
+// checkPath refuses a URL, which may have a password, instead of a path, which errors show.
+func checkPath(name string) error {
+	if strings.Contains(name, "://") {
+		return unreadable("the source is a URL: this system has a file")
+	}
+	return nil
+}
+
 // readFile reads a file of bounded size.
 func readFile(name string) ([]byte, error) {
+	if err := checkPath(name); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, unreadable("%w", err)

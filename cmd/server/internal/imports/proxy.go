@@ -25,6 +25,9 @@ var proxyApps = table{
 func ReadProxy(ctx context.Context, file string) (*Source, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxReadTime)
 	defer cancel()
+	if err := checkPath(file); err != nil {
+		return nil, err
+	}
 	if info, err := os.Stat(file); err != nil {
 		return nil, unreadable("%w", err)
 	} else if !info.Mode().IsRegular() {
@@ -49,6 +52,7 @@ func ReadProxy(ctx context.Context, file string) (*Source, error) {
 		a := newProxyApp(r, now)
 		m, note := newMerchant(a.From, r["app_id"], r["mch_id"], "", "", r["mch_key"])
 		switch {
+		case a.Err != nil: // a part of the key may be missing
 		case m != nil && a.Skip == "":
 			s.Merchants = append(s.Merchants, *m)
 			a.Settings.Pay = &gateway.Pay{Merchant: m.Name}

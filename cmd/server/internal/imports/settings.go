@@ -29,7 +29,13 @@ func (s setting) String() string {
 	if text, ok := s.value.(string); ok && strings.HasPrefix(text, "-----BEGIN ") { // a certificate, which is public, but long
 		return s.key + " in PEM"
 	} else if ok {
+		if base, query, _ := strings.Cut(text, "?"); query != "" && strings.Contains(base, "://") { // which may have a secret
+			text = base + "?" + redact.Mask
+		}
 		return fmt.Sprintf("%s %q", s.key, text)
+	}
+	if list, ok := s.value.([]string); ok {
+		return fmt.Sprintf("%s %q", s.key, list)
 	}
 	return fmt.Sprintf("%s %v", s.key, s.value)
 }

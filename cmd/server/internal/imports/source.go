@@ -44,8 +44,9 @@ type App struct {
 	From     string // its place in the source
 	Name     string
 	Settings gateway.App
-	Named    bool // Name is the old system's, and part of its routes, so that one appid may have several
-	PayOnly  bool // only its pay is known: the app with its appid must be registered
+	Named    bool   // Name is the old system's, and part of its routes, so that one appid may have several
+	PayOnly  bool   // only its pay is known: the app with its appid must be registered
+	Unpaid   string // its merchant, by which the old system itself took no payments
 
 	Skip  string   // why it is left out, if it is
 	Err   error    // why it cannot be registered, if that is known already
@@ -83,6 +84,7 @@ func (c Change) apply(s *Source) error {
 		a := &s.Apps[i]
 		edit(&a.Name, &a.Skip, &a.Notes)
 		a.movePay(c, skipped)
+		a.noteUnpaid(c, skipped)
 	}
 	for from := range c.Rename {
 		if !found[from] {
@@ -113,6 +115,17 @@ func (a *App) movePay(c Change, skipped map[string]bool) {
 	a.Settings.Pay = nil
 	if a.PayOnly {
 		a.Skip = "its merchant is skipped"
+	}
+}
+
+// noteUnpaid says how to take payments by the merchant of an app without pay.
+func (a *App) noteUnpaid(c Change, skipped map[string]bool) {
+	name := a.Unpaid
+	if to, ok := c.Rename[name]; ok {
+		name = to
+	}
+	if name != "" && !skipped[name] {
+		a.Notes = append(a.Notes, fmt.Sprintf("set pay.merchant to %q for payments here, which the old system did not take itself", name))
 	}
 }
 

@@ -31,9 +31,9 @@ func ReadWetoken(ctx context.Context, kind string, db *sql.DB) (*Source, error) 
 	for _, r := range rows {
 		a := newWetokenApp(r)
 		m, note := newMerchant(a.From, r["appid"], r["mchid"], r["sub_mchid"], r["sub_appid"], r["pay_key"])
-		if m != nil {
+		if m != nil && a.Err == nil {
 			s.Merchants = append(s.Merchants, *m)
-			note = fmt.Sprintf("set pay.merchant to %q for payments here, which wetoken did not take itself", m.Name)
+			a.Unpaid = m.Name
 		}
 		if note != "" {
 			a.Notes = append(a.Notes, note)
