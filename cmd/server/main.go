@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if opened.Records != opened.Shared {
 		o.Records = opened.Records.Store
 	}
-	o.PrivateFallback = compat.Private(o.Config.Compat)
+	o.PrivateFallback, o.PublicFallback = compat.Private(o.Config.Compat), compat.Public(o.Config.Compat)
 	if !s.demo {
 		o.CheckPayments = func(ctx context.Context) error {
 			if err := checkPayRecords(o.Config); err != nil {

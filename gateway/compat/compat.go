@@ -46,6 +46,23 @@ func Private(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
 	if c.Has(gateway.CompatAccessToken) {
 		list = append(list, func(g *gateway.Gateway) http.Handler { return newAccessToken(g, c).mux() })
 	}
+	if c.Has(gateway.CompatPayment) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newPayment(g, c).private() })
+	}
+	if c.Has(gateway.CompatProxy) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newProxy(g, c).private() })
+	}
+	return list
+}
+
+// Public returns the handlers of the systems of c, for [gateway.Options.PublicFallback].
+func Public(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
+	if c.Has(gateway.CompatPayment) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newPayment(g, c).public() })
+	}
+	if c.Has(gateway.CompatProxy) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newProxy(g, c).public() })
+	}
 	return list
 }
 

@@ -1,0 +1,37 @@
+package compat
+
+import (
+	"net/http"
+
+	"github.com/wetoken/wetoken/gateway"
+)
+
+// proxy serves the routes of aiportal/wechat-proxy.
+type proxy struct {
+	guard
+	examples bool
+}
+
+func newProxy(g *gateway.Gateway, c gateway.Compat) *proxy {
+	return &proxy{guard{g, c.IsOpen(gateway.CompatProxy)}, c.Examples}
+}
+
+// private serves registrations, tokens, tickets, and payments for callers with a key.
+func (s *proxy) private() http.Handler {
+	m := http.NewServeMux()
+	s.addApps(m)       // proxy_apps.go
+	s.addTokens(m)     // proxy_token.go
+	s.addPayPrivate(m) // proxy_pay.go
+	return m
+}
+
+// public serves WeChat's messages and notifications, and browsers.
+func (s *proxy) public() http.Handler {
+	m := http.NewServeMux()
+	s.addMessages(m)  // proxy_message.go
+	s.addJS(m)        // proxy_jssdk.go
+	s.addLogin(m)     // proxy_login.go
+	s.addPayPublic(m) // proxy_pay.go
+	s.addExamples(m)  // proxy_examples.go
+	return m
+}

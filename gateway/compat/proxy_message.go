@@ -1,0 +1,5 @@
+package compat
+
+import "net/http"
+
+func (s *proxy) addMessages(m *http.ServeMux) {}
