@@ -201,3 +201,18 @@ func (c *Cashier) attachPayment(ctx context.Context, m Merchant, key string, r *
 	}
 	return paid
 }
+
+// Recorded returns a stored order of this App, from its record, without a query to WeChat. The error is [ErrNotFound] if there is none.
+func (c *Cashier) Recorded(ctx context.Context, outTradeNo string) (Transaction, error) {
+	if err := CheckOutTradeNo(outTradeNo); err != nil {
+		return Transaction{}, err
+	}
+	_, r, err := findRecord[orderRecord](ctx, c, kindOrder, outTradeNo)
+	switch {
+	case err != nil:
+		return Transaction{}, err
+	case r == nil || r.App != c.App:
+		return Transaction{}, newError("read order", ErrNotFound, "out_trade_no "+outTradeNo, "")
+	}
+	return r.summary(), nil
+}
