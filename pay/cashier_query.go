@@ -11,6 +11,7 @@ const (
 	opQuery   = "query order"
 	opClose   = "close order"
 	opReverse = "reverse order"
+	opRead    = "read order"
 )
 
 // Query returns an order from WeChat. If a stored order is found to be paid, Query calls OnPaid; it waits for that at most 4.5 s,
@@ -207,12 +208,12 @@ func (c *Cashier) Recorded(ctx context.Context, outTradeNo string) (Transaction,
 	if err := CheckOutTradeNo(outTradeNo); err != nil {
 		return Transaction{}, err
 	}
-	_, r, err := findRecord[orderRecord](ctx, c, kindOrder, outTradeNo)
+	_, r, err := c.findOrder(ctx, opRead, outTradeNo)
 	switch {
 	case err != nil:
 		return Transaction{}, err
-	case r == nil || r.App != c.App:
-		return Transaction{}, newError("read order", ErrNotFound, "out_trade_no "+outTradeNo, "")
+	case r == nil:
+		return Transaction{}, newError(opRead, ErrNotFound, "out_trade_no "+outTradeNo, "")
 	}
 	return r.summary(), nil
 }

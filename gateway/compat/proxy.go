@@ -1,9 +1,11 @@
 package compat
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/answer"
 )
 
 // proxy serves the routes of aiportal/wechat-proxy.
@@ -33,5 +35,25 @@ func (s *proxy) public() http.Handler {
 	s.addLogin(m)     // proxy_login.go
 	s.addPayPublic(m) // proxy_pay.go
 	s.addExamples(m)  // proxy_examples.go
-	return m
+	return publicRoutes{m}
+}
+
+// publicRoutes are the routes of the public side. A request for an order with a key is for the private side, where one address serves
+// both, and for nobody on the public side.
+type publicRoutes struct{ *http.ServeMux }
+
+// Handler returns the handler for a request, as that of *http.ServeMux does.
+func (m publicRoutes) Handler(r *http.Request) (http.Handler, string) {
+	if isKeyedPay(r) {
+		return nil, ""
+	}
+	return m.ServeMux.Handler(r)
+}
+
+// codeProxy is the code of errors that are not WeChat's.
+const codeProxy = -10001
+
+// writeProxyError answers an error as wechat-proxy wrote it, with a blank after each colon.
+func writeProxyError(w http.ResponseWriter, status, code int, text string) {
+	answer.JSON(w, status, fmt.Appendf(nil, `{"errcode": %d, "errmsg": %s}`, code, quote(text)))
 }
