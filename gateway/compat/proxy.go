@@ -1,9 +1,11 @@
 package compat
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/answer"
 )
 
 // proxy serves the routes of aiportal/wechat-proxy.
@@ -34,4 +36,12 @@ func (s *proxy) public() http.Handler {
 	s.addPayPublic(m) // proxy_pay.go
 	s.addExamples(m)  // proxy_examples.go
 	return m
+}
+
+// codeProxy is the code of errors that are not WeChat's.
+const codeProxy = -10001
+
+// writeProxyError answers an error as wechat-proxy wrote it, with a blank after each colon.
+func writeProxyError(w http.ResponseWriter, status, code int, text string) {
+	answer.JSON(w, status, fmt.Appendf(nil, `{"errcode": %d, "errmsg": %s}`, code, quote(text)))
 }
