@@ -47,13 +47,17 @@ func newProxyWorld(t *testing.T, hosts []string, change ...func(*gateway.Options
 
 // openPublic serves the public side of another process with the same stores.
 func (w *proxyWorld) openPublic() (base string) {
+	srv := httptest.NewServer(w.newGateway().Public())
+	w.t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func (w *proxyWorld) newGateway() *gateway.Gateway {
 	o := w.options
 	o.PrivateFallback, o.PublicFallback = compat.Private(o.Config.Compat), compat.Public(o.Config.Compat)
 	g, err := gateway.New(o)
 	require.NoError(w.t, err)
-	srv := httptest.NewServer(g.Public())
-	w.t.Cleanup(srv.Close)
-	return srv.URL
+	return g
 }
 
 // callback returns WeChat's side of a path of shop, whose query in the console names calls.
@@ -297,6 +301,12 @@ func TestACallThatBeginsWithASlashIsServedInThisProcess(t *testing.T) {
 		require.Empty(t, got.Shown, call)
 		require.Equal(t, 200, got.Tries[0].Status)
 	}
+
+	w = newProxyWorld(t, nil, func(o *gateway.Options) { o.Config.Apps["shop"].Message.AESKey = "" })
+	c := w.callback("/app/shop/msg", "/app/shop/msg?call=/echo", "/echo")
+	c.EncodingAESKey = ""
+	require.Equal(t, "hi", w.send(c, push.Message{Content: "hi"}).Shown)
+	require.Contains(t, w.log.String(), "HTTP status 404", "the inner message would wait for the outer one, which is the same")
 }
 
 func TestWeChatsCheckOfTheURLIsVerified(t *testing.T) {
