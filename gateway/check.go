@@ -254,7 +254,7 @@ func (a App) check() error {
 			return fmt.Errorf("hosts[%d]: %w", i, err)
 		}
 	}
-	return a.Message.check(a)
+	return cmp.Or(a.OpenPay.check(a), a.Message.check(a))
 }
 
 // checkTickets returns an error for tickets that the app's kind does not have, and for tickets without keep.

@@ -129,7 +129,8 @@ type App struct {
 	PreviousSignKey string   `json:"previous_sign_key"` // during a change of SignKey
 	Message         *Message `json:"message"`           // default no callbacks
 
-	Pay *Pay `json:"pay"` // default no payments
+	Pay     *Pay    `json:"pay"` // default no payments
+	OpenPay OpenPay `json:"open_pay"`
 
 	// ReceiveIDs are further ids that encrypted messages may be for; "any" is all.
 	ReceiveIDs ReceiveIDs `json:"receive_ids"`

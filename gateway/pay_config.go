@@ -26,6 +26,26 @@ type Pay struct {
 	NotifySync bool `json:"notify_sync"`
 }
 
+// OpenPay opens the payment pages of wechat-proxy's clients to everybody: see [Compat].
+type OpenPay struct {
+	// MaxFen is the most that an order may have whose amount a browser names, without a key and without a link of
+	// POST /app/{app}/pay/links. Default none may be placed so.
+	MaxFen int64 `json:"max_fen"`
+}
+
+// check returns an error for settings that a cannot have.
+func (o OpenPay) check(a App) error {
+	switch {
+	case o.MaxFen < 0:
+		return errors.New("open_pay.max_fen: want 0 or more")
+	case o.MaxFen > 0 && a.Pay == nil:
+		return errors.New("open_pay.max_fen: needs pay")
+	case o.MaxFen > 0 && a.SignKey == "":
+		return errors.New("open_pay.max_fen: needs sign_key, which signs what browsers keep")
+	}
+	return nil
+}
+
 // Merchant is a merchant number of WeChat Pay (商户号). Several apps may use the same one.
 type Merchant struct {
 	MchID string `json:"mch_id"`

@@ -1,9 +1,7 @@
 package message
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,7 +41,7 @@ func (f *forwarder) callBackends(addresses []string, form Form, local http.Handl
 		switch {
 		case strings.HasPrefix(address, "/") && local != nil:
 			address = "http://local" + address
-			sender.HTTP = &http.Client{Transport: handlerTransport{local}}
+			sender.HTTP = &http.Client{Transport: relay.Local{Handler: local}}
 		case f.sender.Key == "" && !f.signature:
 			return nil, fmt.Errorf("%w: no SignKeys (sign_key): want one, or Signature (forward_signature), for a backend that a request names", ErrBackend)
 		default:
@@ -68,56 +66,4 @@ func (f *forwarder) callBackends(addresses []string, form Form, local http.Handl
 		list = append(list, b)
 	}
 	return list, nil
-}
-
-// handlerTransport serves requests with a handler of this process.
-type handlerTransport struct{ http.Handler }
-
-func (p handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	in := r.Clone(r.Context())
-	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:0"
-	w := &responseBuffer{header: make(http.Header)}
-	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if v := recover(); v != nil {
-				done <- fmt.Errorf("the handler panicked: %v", v)
-			}
-		}()
-		p.ServeHTTP(w, in)
-		w.WriteHeader(http.StatusOK)
-		done <- nil
-	}()
-	select {
-	case err := <-done:
-		if err != nil {
-			return nil, err
-		}
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-	return &http.Response{StatusCode: w.status, Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
-}
-
-// responseBuffer is an http.ResponseWriter that stores the response.
-type responseBuffer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *responseBuffer) Header() http.Header { return w.header }
-
-func (w *responseBuffer) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-}
-
-func (w *responseBuffer) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	if w.body.Len() <= relay.MaxResponse { // the sender refuses a longer response
-		w.body.Write(p)
-	}
-	return len(p), nil
 }

@@ -35,7 +35,19 @@ func (s *proxy) public() http.Handler {
 	s.addLogin(m)     // proxy_login.go
 	s.addPayPublic(m) // proxy_pay.go
 	s.addExamples(m)  // proxy_examples.go
-	return m
+	return publicRoutes{m}
+}
+
+// publicRoutes are the routes of the public side. A request for an order with a key is for the private side, where one address serves
+// both, and for nobody on the public side.
+type publicRoutes struct{ *http.ServeMux }
+
+// Handler returns the handler for a request, as that of *http.ServeMux does.
+func (m publicRoutes) Handler(r *http.Request) (http.Handler, string) {
+	if isKeyedPay(r) {
+		return nil, ""
+	}
+	return m.ServeMux.Handler(r)
 }
 
 // codeProxy is the code of errors that are not WeChat's.

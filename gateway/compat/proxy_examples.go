@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-
-	"github.com/wetoken/wetoken/gateway"
 )
 
 // addExamples adds the routes that belong to no app: QR codes for everybody and, with Compat.Examples, the echo and the example pages.
@@ -27,14 +25,11 @@ func (s *proxy) addExamples(m *http.ServeMux) {
 // serveAppQR is serveQR below an app, which must allow it.
 func (s *proxy) serveAppQR(w http.ResponseWriter, r *http.Request) {
 	_, err := s.gateway.ServedApp(r.Context(), r.PathValue("app"), "/qrcode")
-	switch {
-	case errors.Is(err, gateway.ErrNoApp):
-		writeProxyError(w, http.StatusNotFound, codeProxy, "not found")
-	case err != nil:
-		writeProxyError(w, http.StatusServiceUnavailable, codeProxy, err.Error())
-	default:
-		serveQR(w, r)
+	if err != nil {
+		writeAdmission(w, err)
+		return
 	}
+	serveQR(w, r)
 }
 
 // serveQR answers the text in path as a QR code.

@@ -2,11 +2,9 @@ package compat
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 
-	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/message"
 )
 
@@ -36,14 +34,11 @@ func (s *proxy) serveMessages(route string, form message.Form, local http.Handle
 			return
 		}
 		a, err := s.gateway.ServedApp(r.Context(), r.PathValue("app"), route)
-		switch {
-		case errors.Is(err, gateway.ErrNoApp):
-			writeProxyError(w, http.StatusNotFound, codeProxy, "not found")
-		case err != nil:
-			writeProxyError(w, http.StatusServiceUnavailable, codeProxy, err.Error())
-		default:
-			a.Messages().Calls(form, local).ServeHTTP(w, r)
+		if err != nil {
+			writeAdmission(w, err)
+			return
 		}
+		a.Messages().Calls(form, local).ServeHTTP(w, r)
 	}
 }
 

@@ -74,7 +74,7 @@ func (s *proxy) servePage(name string) http.HandlerFunc {
 			case errors.Is(err, gateway.ErrNoApp):
 				p.Page, p.Unknown, status = "", p.App != "", http.StatusNotFound
 			case err != nil:
-				writeProxyError(w, http.StatusServiceUnavailable, codeProxy, err.Error())
+				writeAdmission(w, err)
 				return
 			}
 		}

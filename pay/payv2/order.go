@@ -40,7 +40,7 @@ func (m *Merchant) Prepay(ctx context.Context, o pay.Order) (pay.Prepaid, error)
 	if prepayID == "" && o.Trade != pay.Native && o.Trade != pay.H5 || codeURL == "" && o.Trade == pay.Native || h5URL == "" && o.Trade == pay.H5 {
 		return p, &pay.Error{Op: r.op(), Cause: pay.ErrUnknown, Number: r.number(), Err: errors.New("the answer has nothing to pay with")}
 	}
-	p.PrepayID, p.CodeURL, p.H5URL = prepayID, codeURL, h5URL
+	p.PrepayID, p.CodeURL, p.H5URL, p.Raw = prepayID, codeURL, h5URL, answer.json()
 	if o.Trade == pay.JSAPI || o.Trade == pay.APP {
 		p.Params, err = m.Params(o.Trade, appID, prepayID)
 	}

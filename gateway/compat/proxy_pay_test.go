@@ -1,0 +1,293 @@
+package compat_test
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"image/png"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/wechattest/paytest"
+)
+
+// signedMD5 returns the signature of fields as WeChat's page about signatures says.
+func signedMD5(fields map[string]any, key string) string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if value := fmt.Sprint(fields[name]); name != "sign" && name != "paySign" && value != "" {
+			text.WriteString(name + "=" + value + "&")
+		}
+	}
+	sum := md5.Sum([]byte(text.String() + "key=" + key))
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+func TestAnOrderIsAnsweredAsWeChatDoes(t *testing.T) {
+	d := openDesk(t)
+	query := "fee=100&name=" + url.QueryEscape("热咖啡") + "&attach=a%26b&device_info=desk1&detail=%7B%7D&goods_tag=g&limit_pay=no_credit&fee_type=CNY&time_start=20260102030405&spbill_create_ip=192.0.2.7"
+	for _, path := range []string{"/app/shop/pay", "/app/shop/pay/"} {
+		got := d.ask(nil, input{path: path + "?" + query, key: payKey})
+		require.Equal(t, http.StatusOK, got.status, got.text)
+		require.Equal(t, "application/json; charset=utf-8", got.header.Get("Content-Type"))
+		for name, want := range map[string]string{
+			"return_code": "SUCCESS", "return_msg": "OK", "result_code": "SUCCESS", "appid": shopID, "mch_id": oldMchID, "device_info": "desk1", "trade_type": "NATIVE",
+		} {
+			require.Equal(t, want, got.fields[name], name)
+		}
+		for _, name := range []string{"err_code", "err_code_des"} {
+			require.NotContains(t, got.fields, name)
+		}
+		require.Equal(t, signedMD5(got.fields, d.options.Config.Merchants["old"].V2.APIKey), got.fields["sign"], "it is WeChat's whole answer")
+		o := d.scanned(got)
+		require.Equal(t, got.fields["prepay_id"], o.PrepayID)
+		require.Equal(t, "热咖啡", o.Description)
+		require.EqualValues(t, 100, o.Total)
+		require.Regexp(t, `^20\d{12}------[a-z2-7]{8}$`, o.OutTradeNo)
+		require.Equal(t, d.public+"/app/shop/pay/notify", o.NotifyURL)
+		sent := d.lastSent()
+		for name, want := range map[string]string{
+			"attach": "a&b", "device_info": "desk1", "detail": "{}", "goods_tag": "g", "limit_pay": "no_credit", "fee_type": "CNY", "time_start": "20260102030405",
+			"spbill_create_ip": "192.0.2.7", "product_id": "pay", "trade_type": "NATIVE",
+		} {
+			require.Equal(t, want, sent[name], name)
+		}
+	}
+	require.Len(t, d.pay.Orders(oldMchID), 2, "each request is an order of its own")
+	require.Contains(t, d.log.String(), `msg="payment call" caller=pay app=shop action=order`)
+}
+
+func TestTheDefaultsOfAnOrderAreTheOldOnes(t *testing.T) {
+	d := openDesk(t)
+	o := d.scanned(d.ask(nil, input{path: "/app/shop/pay?total_fee=7", key: payKey}))
+	require.Equal(t, "微信支付", o.Description)
+	require.Equal(t, "NATIVE", o.TradeType)
+	require.EqualValues(t, 7, o.Total)
+
+	got := d.ask(nil, input{path: "/app/shop/pay?fee=7&body=b&trade_type=JSAPI&openid=o-1234abcd&product_id=p7", key: payKey})
+	require.Equal(t, http.StatusOK, got.status, got.text)
+	require.Equal(t, "JSAPI", got.fields["trade_type"])
+	require.NotContains(t, got.fields, "code_url")
+	o, err := d.pay.Prepaid(got.fields["prepay_id"].(string))
+	require.NoError(t, err)
+	require.Equal(t, "o-1234abcd", o.OpenID)
+	require.Regexp(t, `^20\d{12}-abcd-[a-z2-7]{8}$`, o.OutTradeNo)
+	require.Equal(t, "b", o.Description)
+	require.Equal(t, "p7", d.lastSent()["product_id"])
+
+	got = d.ask(nil, input{path: "/app/shop/pay?fee=7&trade_type=MWEB", key: payKey})
+	require.Equal(t, "MWEB", got.fields["trade_type"], got.text)
+	require.Contains(t, got.fields["mweb_url"], "https://")
+	require.Equal(t, "127.0.0.1", d.lastSent()["spbill_create_ip"])
+
+	expire := time.Now().Add(time.Hour).In(time.FixedZone("", 8*60*60))
+	o = d.scanned(d.ask(nil, input{path: "/app/shop/pay?fee=7&time_expire=" + expire.Format("20060102150405"), key: payKey}))
+	require.WithinDuration(t, expire, o.Expires, time.Second)
+}
+
+func TestARefusalHasTheFormOfWeChatsAnswer(t *testing.T) {
+	d := openDesk(t)
+	no := "old-order-1"
+	d.scanned(d.ask(nil, input{path: "/app/shop/pay?fee=7&out_trade_no=" + no, key: payKey}))
+	again := d.ask(nil, input{path: "/app/shop/pay?fee=7&out_trade_no=" + no, key: payKey})
+	require.Equal(t, no, d.scanned(again).OutTradeNo, "the same order")
+	refused := func(query, code string) {
+		got := d.ask(nil, input{path: "/app/shop/pay?" + query, key: payKey})
+		require.Equal(t, http.StatusOK, got.status, got.text)
+		require.Equal(t, "SUCCESS", got.fields["return_code"], got.text)
+		require.Equal(t, "FAIL", got.fields["result_code"], got.text)
+		require.Equal(t, code, got.fields["err_code"], got.text)
+		require.NotEmpty(t, got.fields["err_code_des"])
+		require.Equal(t, shopID, got.fields["appid"])
+		require.Equal(t, oldMchID, got.fields["mch_id"])
+	}
+	refused("fee=8&out_trade_no="+no, "OUT_TRADE_NO_USED")
+	_, err := d.pay.Pay(oldMchID, no, "o1")
+	require.NoError(t, err)
+	require.Equal(t, no, d.report().body["out_trade_no"])
+	refused("fee=7&out_trade_no="+no, "ORDERPAID")
+	d.pay.AddFault(paytest.Fault{Path: "/pay/unifiedorder", Code: "NOAUTH", Message: "商户无此接口权限", Times: 1})
+	refused("fee=7", "NOAUTH")
+	d.pay.AddFault(paytest.Fault{Path: "/pay/unifiedorder", Code: "FAIL", Message: "参数格式校验错误", Times: 1})
+	got := d.ask(nil, input{path: "/app/shop/pay/qrcode?fee=7", key: payKey})
+	require.Equal(t, http.StatusOK, got.status)
+	require.Equal(t, "FAIL", got.fields["return_code"], got.text)
+	require.Equal(t, "参数格式校验错误", got.fields["return_msg"])
+
+	for query, says := range map[string]string{
+		"":                                   `{"errcode": -10001, "errmsg": "fee is no amount: want a whole number of fen"}`,
+		"fee=1.5":                            "fee is no amount",
+		"fee=0":                              "fee is 0: want at least 1",
+		"fee=-1":                             "fee is -1",
+		"fee=1&trade_type=SELL":              "trade_type is unknown",
+		"fee=1&trade_type=JSAPI":             "openid is empty",
+		"fee=1&time_expire=soon":             "time_expire is no time",
+		"fee=1&out_trade_no=a":               "out_trade_no is",
+		"fee=1&spbill_create_ip=x":           "spbill_create_ip is no IP address",
+		"fee=1&call=http://evil.example.com": "call is refused",
+		"fee=1&call=//evil.example.com":      "call is not a path",
+		"fee=1&attach=" + strings.Repeat("a", 6001): "attach is too long",
+	} {
+		got := d.ask(nil, input{path: "/app/shop/pay?" + query, key: payKey})
+		require.Equal(t, http.StatusBadRequest, got.status, "%s: %s", query, got.text)
+		require.Contains(t, got.text, says)
+		require.Contains(t, got.text, `{"errcode": -10001, "errmsg": "`)
+	}
+	got = d.ask(nil, input{path: "/app/shop/pay?fee=50001", key: payKey})
+	require.Equal(t, http.StatusForbidden, got.status, "the limit of the key: %s", got.text)
+	require.Contains(t, got.text, "max_fen of this key")
+	for path, status := range map[string]int{"/app/none/pay?fee=1": 404, "/app/plain/pay?fee=1": 403, "/app/shop/pay?fee=1&wetoken_key=wrong": 200} {
+		require.Equal(t, status, d.ask(nil, input{path: path, key: payKey}).status, path)
+	}
+	require.Equal(t, http.StatusForbidden, d.ask(nil, input{path: "/app/shop/pay?fee=1", key: readKey}).status)
+	require.Equal(t, http.StatusUnauthorized, d.ask(nil, input{path: "/app/shop/pay?fee=1", key: unknownKey}).status)
+}
+
+func TestAKeyMayBeInTheQuery(t *testing.T) {
+	d := openDesk(t)
+	path := "/app/shop/pay?fee=1&wetoken_key=" + payKey
+	status, body, _ := send(d.gateway.Private(), input{path: path})
+	require.Equal(t, http.StatusOK, status, body)
+	status, body, _ = send(d.gateway.Both(), input{path: path})
+	require.Equal(t, http.StatusOK, status, body)
+	status, body, _ = send(d.gateway.Public(), input{path: path})
+	require.Equal(t, http.StatusNotFound, status, "no key is for the public side: %s", body)
+	require.NotContains(t, d.log.String(), payKey)
+}
+
+func TestAQRCodeIs256PixelsWide(t *testing.T) {
+	d := openDesk(t)
+	for _, in := range []input{
+		{path: "/app/shop/pay/qrcode?fee=1&trade_type=JSAPI", key: payKey}, {path: "/app/shop/pay/qrcode/?fee=1", key: payKey},
+		{method: "POST", path: "/app/shop/pay/qrcode", body: "fee=1", form: formForm, key: payKey},
+		{path: "/app/modern/pay/qrcode?fee=1", key: payKey},
+	} {
+		got := d.ask(nil, in)
+		require.Equal(t, http.StatusOK, got.status, got.text)
+		require.Equal(t, "image/png", got.header.Get("Content-Type"))
+		require.Equal(t, "max-age=7200", got.header.Get("Cache-Control"))
+		image, err := png.Decode(bytes.NewReader([]byte(got.text)))
+		require.NoError(t, err)
+		require.Equal(t, 256, image.Bounds().Dx())
+		require.Equal(t, 256, image.Bounds().Dy())
+	}
+}
+
+func TestAPageGetsTheArgumentsOfThePayment(t *testing.T) {
+	d := openDesk(t)
+	check := func(got reply, openID string) {
+		require.Equal(t, http.StatusOK, got.status, got.text)
+		require.ElementsMatch(t, []string{"appId", "timeStamp", "nonceStr", "package", "signType", "paySign"}, slices.Collect(maps.Keys(got.fields)), got.text)
+		require.Equal(t, shopID, got.fields["appId"])
+		require.Equal(t, "MD5", got.fields["signType"])
+		require.IsType(t, "", got.fields["timeStamp"])
+		require.Equal(t, signedMD5(got.fields, d.options.Config.Merchants["old"].V2.APIKey), got.fields["paySign"])
+		o, err := d.pay.Prepaid(strings.TrimPrefix(got.fields["package"].(string), "prepay_id="))
+		require.NoError(t, err)
+		require.Equal(t, openID, o.OpenID)
+		require.Equal(t, "JSAPI", o.TradeType)
+	}
+	check(d.ask(nil, input{path: "/app/shop/pay/js?fee=1&openid=o1", key: payKey}), "o1")
+	check(d.ask(nil, input{path: "/app/shop/pay/js?fee=1", key: payKey}, "Cookie", "openid=o2"), "o2")
+	check(d.ask(nil, input{path: "/app/shop/pay/js?fee=1&openid=o1", key: payKey}, "Cookie", "openid=o2"), "o1")
+	script := d.ask(nil, input{path: "/app/shop/pay/js/?fee=1&openid=o1&var=order", key: payKey})
+	require.Equal(t, "text/javascript; charset=utf-8", script.header.Get("Content-Type"))
+	require.Equal(t, "nosniff", script.header.Get("X-Content-Type-Options"))
+	require.True(t, strings.HasPrefix(script.text, "var order={"), script.text)
+	check(script, "o1")
+	script = d.ask(nil, input{path: "/app/shop/pay/js?fee=1&var=order", key: payKey})
+	require.Equal(t, http.StatusOK, script.status)
+	require.Equal(t, "openid is empty: an order of trade jsapi needs that of the payer", script.fields["errmsg"], script.text)
+	for _, name := range []string{"a;alert(1)", "a.b", "1a", "</script>", strings.Repeat("a", 65)} {
+		got := d.ask(nil, input{path: "/app/shop/pay/js?fee=1&openid=o1&var=" + url.QueryEscape(name), key: payKey})
+		require.Equal(t, http.StatusBadRequest, got.status, got.text)
+	}
+	modern := d.ask(nil, input{path: "/app/modern/pay/js?fee=1&openid=o1", key: payKey})
+	require.Equal(t, "RSA", modern.fields["signType"], modern.text)
+}
+
+func TestTheCallOfAnOrderGetsTheFlatStringsOfAPIv2(t *testing.T) {
+	d := openDesk(t)
+	call := url.QueryEscape(strings.TrimPrefix(d.backend.URL, "http://") + "/own?a=b")
+	for app, mchID := range map[string]string{"shop": oldMchID, "modern": newMchID} {
+		o := d.scanned(d.ask(nil, input{path: "/app/" + app + "/pay?fee=100&attach=me&device_info=d1&call=" + call, key: payKey}))
+		transaction, err := d.pay.Pay(mchID, o.OutTradeNo, "o1")
+		require.NoError(t, err)
+		got := d.report()
+		require.Equal(t, "/own?a=b", got.path, "it wins over notify_to")
+		require.True(t, got.hasSignature(signKey))
+		require.Equal(t, "TRANSACTION/"+transaction, got.header.Get("Wetoken-Delivery"))
+		require.Equal(t, "TRANSACTION.SUCCESS", got.header.Get("Wetoken-Event"))
+		require.Equal(t, app, got.header.Get("Wetoken-App"))
+		want := map[string]string{
+			"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": mchID, "openid": "o1", "trade_type": "NATIVE", "bank_type": "OTHERS",
+			"total_fee": "100", "cash_fee": "100", "fee_type": "CNY", "transaction_id": transaction, "out_trade_no": o.OutTradeNo, "attach": "me",
+		}
+		for name, value := range want {
+			require.Equal(t, value, got.body[name], "%s of %s: %s", name, app, got.raw)
+		}
+		for name, value := range got.body {
+			require.IsType(t, "", value, name)
+		}
+		require.Regexp(t, `^20\d{12}$`, got.body["time_end"])
+		require.Equal(t, app == "shop", got.body["sign"] != nil, "APIv3 has no sign")
+	}
+	o := d.scanned(d.ask(nil, input{path: "/app/shop/pay?fee=100", key: payKey}))
+	_, err := d.pay.Pay(oldMchID, o.OutTradeNo, "o1")
+	require.NoError(t, err)
+	require.Equal(t, "/all", d.report().path, "without a call, notify_to gets it")
+}
+
+func TestACallOfThisServerIsServedInThisProcess(t *testing.T) {
+	d := openDesk(t, func(d *cashDesk) { d.options.Config.Apps["modern"].Pay.NotifySync = true })
+	for _, app := range []string{"shop", "modern"} {
+		o := d.scanned(d.ask(nil, input{path: "/app/" + app + "/pay?fee=100&call=" + url.QueryEscape("/own/page?a=b"), key: payKey}))
+		_, err := d.pay.Pay(o.MchID, o.OutTradeNo, "o1")
+		require.NoError(t, err)
+		select {
+		case got := <-d.inner:
+			require.Equal(t, "/own/page?a=b", got.path)
+			require.Equal(t, o.OutTradeNo, got.body["out_trade_no"])
+			require.Equal(t, "100", got.body["total_fee"])
+			require.True(t, got.hasSignature(signKey))
+		case <-time.After(30 * time.Second):
+			t.Fatal(d.log.String())
+		}
+	}
+	require.Empty(t, d.reports)
+}
+
+func TestAnOldNotificationIsOfAnOrderOfTheOldSystem(t *testing.T) {
+	d := openDesk(t)
+	// The old system placed the order, with its own address, which now leads here.
+	const other = "old-system-1"
+	d.placeElsewhere(d.public+"/app/shop/pay", other)
+	_, err := d.pay.Pay(oldMchID, other, "o1")
+	require.NoError(t, err)
+	got := d.report()
+	require.Equal(t, "/all", got.path)
+	require.Equal(t, other, got.body["out_trade_no"])
+	require.Equal(t, "false", got.header.Get("Wetoken-Known"))
+	require.Eventually(t, func() bool { return len(d.pay.Deliveries()) == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, http.StatusOK, d.pay.Deliveries()[0].Status)
+
+	for _, path := range []string{"/app/shop/pay", "/app/shop/pay/"} {
+		got := d.ask(nil, input{method: "POST", path: path, body: d.pay.Deliveries()[0].Body})
+		require.Equal(t, http.StatusOK, got.status)
+		require.Equal(t, map[string]string{"": "xml", "return_code": "SUCCESS", "return_msg": "OK"}, withoutRest(readFlat([]byte(got.text))), "repeated: %s", got.text)
+	}
+	require.Empty(t, d.reports, "reported once")
+}
+
+func withoutRest(fields map[string]string) map[string]string {
+	delete(fields, "-")
+	return fields
+}
