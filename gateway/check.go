@@ -36,7 +36,7 @@ func (c Config) Check() error {
 		return err
 	}
 	e := c.Endpoints
-	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login, "pay": e.Pay} {
+	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login, "pay": e.Pay, "script": e.Script} {
 		if err := checkBaseURL("endpoints."+name, u); err != nil {
 			return err
 		}

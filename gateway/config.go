@@ -50,6 +50,9 @@ type Endpoints struct {
 	Open  string `json:"open"`  // https://open.weixin.qq.com, where browsers log in
 	Login string `json:"login"` // https://login.work.weixin.qq.com, the QR code of WeCom
 	Pay   string `json:"pay"`   // https://api.mch.weixin.qq.com
+
+	// Script is where the example pages of [Compat] load WeChat's JavaScript from: https://res.wx.qq.com
+	Script string `json:"script"`
 }
 
 // Key is a caller of the private side, known by a secret.

@@ -7,7 +7,9 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
@@ -119,6 +121,11 @@ func trimSlash(route string) string {
 	return route
 }
 
+// ScriptURL returns the address of WeChat's JavaScript for pages.
+func (g *Gateway) ScriptURL() string {
+	return strings.TrimSuffix(cmp.Or(g.endpoints.Script, "https://res.wx.qq.com"), "/") + "/open/js/jweixin-1.6.0.js"
+}
+
 // Name returns the name of the app in its routes.
 func (a ServedApp) Name() string { return a.app.name }
 
@@ -136,6 +143,9 @@ func (a ServedApp) Tokens() *token.Manager { return a.app.handlers().tokens }
 
 // Tickets returns the app's tickets, or nil for a website, which has none.
 func (a ServedApp) Tickets() *ticket.Manager { return a.app.handlers().tickets }
+
+// Messages returns the receiver of the app's callbacks. For an app without callbacks it refuses all.
+func (a ServedApp) Messages() *message.Receiver { return a.app.handlers().messages }
 
 // Client returns a client of the WeChat servers that the app uses, with its token.
 func (a ServedApp) Client() *wechat.Client {

@@ -54,7 +54,7 @@ func newDemo(s *settings) (gateway.Config, *http.Client, error) {
 	go (&http.Server{Handler: world, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
 	c := gateway.Config{
 		PublicURL: "http://" + reachable(s.public),
-		Endpoints: gateway.Endpoints{Open: "http://" + l.Addr().String(), Pay: "http://" + l.Addr().String()},
+		Endpoints: gateway.Endpoints{Open: "http://" + l.Addr().String(), Pay: "http://" + l.Addr().String(), Script: "http://" + l.Addr().String()},
 		Keys:      []gateway.Key{{Name: "demo", Key: key, Apps: []string{"*"}, Scopes: []string{"*", "refund", "transfer"}}},
 	}
 	if pay.CheckNotifyURL("public_url", c.PublicURL) == nil {

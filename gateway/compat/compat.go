@@ -28,6 +28,18 @@
 //	POST /apis/v1/wx/mp/register_appid       scope admin
 //
 // [JSONRPC] serves the same as the methods accessToken, getMpAccessTokenByAppid and registerAppid.
+//
+// # wechat-proxy
+//
+// On the public side, where WeChat's signature admits:
+//
+//	GET, POST /app/{app}/msg?call=…        messages as XML to backends on the app's hosts
+//	GET, POST /app/{app}/msg/json?call=…   the same, as JSON
+//
+// and for everybody:
+//
+//	/qrcode?path=TEXT&size=256   a QR code, as PNG
+//	/echo, /example/             with Compat.Examples
 package compat
 
 import (
