@@ -174,12 +174,18 @@ func (s *proxy) remember(ctx context.Context, a gateway.ServedApp, c wechat.Cred
 	return c, err
 }
 
+var errNoTicket = errOtherKind("invalid appid: this kind of app has no such ticket")
+
 func readTicket(typ ticket.Type) func(*proxy, *http.Request, gateway.ServedApp, *gateway.Caller) (wechat.Credential, error) {
 	return func(_ *proxy, r *http.Request, a gateway.ServedApp, _ *gateway.Caller) (wechat.Credential, error) {
 		tickets := a.Tickets()
-		if tickets == nil || typ == ticket.WxCard && a.Kind() == wechat.Work {
-			return wechat.Credential{}, errOtherKind("invalid appid: this kind of app has no such ticket")
+		if tickets == nil {
+			return wechat.Credential{}, errNoTicket
 		}
-		return tickets.Ticket(r.Context(), typ)
+		c, err := tickets.Ticket(r.Context(), typ)
+		if errors.Is(err, ticket.ErrType) {
+			err = errNoTicket
+		}
+		return c, err
 	}
 }
