@@ -182,10 +182,10 @@ func TestAWrongParameterIsNamed(t *testing.T) {
 	w := newProxyWorld(t, nil)
 	good := []string{"key", "mall", "appid", freeID, "secret", secret}
 	for text, pairs := range map[string][]string{
-		"key, appid: must be given":                       {"appid", freeID, "secret", secret},
-		"secret: must be given":                           {"key", "mall", "appid", freeID},
-		"expires: want seconds from now, or 0 for no end": append(good[:6:6], "expires", "-1"),
-		"mch_id, mch_key: want both or neither":           append(good[:6:6], "mch_id", "1900000001"),
+		"key, appid: must be given":                                   {"appid", freeID, "secret", secret},
+		"secret: must be given":                                       {"key", "mall", "appid", freeID},
+		"expires: want seconds from now, or 0 for no end":             append(good[:6:6], "expires", "-1"),
+		"mch_id, mch_key: want both or neither":                       append(good[:6:6], "mch_id", "1900000001"),
 		"mch_id, mch_key: want both or neither; server_ip needs them": append(good[:6:6], "server_ip", "192.0.2.7"),
 		"mch_id: want the digits of the merchant number":              append(good[:6:6], "mch_id", "m", "mch_key", mchKey),
 		"server_ip: is no IP address":                                 append(good[:6:6], "mch_id", "1900000001", "mch_key", mchKey, "server_ip", "localhost"),
