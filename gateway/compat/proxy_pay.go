@@ -37,7 +37,7 @@ type payRequest struct {
 func (s *proxy) addPayPrivate(m *http.ServeMux) {
 	for _, route := range payRoutes {
 		for _, method := range route.methods {
-			payPath(m, method+" /app/{app}"+route.path, s.servePayKeyed(route))
+			handleSlash(m, method, "/app/{app}"+route.path, s.servePayKeyed(route))
 		}
 	}
 }
@@ -46,16 +46,10 @@ func (s *proxy) addPayPrivate(m *http.ServeMux) {
 func (s *proxy) addPayPublic(m *http.ServeMux) {
 	for _, route := range payRoutes {
 		for _, method := range route.methods {
-			payPath(m, method+" /app/{app}"+route.path, s.servePayPublic(route))
+			handleSlash(m, method, "/app/{app}"+route.path, s.servePayPublic(route))
 		}
 	}
-	payPath(m, "POST /app/{app}/pay", s.servePayNotify)
-}
-
-// payPath registers a handler for a pattern, with and without a slash at its end.
-func payPath(m *http.ServeMux, pattern string, h http.HandlerFunc) {
-	m.HandleFunc(pattern, h)
-	m.HandleFunc(pattern+"/{$}", h)
+	handleSlash(m, http.MethodPost, "/app/{app}/pay", s.servePayNotify)
 }
 
 // servePayKeyed places an order for a caller with a key.
@@ -153,11 +147,7 @@ func writePayQR(w http.ResponseWriter, in payRequest, p pay.Prepaid, err error) 
 		writeProxyError(w, http.StatusBadGateway, codeProxy, "WeChat's code_url cannot be shown as a QR code")
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "image/png")
-	h.Set("Cache-Control", "max-age=7200") // as long as the code works
-	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(image)
+	writePNG(w, image, "max-age=7200") // as long as the code works
 }
 
 // variable matches the names that var may have.

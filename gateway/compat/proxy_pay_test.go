@@ -291,3 +291,12 @@ func withoutRest(fields map[string]string) map[string]string {
 	delete(fields, "-")
 	return fields
 }
+
+func TestAnOpenSystemNeedsNoKeyOnThePrivateSide(t *testing.T) {
+	d := openDesk(t, func(d *cashDesk) { d.options.Config.Compat.Open = []string{"proxy"} })
+	status, body, _ := send(d.gateway.Private(), input{path: "/app/shop/pay?fee=50001"})
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, d.log.String(), `caller="(no key)" app=shop action=order`)
+	status, body, _ = send(d.gateway.Public(), input{path: "/app/shop/pay?fee=1"})
+	require.Equal(t, http.StatusForbidden, status, "browsers are strangers nevertheless: %s", body)
+}
