@@ -121,9 +121,14 @@ func trimSlash(route string) string {
 	return route
 }
 
-// ScriptURL returns the address of WeChat's JavaScript for pages.
-func (g *Gateway) ScriptURL() string {
-	return strings.TrimSuffix(cmp.Or(g.endpoints.Script, "https://res.wx.qq.com"), "/") + "/open/js/jweixin-1.6.0.js"
+// PageScripts returns the addresses of the scripts that example pages load: WeChat's JSSDK, and what its browser would have for payments.
+// The latter is empty unless WeChat is simulated.
+func (g *Gateway) PageScripts() (jssdk, bridge string) {
+	base := strings.TrimSuffix(g.endpoints.Script, "/")
+	if base != "" {
+		bridge = base + "/phone/pay/bridge.js"
+	}
+	return cmp.Or(base, "https://res.wx.qq.com") + "/open/js/jweixin-1.6.0.js", bridge
 }
 
 // Name returns the name of the app in its routes.

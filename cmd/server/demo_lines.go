@@ -32,6 +32,11 @@ Another token, as if WeChat had refused the first:
 		printDemoPay(w, auth, private, c.Endpoints.Pay)
 	}
 	printDemoCompat(w, auth, s, c)
+	fmt.Fprintf(w, `Pages for a browser, which use the routes of wechat-proxy:
+
+  %[1]s/example/?app=demo
+
+`, c.PublicURL)
 	fmt.Fprintf(w, `A site with a WeChat login, and a page that calls WeChat's JavaScript, from a clone of the repository:
 
   go run ./examples/login -public %[1]s -private %[2]s -key %[3]s

@@ -55,7 +55,7 @@
 //	  open: https://open.weixin.qq.com
 //	  login: https://login.work.weixin.qq.com
 //	  pay: https://api.mch.weixin.qq.com
-//	  script: https://res.wx.qq.com              # for the example pages of compat
+//	  script: http://127.0.0.1:8099             # of the example pages of compat, if WeChat is simulated
 //	keys:                                       # callers of the private side; "*" is all apps, or all scopes but those below
 //	  - name: shop-backend                      # for the log
 //	    key: ${SHOP_KEY}                        # 16 characters or more, or sha256: and the hex digest of such a key
