@@ -118,6 +118,7 @@
 //	      merchant: m1                          # or its keys, as under merchants, if only this app has it
 //	      notify_to: http://shop:8000/paid      # gets each payment, refund and transfer; default none
 //	      notify_sync: false                    # WeChat is answered only once notify_to has accepted, which has 4 s
+//	    open_pay: {max_fen: 0}                  # for wechat-proxy's clients: orders that browsers place without a link, at most this; default none
 //	merchants:                                  # of WeChat Pay; several apps may have one
 //	  m1:
 //	    mch_id: "1900000001"

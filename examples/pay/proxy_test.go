@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +24,7 @@ import (
 const oldAppID = "wx0123456789abcdef"
 
 // startProxy serves the example pages of wechat-proxy, and returns the URLs of the pages and of the phone. What /echo gets is sent to
-// told. As WeChat's browser does, the phone adds its WeixinJSBridge to the page of JSAPI.
+// told.
 func startProxy(t *testing.T, told chan map[string]any) (at, phone string) {
 	t.Helper()
 	world := new(paytest.Server)
@@ -37,7 +36,7 @@ func startProxy(t *testing.T, told chan map[string]any) (at, phone string) {
 	m := world.AddMerchant(paytest.Merchant{MchID: "1900000001", Name: "老店", AppIDs: []string{oldAppID}})
 	o := gateway.Options{
 		Config: gateway.Config{
-			PublicURL: at, Endpoints: gateway.Endpoints{Pay: pages.URL},
+			PublicURL: at, Endpoints: gateway.Endpoints{Pay: pages.URL, Script: pages.URL},
 			Keys:      []gateway.Key{{Name: "shop", Key: rand.Text(), Apps: []string{"*"}, Scopes: []string{"pay"}}},
 			Merchants: map[string]gateway.Merchant{"m": {MchID: m.MchID, V2: &gateway.APIv2{APIKey: m.APIKey, SignType: "MD5"}}},
 			Apps: map[string]gateway.App{"老店": {
@@ -59,18 +58,7 @@ func startProxy(t *testing.T, told chan map[string]any) (at, phone string) {
 	o.PublicFallback = append(o.PublicFallback, compat.Public(o.Config.Compat)...)
 	g, err := gateway.New(o)
 	require.NoError(t, err)
-	served := g.Public()
-	public.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/example/jsapi" {
-			served.ServeHTTP(w, r)
-			return
-		}
-		page := httptest.NewRecorder()
-		served.ServeHTTP(page, r)
-		w.Header().Set("Content-Type", "text/html; charset=utf-8") // without the policy, which the phone's own script is free from
-		w.WriteHeader(page.Code)
-		_, _ = io.WriteString(w, strings.Replace(page.Body.String(), "</head>", `<script src="`+pages.URL+`/phone/pay/bridge.js"></script></head>`, 1))
-	})
+	public.Config.Handler = g.Public()
 	public.Start()
 	t.Cleanup(public.Close)
 	ctx, cancel := context.WithCancel(context.Background())
