@@ -13,7 +13,7 @@ func TestCompatIsChecked(t *testing.T) {
 		`{"systems":["wetoken","accesstoken"],"jsonrpc":"127.0.0.1:8000","open":["accesstoken"],"create":true}`: "",
 		`{"systems":["accesstoken"],"jsonrpc":":8000"}`:                                                         "",
 		`{}`:                                "",
-		`{"systems":["wechat-proxy"]}`:      "gateway: config: compat.systems[0]: unknown system: want wetoken or accesstoken",
+		`{"systems":["wechat-proxy"]}`:      "gateway: config: compat.systems[0]: unknown system: want wetoken, accesstoken, payment, proxy",
 		`{"systems":["wetoken","wetoken"]}`: "gateway: config: compat.systems[1]: wetoken is listed twice",
 		`{"systems":["wetoken"],"open":["accesstoken"]}`:          "gateway: config: compat.open[0]: want one of systems",
 		`{"systems":["accesstoken"],"create":true}`:               "gateway: config: compat.create: needs wetoken in systems",

@@ -51,6 +51,9 @@ func (a ServedApp) PrepayPublic(w http.ResponseWriter, r *http.Request, link str
 			return prepaid, err
 		}
 	}
+	if payer := peer.Parse(r.RemoteAddr); p.order.ClientIP == "" && payer.IsValid() {
+		p.order.ClientIP = payer.Unmap().WithZone("").String()
+	}
 	if !p.named {
 		p.order.OutTradeNo = newOutTradeNo(now, p.order.OpenID)
 	}

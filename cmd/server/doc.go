@@ -237,6 +237,8 @@
 //
 // In each process and minute, an address may call each of /session, /login and /login/callback of an app 20 000 times, and
 // a browser that keeps cookies may begin 20 logins. Logins that begin in a minute take at most 64 MiB of the store.
+// On all servers together, an address may have 200 orders of wechat-proxy's pages of an app that are not paid, and a browser 5 that no
+// link fixes.
 //
 // Limits by address do not apply to trusted_proxies: the client in X-Forwarded-For is counted instead. While trusted_proxies
 // is not set, they do not apply to private addresses, with 127.0.0.0/8, ::1 and 100.64.0.0/10, since these may be load
