@@ -102,6 +102,7 @@ func (a *app) newManagers() *managers {
 type handlers struct {
 	*managers
 	messages *message.Receiver
+	login    *oauth.Login // nil for a mini program
 
 	shared          *sharedMuxes
 	private, public []wetoken.Part
@@ -136,6 +137,7 @@ func (a *app) buildHandlers() *handlers {
 		}
 	}
 	source, login := a.newLogin(h.tokens)
+	h.login, _ = login.(*oauth.Login)
 	private = append(private, &oauth.Handler{Source: source, Guard: a.guard("login")})
 	h.messages = a.newReceiverOrRefusal(h.tokens)
 	public = append(public, login, h.messages)
