@@ -217,4 +217,10 @@ func TestTheOldLoginAndTheNewOneDoNotMix(t *testing.T) {
 		require.Equal(t, 410, b.open(authURL(path, "state", u.Query().Get("state"), "key", u.Query().Get("key"), "code", u.Query().Get("code"))).status, path)
 	}
 	b.finish(old)
+
+	w.door = w.newGateway().Both()
+	b.finish(b.begin("/app/shop/auth/", "call", "/echo"))
+	require.Equal(t, 302, b.open(authURL("/app/shop/login", "to", siteCall)).status)
+	w.door = w.newGateway().Private()
+	require.Equal(t, 401, b.open(authURL("/app/shop/auth", "call", siteCall)).status)
 }
