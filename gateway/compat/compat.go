@@ -36,6 +36,11 @@
 //	GET, POST /app/{app}/msg?call=…        messages as XML to backends on the app's hosts
 //	GET, POST /app/{app}/msg/json?call=…   the same, as JSON
 //
+// for browsers, which carry the user to a page on the app's hosts, or on this server:
+//
+//	GET /app/{app}/auth?call=…        openid and unionid
+//	GET /app/{app}/auth/info?call=…   nickname and picture too
+//
 // and for everybody:
 //
 //	/qrcode?path=TEXT&size=256   a QR code, as PNG
