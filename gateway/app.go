@@ -86,7 +86,7 @@ type managers struct {
 	tokenDue   dueTime
 	ticketsDue []dueTime // in the order of the app's tickets
 
-	told atomic.Pointer[string] // the token that RememberToken has noted last
+	told atomic.Pointer[told]
 }
 
 func (a *app) newManagers() *managers {

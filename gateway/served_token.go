@@ -11,7 +11,9 @@ import (
 
 const (
 	toldExtra    = time.Hour // for which a token names its app after its end
-	maxGivenSize = 1024      // bytes of a token
+	toldRetry    = 10 * time.Second
+	toldTimeout  = time.Second
+	maxGivenSize = 1024 // bytes of a token
 )
 
 // toldKey returns the key under which the store keeps the id of the app of a token, and nothing of the token.
@@ -22,16 +24,28 @@ func toldKey(token string) string {
 
 // RememberToken lets a token that was answered name its app, in all processes: see [Gateway.AppWithToken]. It writes once for each token.
 func (g *Gateway) RememberToken(ctx context.Context, a ServedApp, c wechat.Credential) {
-	m := a.app.managers()
-	if last := m.told.Load(); last != nil && *last == c.Value {
+	m, now := a.app.managers(), time.Now()
+	last := m.told.Load()
+	if last != nil && last.text == c.Value && now.Before(last.again) {
 		return
 	}
-	left := max(time.Until(c.Expires), 0)
-	if err := g.store.Set(ctx, toldKey(c.Value), []byte(a.app.id), left+toldExtra); err != nil {
+	next := &told{c.Value, now.Add(toldRetry)}
+	if !m.told.CompareAndSwap(last, next) { // another request writes it
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldTimeout)
+	defer cancel()
+	if err := g.store.Set(ctx, toldKey(c.Value), []byte(a.app.id), max(c.Expires.Sub(now), 0)+toldExtra); err != nil {
 		g.log.DebugContext(ctx, "a token cannot be used to name its app", "app", a.app.name, "error", err)
 		return
 	}
-	m.told.Store(&c.Value)
+	m.told.CompareAndSwap(next, &told{c.Value, c.Expires})
+}
+
+// told is the token that RememberToken has noted last.
+type told struct {
+	text  string
+	again time.Time // when it is written again
 }
 
 // AppWithToken returns the app that has a name or an appid, or with neither the one that [Gateway.RememberToken] has noted for a token, if

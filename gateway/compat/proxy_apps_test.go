@@ -3,6 +3,7 @@ package compat_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/paytest"
 )
 
 const (
@@ -138,9 +140,18 @@ func TestAKeyBelongsToOneAppid(t *testing.T) {
 		require.Equal(t, exists, body)
 	}
 	require.Equal(t, freeID, w.registered("mall").AppID)
-	status, body = w.register("key", "shop", "appid", shopID, "token", messageToken)
+	status, body = w.register("key", "shop", "appid", shopID, "token", "anothertokenofthistest")
 	require.Equal(t, 409, status)
 	require.Contains(t, body, "configuration")
+	for _, same := range [][]string{{}, {"secret", secret}, {"token", messageToken, "aes", aesKey}} {
+		status, body = w.register(append([]string{"key", "shop", "appid", shopID}, same...)...)
+		require.Equal(t, success, body)
+		require.Equal(t, 200, status)
+	}
+	for _, other := range [][]string{{"secret", otherSecret}, {"call", "/api"}, {"expires", "60"}, {"mch_id", "1900000001", "mch_key", mchKey}, {"server_ip", "192.0.2.7"}} {
+		status, _ = w.register(append([]string{"key", "shop", "appid", shopID}, other...)...)
+		require.Equal(t, 409, status)
+	}
 	status, body = w.register("key", "gone", "appid", goneID, "secret", secret)
 	require.Equal(t, 409, status)
 	require.Contains(t, body, "configuration")
@@ -250,4 +261,40 @@ func TestAMerchantOfTheConfigurationIsUsed(t *testing.T) {
 	require.Equal(t, success, body)
 	require.Equal(t, "1900000001", w.registered("mall").Pay.Merchant)
 	require.False(t, strings.Contains(w.log.String(), mchKey))
+}
+
+// bothServers is a transport to WeChat and WeChat Pay.
+type bothServers struct {
+	pay    http.RoundTripper
+	wechat http.RoundTripper
+}
+
+func (b bothServers) RoundTrip(r *http.Request) (*http.Response, error) {
+	if paytest.Serves(r.URL.Path) {
+		return b.pay.RoundTrip(r)
+	}
+	return b.wechat.RoundTrip(r)
+}
+
+func TestARegisteredAppPlacesOrdersWithItsMerchantAndServerIP(t *testing.T) {
+	const number = "1900000077"
+	var key string
+	d := openDesk(t, func(d *cashDesk) {
+		wx := new(wechattest.Server)
+		wx.AddApp(noneID, secret)
+		key = d.pay.AddMerchant(paytest.Merchant{MchID: number, AppIDs: []string{noneID}, Key: payKeys()[0]}).APIKey
+		d.options.HTTP = &http.Client{Transport: bothServers{d, wx.Client().Transport}}
+		d.options.RegisterUnsealed = true
+		d.options.Config.Keys = append(d.options.Config.Keys, gateway.Key{Name: "admin", Key: adminKey, Apps: []string{"*"}, Scopes: []string{"admin", "pay"}})
+	})
+	got := d.ask(nil, input{path: "/register?" + queryOf("key", "商城", "appid", noneID, "secret", secret, "mch_id", number, "mch_key", key, "server_ip", "192.0.2.7"), key: adminKey})
+	require.Equal(t, success, got.text)
+	order := "/app/" + url.PathEscape("商城") + "/pay?fee=1&name=socks"
+	for query, ip := range map[string]string{"": "192.0.2.7", "&spbill_create_ip=192.0.2.9": "192.0.2.9"} {
+		got = d.ask(nil, input{path: order + query, key: adminKey})
+		require.Equal(t, 200, got.status, got.text)
+		require.Contains(t, got.text, `"code_url":"`)
+		require.Equal(t, ip, d.lastSent()["spbill_create_ip"])
+		require.Equal(t, number, d.lastSent()["mch_id"])
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +97,7 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 	case old.App.AppID != appID:
 		return errKeyExists
 	case old.InFile:
-		return gateway.ErrInFile
+		return s.compareApp(ctx, old.App, p)
 	default:
 		revision = old.Revision
 	}
@@ -121,6 +122,29 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 	}
 	_, err = apps.Put(ctx, key, app, revision)
 	return err
+}
+
+// compareApp returns nil if an app of the configuration has all parameters that are given. Old clients register at each of their starts.
+func (s *proxy) compareApp(ctx context.Context, app gateway.App, p params) error {
+	same, err := mergeApp(app, p, time.Now())
+	if err != nil {
+		return err
+	}
+	mchID, mchKey, serverIP := p.text("mch_id"), p.text("mch_key"), p.text("server_ip")
+	if !reflect.DeepEqual(same, app) || app.Pay == nil && mchID+mchKey+serverIP != "" {
+		return gateway.ErrInFile
+	}
+	if app.Pay == nil {
+		return nil
+	}
+	m, err := s.merchantOf(ctx, *app.Pay)
+	if err != nil {
+		return err
+	}
+	if _, changed := mergeMerchant(m, mchKey, serverIP); changed || mchID != "" && mchID != m.MchID {
+		return gateway.ErrInFile
+	}
+	return nil
 }
 
 // verify asks WeChat whether it knows the app with its secret. A refusal of this server's address says nothing about that.
