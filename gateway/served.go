@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
@@ -151,6 +152,9 @@ func (a ServedApp) Tickets() *ticket.Manager { return a.app.handlers().tickets }
 
 // Messages returns the receiver of the app's callbacks. For an app without callbacks it refuses all.
 func (a ServedApp) Messages() *message.Receiver { return a.app.handlers().messages }
+
+// Pages returns the handler that signs the app's pages and cards, or nil for an app that has none: a mini program or a website.
+func (a ServedApp) Pages() *jssdk.Handler { return a.app.handlers().pages }
 
 // Client returns a client of the WeChat servers that the app uses, with its token.
 func (a ServedApp) Client() *wechat.Client {

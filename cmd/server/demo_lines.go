@@ -32,11 +32,6 @@ Another token, as if WeChat had refused the first:
 		printDemoPay(w, auth, private, c.Endpoints.Pay)
 	}
 	printDemoCompat(w, auth, s, c)
-	fmt.Fprintf(w, `Pages for a browser, which use the routes of wechat-proxy:
-
-  %[1]s/example/?app=demo
-
-`, c.PublicURL)
 	fmt.Fprintf(w, `A site with a WeChat login, and a page that calls WeChat's JavaScript, from a clone of the repository:
 
   go run ./examples/login -public %[1]s -private %[2]s -key %[3]s
@@ -75,4 +70,13 @@ func printDemoCompat(w io.Writer, auth string, s settings, c gateway.Config) {
   curl -s %[4]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"accessToken","params":[{"appid":"%[2]s"}]}' http://%[5]s
 
 `, "http://"+reachable(s.private), app.AppID, app.Secret, auth, reachable(c.Compat.JSONRPC))
+	fmt.Fprintf(w, `The same of wechat-proxy: a token, another app under a key of its own, and example pages for a browser:
+
+  curl -s '%[1]s/app/demo/api?secret=%[3]s'
+  curl -s %[4]s '%[1]s/register?key=shop&appid=%[2]s&secret=%[3]s&call=/api&call=/js'
+  curl -s %[4]s %[1]s/app/shop
+
+  %[5]s/example/?app=demo
+
+`, "http://"+reachable(s.private), app.AppID, app.Secret, auth, c.PublicURL)
 }

@@ -139,12 +139,14 @@
 //	      cert_file: /etc/wetoken/apiclient_cert.pem   # or apiclient_cert.p12 with its cert_password; default that of v3
 //	      private_key_file: /etc/wetoken/apiclient_key.pem
 //	    version: v3                             # of new orders: v3, the default, or v2; old ones stay with theirs
+//	    server_ip: 192.0.2.7                    # of the server that places orders, for v2 orders without client_ip; default 127.0.0.1
 //	    # sandbox: xdc                          # a simulation by WeChat, for v2 without v3: xdc or old
 //	compat:                                     # routes of older systems, for their clients: docs/migrating.md
-//	  systems: [wetoken, accesstoken]           # default none
+//	  systems: [wetoken, accesstoken, payment, proxy]   # default none
 //	  jsonrpc: 127.0.0.1:8000                   # accesstoken's JSON-RPC; default not served
 //	  open: []                                  # systems that need no key, on a private network; the log names them at each start
 //	  create: false                             # wetoken's /wechat/app/create, for keys with the scope admin
+//	  examples: false                           # proxy's /echo and example pages, for everybody
 //
 // # Stores
 //

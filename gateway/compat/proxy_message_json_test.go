@@ -44,7 +44,7 @@ func TestMessagesAndEventsAreJSONFieldByField(t *testing.T) {
 			c.message.From = "oUser" + name // each is another message
 		}
 		require.Equal(t, 200, w.send(w.callback("/app/shop/msg/json", b.host+"/"+name), c.message).Tries[0].Status, name)
-		got := <-b.got
+		got := b.next(t)
 		require.JSONEq(t, strings.Replace(start+c.want, `"oUser"`, `"`+cmp.Or(c.message.From, "oUser")+`"`, 1), got.body, name)
 		require.Contains(t, got.body, `"CreateTime":1714112445`)
 		if c.message.Event == "" {

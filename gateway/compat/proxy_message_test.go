@@ -93,7 +93,7 @@ func TestACallGetsTheMessageAsXMLOrJSONAndTheQueryOfWeChat(t *testing.T) {
 			from, want.body = "oOther", strings.Replace(want.body, `"oUser"`, `"oOther"`, 1)
 		}
 		require.Equal(t, 200, w.send(c, push.Message{From: from, Content: "hi", MsgID: id, Time: at}).Tries[0].Status)
-		got := <-b.got
+		got := b.next(t)
 		require.Equal(t, "POST /wx", got.path)
 		require.Equal(t, want.kind, got.kind)
 		require.Equal(t, want.body, got.body)
@@ -112,7 +112,7 @@ func TestACallGetsTheMessageAsXMLOrJSONAndTheQueryOfWeChat(t *testing.T) {
 		o.Config.Apps["shop"] = a
 	})
 	w.send(w.callback("/app/shop/msg", b.host), push.Message{})
-	got := <-b.got
+	got := b.next(t)
 	require.False(t, got.query.Has("signature"), "without forward_signature")
 	require.NotEmpty(t, got.header.Get("Wetoken-Signature"))
 }

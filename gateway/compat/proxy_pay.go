@@ -1,10 +1,8 @@
 package compat
 
 import (
-	"errors"
 	"net/http"
 	"regexp"
-	"strings"
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/internal/answer"
@@ -109,31 +107,6 @@ func (s *proxy) servePayNotify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.ServePayNotify(w, r)
-}
-
-// writeAdmission answers why a request was not admitted.
-func writeAdmission(w http.ResponseWriter, err error) {
-	refused := (*refusal)(nil)
-	switch {
-	case errors.As(err, &refused):
-		if refused.status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="wetoken"`)
-		}
-		writeProxyError(w, refused.status, codeProxy, refused.text)
-	case errors.Is(err, gateway.ErrNoApp):
-		writeProxyError(w, http.StatusNotFound, codeProxy, "not found")
-	default:
-		writeProxyError(w, http.StatusServiceUnavailable, codeProxy, err.Error())
-	}
-}
-
-// isKeyedPay reports whether a request for an order has a key in its query, so that it is for the private side alone.
-func isKeyedPay(r *http.Request) bool {
-	if !strings.HasPrefix(r.URL.Path, "/app/") || !strings.Contains(r.URL.RawQuery, "wetoken_key") || !r.URL.Query().Has("wetoken_key") {
-		return false
-	}
-	_, route, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
-	return route == "pay" || strings.HasPrefix(route, "pay/")
 }
 
 // writePayQR answers the QR code of an order.

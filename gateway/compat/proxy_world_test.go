@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,6 +98,18 @@ func newBackend(t *testing.T, h http.HandlerFunc) *oldBackend {
 	t.Cleanup(srv.Close)
 	b.host = strings.TrimPrefix(srv.URL, "http://")
 	return b
+}
+
+// next returns the next request that b has got.
+func (b *oldBackend) next(t *testing.T) called {
+	t.Helper()
+	select {
+	case c := <-b.got:
+		return c
+	case <-time.After(20 * time.Second):
+		require.FailNow(t, "the backend was not called")
+		return called{}
+	}
 }
 
 func answering(body string) http.HandlerFunc {
