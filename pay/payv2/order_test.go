@@ -1,6 +1,7 @@
 package payv2_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -49,6 +50,10 @@ func TestOrdersOfEachTrade(t *testing.T) {
 			require.Equal(t, o.Description, in["body"], "]]> and a carriage return arrive as they are")
 			require.Equal(t, []string{"100", "1.2.3.4", `{"cost":1}`, notifyURL, openID, string(by)}, []string{in["total_fee"], in["spbill_create_ip"], in["detail"], in["notify_url"], in["openid"], in["sign_type"]})
 			require.Len(t, in["time_expire"], 14)
+			var raw map[string]string
+			require.NoError(t, json.Unmarshal(p.Raw, &raw))
+			require.Equal(t, "wx1", raw["prepay_id"])
+			require.Equal(t, payv2.Sign(raw, by, apiKey), raw["sign"], "it is WeChat's whole reply")
 			switch trade {
 			case pay.JSAPI:
 				require.Equal(t, string(by), p.Params["signType"])
