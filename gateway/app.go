@@ -105,6 +105,7 @@ type handlers struct {
 	*managers
 	messages *message.Receiver
 	pages    *jssdk.Handler // nil for an app whose pages cannot be signed
+	login    *oauth.Login   // nil for a mini program
 
 	shared          *sharedMuxes
 	private, public []wetoken.Part
@@ -140,6 +141,7 @@ func (a *app) buildHandlers() *handlers {
 		}
 	}
 	source, login := a.newLogin(h.tokens)
+	h.login, _ = login.(*oauth.Login)
 	private = append(private, &oauth.Handler{Source: source, Guard: a.guard("login")})
 	h.messages = a.newReceiverOrRefusal(h.tokens)
 	public = append(public, login, h.messages)
