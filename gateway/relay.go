@@ -75,10 +75,15 @@ func (a *app) sendRelay(ctx context.Context, item outbox.Item) error {
 		s.HTTP = &http.Client{Transport: relay.Local{Handler: a.gateway.onPublic()}}
 	}
 	response, err := s.Deliver(ctx, item.ID, target, item.ContentType, item.Body)
-	if err != nil {
-		return err
+	switch {
+	case err == nil:
+		if err = checkAccepted(response); err != nil {
+			return outbox.Replied(err)
+		}
+	case relay.Replied(err):
+		return outbox.Replied(err)
 	}
-	return checkAccepted(response)
+	return err
 }
 
 // relay sends a report to the backend of the order, or else to that of the app.

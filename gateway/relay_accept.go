@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -11,7 +12,7 @@ import (
 // of PHP or a page around it is not JSON.
 var (
 	errcodePattern = regexp.MustCompile(`(?i)["']errcode["']\s*:\s*("[^"]{0,64}"|[^\s,}\]]{1,64})|<errcode>\s*(?:<!\[CDATA\[)?\s*([^\s<\]]{1,64})`)
-	failPattern    = regexp.MustCompile(`(?i)["'](?:code|return_code|result_code|status)["']\s*:\s*["'](fail|failed|failure|error)["']|<(?:return|result)_code>\s*(?:<!\[CDATA\[)?\s*(FAIL)|["']success["']\s*:\s*(false)`)
+	failPattern    = regexp.MustCompile(`(?i)["'](?:code|return_code|result_code|status)["']\s*:\s*["'](fail|failed|failure|error)["']|<(?:return|result)_code>\s*(?:<!\[CDATA\[)?\s*(FAIL)|["']success["']\s*:\s*["']?(false)`)
 	fatalPattern   = regexp.MustCompile(`(?:^|[\n>]|PHP )(?:Fatal error|Parse error|Uncaught exception)(?:</b>)?:`)
 	failWord       = regexp.MustCompile(`(?i)^["'\s]*(fail|failed|failure|error)["'\s.!]*$`)
 )
@@ -20,6 +21,9 @@ var (
 // code such as FAIL, the single word fail, or the end of a PHP program. Any other response accepts it.
 func checkAccepted(response []byte) error {
 	text := strings.TrimPrefix(string(response), "\ufeff")
+	if inner := ""; json.Unmarshal([]byte(text), &inner) == nil && inner != "" { // JSON that was encoded twice
+		text = inner
+	}
 	for _, found := range errcodePattern.FindAllStringSubmatch(text, -1) {
 		if code := strings.Trim(found[1]+found[2], `"' `); !isZero(code) {
 			return fmt.Errorf("gateway: the backend replied errcode %.40q", code)

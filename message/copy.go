@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/wetoken/wetoken/internal/outbox"
+	"github.com/wetoken/wetoken/internal/relay"
 )
 
 // storeCopy stores a copy of a message for b. Storing the copy again while it waits does nothing.
@@ -48,6 +49,9 @@ func (f *forwarder) deliverCopy(ctx context.Context, copy outbox.Item) error {
 	defer cancel()
 	id, _, _ := strings.Cut(copy.ID, "/")
 	_, err := f.sender.Deliver(ctx, id, withQuery(copy.Target, copy.Query), copy.ContentType, copy.Body)
+	if relay.Replied(err) {
+		return outbox.Replied(err)
+	}
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,7 +43,7 @@ func (c *Cashier) serveNotify(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 	defer cancel()
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerTimeout)) // fails without a connection
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotification))
+	body, err := readNotification(ctx, http.MaxBytesReader(w, r.Body, maxNotification))
 	m := c.Merchants[0]
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):

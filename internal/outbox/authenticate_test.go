@@ -200,7 +200,7 @@ func TestItemsOfAnUnknownAppWaitForAnotherProcess(t *testing.T) {
 		require.NoError(t, (&outbox.Outbox{Store: s, Keys: keysFor("key")}).Add(t.Context(), shopItem))
 		<-time.After(time.Hour)
 		require.Zero(t, x.total())
-		require.Equal(t, 1, r.count("delivery to crm failed, its items wait: unknown app"))
+		require.Equal(t, 1, r.count("delivery to crm failed: unknown app"))
 		require.NotEmpty(t, keysOf(t, s))
 
 		stopSecond := runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: keysFor("key")})

@@ -28,6 +28,7 @@ const (
 	storeFailed         // the store failed
 	newer               // the record is of a later release
 	held                // it must not be sent, and is kept
+	waiting             // its app has enough deliveries
 )
 
 // result is what a delivery reports to the dispatcher.
@@ -38,11 +39,14 @@ type result struct {
 	target  string // the host, for reports
 	probe   bool   // the target was failing before
 	err     error
+
+	admitted bool // it counts as a delivery of its app
 }
 
 // deliver tries to deliver the item under key once, or gives it up. lastError is the last failure of its target in this
-// process. When it is nil the item is tried however old it is, as this process may not have run for a long time.
-func (o *Outbox) deliver(ctx context.Context, key string, lastError error) result {
+// process. When it is nil the item is tried however old it is, as this process may not have run for a long time. admit, if not nil, reports
+// whether an item of an app may be sent now.
+func (o *Outbox) deliver(ctx context.Context, key string, lastError error, admit func(key, app string) bool) result {
 	r := result{key: key, started: time.Now()}
 	lease, ok, err := o.takeLease(ctx, key)
 	switch {
@@ -67,6 +71,10 @@ func (o *Outbox) deliver(ctx context.Context, key string, lastError error) resul
 	err = o.checkItem(key, &item)
 	expired := !o.Forever && lastError != nil && time.Since(item.Added) > o.age()
 	if err == nil && !expired {
+		if admit != nil && !admit(key, item.App) {
+			return r.withOutcome(waiting, nil)
+		}
+		r.admitted = admit != nil
 		err = o.sendUnderLease(ctx, lease, item)
 	}
 	switch {

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -23,8 +24,8 @@ func (o *Outbox) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	d := &dispatcher{
-		Outbox: o, queues: make(map[string]*targetQueue), scanAt: time.Now(),
-		done: make(chan result), found: make(chan string), scanned: make(chan error),
+		Outbox: o, queues: make(map[string]*targetQueue), apps: make(map[string]int), scanAt: time.Now(),
+		done: make(chan result), asks: make(chan admission), found: make(chan string), scanned: make(chan error),
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -42,6 +43,8 @@ func (o *Outbox) Run(ctx context.Context) error {
 			d.addKey(key)
 		case err := <-d.scanned:
 			d.finishScan(ctx, err)
+		case a := <-d.asks:
+			a.allowed <- d.admit(a)
 		case r := <-d.done:
 			d.recordResult(ctx, r)
 		}
@@ -55,9 +58,11 @@ func (o *Outbox) Run(ctx context.Context) error {
 type dispatcher struct {
 	*Outbox
 	queues  map[string]*targetQueue
-	running int // deliveries in progress
-	probes  int // of those, to targets that fail
+	running int            // deliveries in progress
+	apps    map[string]int // of those, by app, once their items are read
+	probes  int            // of those, to targets that fail
 	done    chan result
+	asks    chan admission
 
 	scanAt      time.Time
 	scanning    bool
@@ -74,6 +79,8 @@ type dispatcher struct {
 func (d *dispatcher) drain() {
 	for d.running > 0 || d.scanning {
 		select {
+		case a := <-d.asks:
+			a.allowed <- false
 		case <-d.done:
 			d.running--
 		case <-d.found:
@@ -128,9 +135,14 @@ func (d *dispatcher) startDelivery(ctx context.Context, q *targetQueue) {
 	if probe {
 		d.probes++
 	}
+	admit, known := d.ask, q.app != ""
+	if known {
+		d.apps[q.app]++
+		admit = nil
+	}
 	go func() {
-		r := d.deliver(ctx, key, lastError)
-		r.probe = probe
+		r := d.deliver(ctx, key, lastError, admit)
+		r.probe, r.admitted = probe, r.admitted || known
 		d.done <- r
 	}()
 }
@@ -139,13 +151,44 @@ func (d *dispatcher) startDelivery(ctx context.Context, q *targetQueue) {
 // together take half of the limit, as they may be slow to fail.
 func (d *dispatcher) canDeliver(q *targetQueue, now time.Time) bool {
 	switch limit := d.limit(); {
-	case d.running >= limit || now.Before(q.retryAt):
+	case d.running >= limit || now.Before(q.retryAt) || d.isFull(q.app):
 		return false
 	case q.failures > 0:
 		return q.running == 0 && d.probes < limit/2
 	default:
 		return q.running < min(max(limit/8, 1), maxPerTarget)
 	}
+}
+
+// isFull reports whether an app has as many deliveries as it may: half of what the others leave, so that slow targets of one app do not
+// delay those of another. The app of a queue is unknown, and empty, until an item of it is read.
+func (d *dispatcher) isFull(app string) bool {
+	own := d.apps[app]
+	return app != "" && own > 0 && own >= (d.limit()-(d.running-own))/2
+}
+
+// admission asks whether an item that was read may be sent now.
+type admission struct {
+	key, app string
+	allowed  chan bool
+}
+
+// ask returns the answer of admit to a delivery.
+func (d *dispatcher) ask(key, app string) bool {
+	a := admission{key, app, make(chan bool)}
+	d.asks <- a
+	return <-a.allowed
+}
+
+// admit records the app of a queue, and reports whether it may have one more delivery.
+func (d *dispatcher) admit(a admission) bool {
+	q := d.queues[d.queueID(a.key)]
+	q.app = a.app
+	if d.isFull(a.app) {
+		return false
+	}
+	d.apps[a.app]++
+	return true
 }
 
 // nextWake returns when Run has to continue if nothing is reported before. Keys that are due already wait for a
@@ -178,6 +221,11 @@ func (d *dispatcher) recordResult(ctx context.Context, r result) {
 	q := d.queues[id]
 	d.running--
 	q.running--
+	if r.admitted {
+		if d.apps[q.app]--; d.apps[q.app] == 0 {
+			delete(d.apps, q.app)
+		}
+	}
 	if r.probe {
 		d.probes--
 	}
@@ -190,6 +238,8 @@ func (d *dispatcher) recordResult(ctx context.Context, r result) {
 		delete(q.entries, r.key)
 	case leased:
 		q.delay(r.key, now.Add(leaseInterval))
+	case waiting:
+		q.ready = append([]string{r.key}, q.ready...)
 	case newer, storeFailed:
 		q.entries[r.key].tries++
 		q.delay(r.key, now.Add(retryDelay(q.entries[r.key].tries, rand.Float64())))
@@ -210,8 +260,8 @@ func (d *dispatcher) recordResult(ctx context.Context, r result) {
 	}
 }
 
-// recordFailure delays a key whose target failed, and the target. Deliveries that were in progress when a failure was
-// counted count as the same failure.
+// recordFailure delays a key whose delivery failed, and the target: briefly if the target replied. Deliveries that were in
+// progress when a failure was counted count as the same failure.
 func (d *dispatcher) recordFailure(ctx context.Context, q *targetQueue, r result, now time.Time) {
 	e, random := q.entries[r.key], rand.Float64()
 	e.tries++
@@ -222,8 +272,11 @@ func (d *dispatcher) recordFailure(ctx context.Context, q *targetQueue, r result
 	}
 	q.failures++
 	q.failedAt, q.retryAt = now, now.Add(retryDelay(q.failures, random))
+	if errors.As(r.err, new(replied)) {
+		q.retryAt = now.Add(firstRetryDelay)
+	}
 	if q.failures == 1 {
-		d.report(ctx, fmt.Errorf("outbox: delivery to %s failed, its items wait: %w", r.target, r.err))
+		d.report(ctx, fmt.Errorf("outbox: delivery to %s failed: %w", r.target, r.err))
 	}
 }
 

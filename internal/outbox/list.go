@@ -111,7 +111,7 @@ func (o *Outbox) Retry(ctx context.Context, handle string) error {
 	} else if !swapped {
 		return errors.New("outbox: the item has changed, or was delivered: list it again")
 	}
-	switch r := o.deliver(ctx, key, nil); r.outcome {
+	switch r := o.deliver(ctx, key, nil, nil); r.outcome {
 	case delivered, removed:
 		return nil
 	case leased:

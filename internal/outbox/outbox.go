@@ -33,7 +33,8 @@ type Outbox struct {
 	Store  store.Store
 	Prefix string
 
-	// Send delivers an item, which is removed when the error is nil.
+	// Send delivers an item, which is removed when the error is nil. After another error, all items of the target wait, up to ten
+	// minutes. See [Replied] for errors that concern the one item.
 	Send func(context.Context, Item) error
 
 	// Keys returns the keys that authenticate the items of an app, the current key first. Without keys, Send has to decide
@@ -135,7 +136,7 @@ func (o *Outbox) addedKeys() chan string {
 }
 
 // itemKey returns the key of an item, Prefix/item/queue/id. There is one queue for each app and target, so that a scan
-// distinguishes targets without reading items, and the items of one app never wait for those of another.
+// distinguishes targets without reading items.
 func (o *Outbox) itemKey(item Item) string {
 	return o.itemPrefix() + digest(item.App+"\n"+item.Target) + "/" + digest(item.ID)
 }

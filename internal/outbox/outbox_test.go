@@ -85,7 +85,7 @@ func TestFailingTargetIsRetriedWithGrowingDelaysForADay(t *testing.T) {
 		require.GreaterOrEqual(t, len(tries), 9+23*6)
 		require.LessOrEqual(t, len(tries), 12+24*8)
 		require.LessOrEqual(t, tries[len(tries)-1].Sub(begun), 24*time.Hour)
-		require.Equal(t, 1, r.count("delivery to crm failed, its items wait: down"))
+		require.Equal(t, 1, r.count("delivery to crm failed: down"))
 		require.Equal(t, 1, r.count("gave up an item for crm after 24h"))
 		require.Zero(t, r.count("x-hidden"))
 	})

@@ -5,6 +5,7 @@ import "time"
 // targetQueue has the items of one app for one target. While the target fails, only one item at a time is tried and the
 // others wait, so that a target that is down costs the same with a million items as with one.
 type targetQueue struct {
+	app     string            // once an item was read
 	entries map[string]*entry // by key: ready, delayed or running
 	ready   []string
 	delayed int
@@ -19,6 +20,14 @@ type targetQueue struct {
 	overflowed bool // the store has more items than ready
 	lastScan   int  // the last scan that found an item of this queue
 }
+
+// Replied returns an error of Send, with the same text, after which the other items of the target do not wait for the failed one:
+// the target replied, and did not accept this item. While it fails, one item a second is tried.
+func Replied(err error) error { return replied{err} }
+
+type replied struct{ error }
+
+func (r replied) Unwrap() error { return r.error }
 
 // entry is the state of one item.
 type entry struct {

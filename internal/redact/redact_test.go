@@ -100,6 +100,7 @@ var unshown = map[string]string{
 	"gateway.storedKey":    "it embeds Struct",
 	"message.origin":       "fmt prints its token as an address: see message.Message",
 	"message.request":      "its key is a name in the store",
+	"outbox.admission":     "its key is a name in the store",
 	"once.Work":            "its key is a name in the store",
 	"payv2.request":        "it embeds Struct",
 	"payv2.signing":        "it embeds Struct",

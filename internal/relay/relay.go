@@ -4,6 +4,7 @@ package relay
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wetoken/wetoken/internal/redact"
@@ -95,6 +97,9 @@ func (s *Sender) do(r *http.Request) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxResponse+1)) // to the end, so that the connection can be reused
+	if err == nil && len(body) > 0 {
+		body, err = decode(body, resp.Header.Get("Content-Encoding"))
+	}
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return nil, Status(resp.StatusCode)
@@ -106,6 +111,21 @@ func (s *Sender) do(r *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("response is longer than %d bytes", MaxResponse)
 	}
 	return body, nil
+}
+
+// decode returns a body without its Content-Encoding. Some backends compress every response, although nobody asked for it.
+func decode(body []byte, encoding string) ([]byte, error) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(io.LimitReader(z, MaxResponse+1))
+	}
+	return nil, fmt.Errorf("unknown Content-Encoding %.40q: want gzip or none", encoding)
 }
 
 func (s *Sender) httpClient() *http.Client {
@@ -132,6 +152,20 @@ func Temporary(err error) bool {
 	}
 	n := (net.Error)(nil)
 	return errors.As(err, &n) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// Replied reports whether a Post that failed with err has a response, from the target and not from a proxy whose target is down, that
+// asks for no pause.
+func Replied(err error) bool {
+	status := Status(0)
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return true
 }
 
 // Sign returns the Wetoken-Signature of a body: the Unix time and, for each key that is not empty,
