@@ -85,6 +85,8 @@ type managers struct {
 
 	tokenDue   dueTime
 	ticketsDue []dueTime // in the order of the app's tickets
+
+	told atomic.Pointer[string] // the token that RememberToken has noted last
 }
 
 func (a *app) newManagers() *managers {
@@ -102,7 +104,8 @@ func (a *app) newManagers() *managers {
 type handlers struct {
 	*managers
 	messages *message.Receiver
-	login    *oauth.Login // nil for a mini program
+	login    *oauth.Login   // nil for a mini program
+	pages    *jssdk.Handler // nil for an app whose pages cannot be signed
 
 	shared          *sharedMuxes
 	private, public []wetoken.Part
@@ -132,7 +135,8 @@ func (a *app) buildHandlers() *handlers {
 			retryPart{a, h.managers})
 		if a.kind != wechat.Mini {
 			signer := &jssdk.Signer{AppID: a.appID, Tickets: h.tickets, Hosts: a.hosts, Kind: a.kind, AgentID: a.agentID}
-			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.cards})
+			h.pages = &jssdk.Handler{Signer: signer, Cards: a.cards}
+			public = append(public, h.pages)
 			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: a.guard("ticket")})
 		}
 	}

@@ -51,7 +51,8 @@ type Endpoints struct {
 	Login string `json:"login"` // https://login.work.weixin.qq.com, the QR code of WeCom
 	Pay   string `json:"pay"`   // https://api.mch.weixin.qq.com
 
-	// Script is where the example pages of [Compat] load WeChat's JavaScript from: https://res.wx.qq.com
+	// Script is a simulated WeChat, whose scripts the example pages of [Compat] load. Default https://res.wx.qq.com and, for
+	// payments, what WeChat's browser has.
 	Script string `json:"script"`
 }
 

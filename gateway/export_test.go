@@ -54,3 +54,6 @@ func SetBackends(g *Gateway, c *http.Client) { g.relayHTTP = c }
 
 // CheckAccepted returns an error if a 2xx response refuses a report.
 var CheckAccepted = checkAccepted
+
+// FlatPayment returns a payment as the fields of a notification of APIv2.
+var FlatPayment = flatPayment

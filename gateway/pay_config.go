@@ -62,6 +62,10 @@ type Merchant struct {
 	V2      *APIv2 `json:"v2"`
 	Version string `json:"version"`
 
+	// ServerIP is the address of the server that places orders, sent as spbill_create_ip of those of V2 without a client_ip; default
+	// 127.0.0.1.
+	ServerIP string `json:"server_ip"`
+
 	Sandbox string `json:"sandbox"` // a simulation by WeChat, for V2 alone: xdc, or old; default none
 
 	at string // path in the configuration, if it is that of an app
@@ -188,6 +192,8 @@ func (m Merchant) checkVersions() error {
 		return fmt.Errorf("version: needs the keys of %s", m.Version)
 	case !known:
 		return fmt.Errorf("sandbox: invalid value %.20q: want xdc or old", m.Sandbox)
+	case m.ServerIP != "" && m.V2 == nil:
+		return errors.New("server_ip: needs v2, which alone is sent it")
 	case m.Sandbox != "" && (m.V2 == nil || m.V3 != nil):
 		return errors.New("sandbox: needs v2, without v3, which has no sandbox")
 	}

@@ -24,7 +24,7 @@ const (
 	maxOpenOfBrowser = 5             // orders of one browser that are not paid, unless a link fixes them
 	maxOpenOfAddress = 200           // orders of one address that are not paid
 
-	browserCookie = "wetoken_pay"
+	browserCookie = "wetoken_pay_" // and a part that follows from the app
 	browserLife   = 24 * time.Hour
 )
 
@@ -187,7 +187,9 @@ func (p *publicOrder) reserve(r *http.Request, browser string, now time.Time) er
 
 // findBrowser returns the id of a browser, by its cookie. A browser without one is not known, and gets one.
 func (a *app) findBrowser(w http.ResponseWriter, r *http.Request) (id string, known bool) {
-	if cookie, err := r.Cookie(browserCookie); err == nil {
+	sum := sha256.Sum256([]byte(a.id)) // some browsers send a cookie whose path has a name in Chinese, and some do not
+	name := browserCookie + hex.EncodeToString(sum[:4])
+	if cookie, err := r.Cookie(name); err == nil {
 		id, text, _ := strings.Cut(cookie.Value, ".")
 		code, err := base64.RawURLEncoding.DecodeString(text)
 		if err == nil && len(id) <= 64 && a.isCode("browser", id, code) {
@@ -198,20 +200,14 @@ func (a *app) findBrowser(w http.ResponseWriter, r *http.Request) (id string, kn
 	if a.signKey == "" { // then neither links nor open_pay admit orders
 		return id, false
 	}
+	path := "/app/"
+	if u, err := url.Parse(a.publicURL); err == nil {
+		path = strings.TrimSuffix(u.EscapedPath(), "/") + path
+	}
 	http.SetCookie(w, &http.Cookie{
-		Name: browserCookie, Value: id + "." + base64.RawURLEncoding.EncodeToString(a.codeOf("browser", id, a.signKey)),
-		Path: cookiePath(a.publicURL, r), MaxAge: int(browserLife / time.Second),
+		Name: name, Value: id + "." + base64.RawURLEncoding.EncodeToString(a.codeOf("browser", id, a.signKey)),
+		Path: path, MaxAge: int(browserLife / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(a.publicURL, "https:"),
 	})
 	return id, false
-}
-
-// cookiePath returns the path of the payments of an app as the browser has it, below the public URL.
-func cookiePath(public string, r *http.Request) string {
-	base := ""
-	if u, err := url.Parse(public); err == nil {
-		base = strings.TrimSuffix(u.EscapedPath(), "/")
-	}
-	parts := strings.SplitN(r.URL.EscapedPath(), "/", 5) // "", app, its name, pay and the rest
-	return base + strings.Join(parts[:min(len(parts), 4)], "/")
 }

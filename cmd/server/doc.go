@@ -55,7 +55,7 @@
 //	  open: https://open.weixin.qq.com
 //	  login: https://login.work.weixin.qq.com
 //	  pay: https://api.mch.weixin.qq.com
-//	  script: https://res.wx.qq.com              # for the example pages of compat
+//	  script: http://127.0.0.1:8099             # of the example pages of compat, if WeChat is simulated
 //	keys:                                       # callers of the private side; "*" is all apps, or all scopes but those below
 //	  - name: shop-backend                      # for the log
 //	    key: ${SHOP_KEY}                        # 16 characters or more, or sha256: and the hex digest of such a key
@@ -138,6 +138,7 @@
 //	      cert_file: /etc/wetoken/apiclient_cert.pem   # or apiclient_cert.p12 with its cert_password; default that of v3
 //	      private_key_file: /etc/wetoken/apiclient_key.pem
 //	    version: v3                             # of new orders: v3, the default, or v2; old ones stay with theirs
+//	    server_ip: 192.0.2.7                    # of the server that places orders, for v2 orders without client_ip; default 127.0.0.1
 //	    # sandbox: xdc                          # a simulation by WeChat, for v2 without v3: xdc or old
 //	compat:                                     # routes of older systems, for their clients: docs/migrating.md
 //	  systems: [wetoken, accesstoken]           # default none

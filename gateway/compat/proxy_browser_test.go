@@ -2,10 +2,12 @@ package compat_test
 
 import (
 	"net/http/httptest"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/internal/webdriver"
 )
 
@@ -43,4 +45,54 @@ func TestARealBrowserMayCallWeChatFromTheExamplePage(t *testing.T) {
 		(function look() { if (at.textContent !== "…") done(at.textContent); else setTimeout(look, 50); })();`, &failed)
 	require.NotContains(t, failed, "config:ok")
 	require.NotEmpty(t, failed)
+}
+
+// openPayPages serves the pages of an app that everybody may pay, and the simulated phone that pays.
+func openPayPages(t *testing.T) *cashDesk {
+	return openDesk(t, func(d *cashDesk) {
+		phone := httptest.NewServer(d.pay)
+		t.Cleanup(phone.Close)
+		d.options.Config.Endpoints.Script = phone.URL
+	})
+}
+
+func TestARealBrowserLearnsThatItsQRCodeWasPaid(t *testing.T) {
+	testform.NeedFull(t)
+	d := webdriver.Start(t)
+	desk := openPayPages(t)
+	b := d.Tab(t)
+	b.Open(desk.public + "/example/qrcode?fee=42&name=%E8%8C%B6&app=" + url.QueryEscape("小店"))
+	var width int
+	b.RunAsync(`var done = arguments[0], code = document.getElementById("code");
+		if (code.complete) done(code.naturalWidth); else code.onload = code.onerror = function () { done(code.naturalWidth); };`, &width)
+	require.Equal(t, 256, width)
+	require.Equal(t, "请用微信扫码", b.Text("#result"))
+	var order string
+	b.Run(`return new URL(document.getElementById("result").getAttribute("data-order"), location.href).searchParams.get("out_trade_no")`, &order)
+	_, err := desk.pay.Pay(oldMchID, order, "")
+	require.NoError(t, err)
+	b.FindText("已支付")
+}
+
+func TestARealBrowserPaysInTheExamplePage(t *testing.T) {
+	testform.NeedFull(t)
+	d := webdriver.Start(t)
+	desk := openPayPages(t)
+	b := d.Tab(t)
+	b.Open(desk.public + "/example/jsapi?fee=42&app=" + url.QueryEscape("小店"))
+	b.Type("#openid", "oExample")
+	b.Click(`button[type="submit"]`)
+	b.Find(`script[src*="bridge.js"]`)
+	for _, c := range [][2]string{{"#cancel", "get_brand_wcpay_request:cancel"}, {"#pay", "已支付"}} {
+		b.Click("#pay")
+		b.EnterFrame("#paytest-sheet")
+		require.Equal(t, "¥0.42", b.Text("#amount"))
+		b.Click(c[0])
+		b.LeaveFrame()
+		b.FindText(c[1])
+	}
+
+	b.Open(desk.public + "/example/jsapi?fee=101&openid=oExample&app=" + url.QueryEscape("小店"))
+	b.Click("#pay")
+	b.FindText("没有下单：more than 100 fen need a link")
 }

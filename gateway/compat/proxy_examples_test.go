@@ -123,6 +123,19 @@ func TestEchoAndPagesAreServedOnlyWhereTheyAreAskedFor(t *testing.T) {
 	require.Equal(t, "success", w.send(w.callback("/app/shop/msg", "/user", "/echo"), push.Message{Content: "hi"}).Tries[0].Body)
 }
 
+func TestExamplePagesAreForWeChatWhereNoneIsSimulated(t *testing.T) {
+	w := newProxyWorld(t, nil)
+	for page, script := range map[string]string{"qrcode": "'self'", "jsapi": "'self'", "login": "'self'", "jssdk": "'self' https://res.wx.qq.com"} {
+		status, body, header := w.fetch("GET", "/example/"+page+"?app=shop&openid=o", "", "")
+		require.Equal(t, 200, status)
+		require.NotContains(t, body, "bridge.js")
+		require.Equal(t, page == "jssdk", strings.Contains(body, `<script src="https://res.wx.qq.com/open/js/jweixin-1.6.0.js">`))
+		require.Equal(t, "default-src 'none'; script-src "+script+"; connect-src "+script+"; frame-src 'none'"+
+			"; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", header.Get("Content-Security-Policy"))
+		require.Equal(t, "same-origin", header.Get("Referrer-Policy"))
+	}
+}
+
 func TestExamplePagesUseTheOldRoutesOfAnApp(t *testing.T) {
 	w := newProxyWorld(t, nil, func(o *gateway.Options) {
 		o.Config.Endpoints.Script = "https://script.example:8443/x"
@@ -135,7 +148,7 @@ func TestExamplePagesUseTheOldRoutesOfAnApp(t *testing.T) {
 		"/example/login?app=" + url.QueryEscape(unicodeName): {`href="/app/` + url.PathEscape(unicodeName) + `/auth/info?call=/echo"`},
 		"/example/qrcode?app=shop&fee=12&name=a%26b%3D%22c":  {`src="/app/shop/pay/qrcode?fee=12&amp;name=a%26b%3d%22c&amp;out_trade_no=example-`, `data-order="/app/shop/pay?fee=12&amp;`, `a&amp;b=&#34;c，12 分`},
 		"/example/jsapi?app=shop":                            {`name="openid"`},
-		"/example/jsapi?app=shop&openid=o1%22":               {`src="/app/shop/pay/js?fee=1&amp;name=`, `&amp;openid=o1%22&amp;`, `&amp;call=/echo&amp;var=order"`},
+		"/example/jsapi?app=shop&openid=o1%22":               {`src="/app/shop/pay/js?fee=1&amp;name=`, `&amp;openid=o1%22&amp;`, `&amp;call=/echo&amp;var=order"`, `<script src="https://script.example:8443/x/phone/pay/bridge.js">`},
 		"/example/qrcode?app=shop&fee=1;drop":                {`src="/app/shop/pay/qrcode?fee=1&amp;`},
 	} {
 		status, body, header := w.fetch("GET", path, "", "")
@@ -144,12 +157,16 @@ func TestExamplePagesUseTheOldRoutesOfAnApp(t *testing.T) {
 			require.Contains(t, body, part, path)
 		}
 		require.Equal(t, "text/html; charset=utf-8", header.Get("Content-Type"))
-		script := ""
-		if strings.Contains(path, "jssdk") {
-			script = " https://script.example:8443"
+		const phone = "https://script.example:8443"
+		script, frame := "'self'", "'none'"
+		switch {
+		case strings.Contains(path, "jssdk"):
+			script += " " + phone
+		case strings.Contains(path, "jsapi"):
+			script, frame = script+" "+phone, phone
 		}
-		require.Equal(t, "default-src 'none'; script-src 'self'"+script+"; connect-src 'self'"+script+
-			"; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", header.Get("Content-Security-Policy"))
+		require.Equal(t, "default-src 'none'; script-src "+script+"; connect-src "+script+"; frame-src "+frame+
+			"; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors "+phone, header.Get("Content-Security-Policy"))
 		require.NotRegexp(t, regexp.MustCompile(`<script>| style=| on[a-z]+=|javascript:`), body, "the policy allows none")
 	}
 	for _, path := range []string{"/example/login", "/example/login?app=none", "/example/jssdk?app=gone", "/example/qrcode?app=" + strings.Repeat("x", 70), "/example/login?app=%3Cscript%3E"} {

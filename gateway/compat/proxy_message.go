@@ -20,12 +20,6 @@ func (s *proxy) addMessages(m *http.ServeMux) {
 	}
 }
 
-// handleSlash registers a handler for a path, with and without a slash at its end.
-func handleSlash(m *http.ServeMux, method, path string, h http.HandlerFunc) {
-	m.HandleFunc(method+" "+path, h)
-	m.HandleFunc(method+" "+path+"/{$}", h)
-}
-
 // serveMessages returns the handler of a route below an app, whose backends get messages in a form.
 func (s *proxy) serveMessages(route string, form message.Form, local http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

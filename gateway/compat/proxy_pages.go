@@ -2,6 +2,7 @@ package compat
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"embed"
 	"errors"
@@ -32,7 +33,8 @@ type examplePage struct {
 	Name    string // of the goods
 	OpenID  string // of who pays
 	OrderNo string
-	Script  string // address of WeChat's script
+	JSSDK   string // address of WeChat's script
+	Bridge  string // address of the script of a simulated phone; empty in WeChat
 }
 
 // addExamplePages adds small pages that use the old routes of the app in ?app=.
@@ -56,8 +58,9 @@ func (s *proxy) servePage(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		p := examplePage{
-			Page: name, App: q.Get("app"), Fee: "1", Name: "热咖啡一杯", OpenID: q.Get("openid"), OrderNo: "example-" + rand.Text()[:16], Script: s.gateway.ScriptURL(),
+			Page: name, App: q.Get("app"), Fee: "1", Name: "热咖啡一杯", OpenID: q.Get("openid"), OrderNo: "example-" + rand.Text()[:16],
 		}
+		p.JSSDK, p.Bridge = s.gateway.PageScripts()
 		p.Base = "/app/" + url.PathEscape(p.App)
 		if fee := q.Get("fee"); fee != "" && len(fee) <= 9 && strings.Trim(fee, "0123456789") == "" {
 			p.Fee = fee
@@ -101,12 +104,26 @@ func (p examplePage) write(w http.ResponseWriter, status int) {
 	_, _ = w.Write(b.Bytes())
 }
 
-// policy returns the Content-Security-Policy of the page. Only the page that needs WeChat's script may load it.
+// policy returns the Content-Security-Policy of the page. Only a page that needs a script of WeChat may load it. A simulated phone shows
+// pages in a frame, and its payments in a frame of a page.
 func (p examplePage) policy() string {
-	wechat := ""
-	if u, err := url.Parse(p.Script); p.Page == "jssdk" && err == nil {
-		wechat = " " + u.Scheme + "://" + u.Host
+	phone := origin(p.Bridge)
+	script, frames, framedBy := "'self'", "'none'", cmp.Or(phone, "'none'")
+	switch p.Page {
+	case "jssdk":
+		script += " " + origin(p.JSSDK)
+	case "jsapi":
+		script, frames = strings.TrimSpace(script+" "+phone), cmp.Or(phone, "'none'")
 	}
-	return "default-src 'none'; script-src 'self'" + wechat + "; connect-src 'self'" + wechat +
-		"; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; script-src " + script + "; connect-src " + script + "; frame-src " + frames +
+		"; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors " + framedBy
+}
+
+// origin returns the scheme and host of an address, or "" for none.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }

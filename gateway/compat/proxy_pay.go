@@ -1,10 +1,8 @@
 package compat
 
 import (
-	"errors"
 	"net/http"
 	"regexp"
-	"strings"
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/internal/answer"
@@ -37,7 +35,7 @@ type payRequest struct {
 func (s *proxy) addPayPrivate(m *http.ServeMux) {
 	for _, route := range payRoutes {
 		for _, method := range route.methods {
-			payPath(m, method+" /app/{app}"+route.path, s.servePayKeyed(route))
+			handleSlash(m, method, "/app/{app}"+route.path, s.servePayKeyed(route))
 		}
 	}
 }
@@ -46,16 +44,10 @@ func (s *proxy) addPayPrivate(m *http.ServeMux) {
 func (s *proxy) addPayPublic(m *http.ServeMux) {
 	for _, route := range payRoutes {
 		for _, method := range route.methods {
-			payPath(m, method+" /app/{app}"+route.path, s.servePayPublic(route))
+			handleSlash(m, method, "/app/{app}"+route.path, s.servePayPublic(route))
 		}
 	}
-	payPath(m, "POST /app/{app}/pay", s.servePayNotify)
-}
-
-// payPath registers a handler for a pattern, with and without a slash at its end.
-func payPath(m *http.ServeMux, pattern string, h http.HandlerFunc) {
-	m.HandleFunc(pattern, h)
-	m.HandleFunc(pattern+"/{$}", h)
+	handleSlash(m, "POST", "/app/{app}/pay", s.servePayNotify)
 }
 
 // servePayKeyed places an order for a caller with a key.
@@ -115,31 +107,6 @@ func (s *proxy) servePayNotify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.ServePayNotify(w, r)
-}
-
-// writeAdmission answers why a request was not admitted.
-func writeAdmission(w http.ResponseWriter, err error) {
-	refused := (*refusal)(nil)
-	switch {
-	case errors.As(err, &refused):
-		if refused.status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="wetoken"`)
-		}
-		writeProxyError(w, refused.status, codeProxy, refused.text)
-	case errors.Is(err, gateway.ErrNoApp):
-		writeProxyError(w, http.StatusNotFound, codeProxy, "not found")
-	default:
-		writeProxyError(w, http.StatusServiceUnavailable, codeProxy, err.Error())
-	}
-}
-
-// isKeyedPay reports whether a request for an order has a key in its query, so that it is for the private side alone.
-func isKeyedPay(r *http.Request) bool {
-	if !strings.HasPrefix(r.URL.Path, "/app/") || !strings.Contains(r.URL.RawQuery, "wetoken_key") || !r.URL.Query().Has("wetoken_key") {
-		return false
-	}
-	_, route, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/app/"), "/")
-	return route == "pay" || strings.HasPrefix(route, "pay/")
 }
 
 // writePayQR answers the QR code of an order.

@@ -91,7 +91,7 @@ func TestAPlainSignatureIsGoodForOneMessage(t *testing.T) {
 	c := w.callback("/app/shop/msg", b.host)
 	c.EncodingAESKey = ""
 	w.send(c, push.Message{Content: "hi"})
-	seen := (<-b.got).query // a backend has the signature
+	seen := b.next(t).query // a backend has the signature
 	forged := url.Values{"call": {b.host}, "signature": seen["signature"], "timestamp": seen["timestamp"], "nonce": seen["nonce"]}
 	resp, err := http.Post(w.public+"/app/shop/msg?"+forged.Encode(), "text/xml", strings.NewReader(replyText("forged")))
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestSecretsStayOutOfCallsAndTheLog(t *testing.T) {
 	b := newBackend(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) })
 	w := newProxyWorld(t, []string{b.host})
 	w.send(w.callback("/app/shop/msg", b.host+"/path?password=of-the-call"), push.Message{})
-	got := <-b.got
+	got := b.next(t)
 	for _, hidden := range []string{secret, url.QueryEscape(secret), messageToken, aesKey} {
 		require.NotContains(t, got.query.Encode()+got.body, hidden)
 		require.NotContains(t, w.log.String(), hidden)

@@ -15,8 +15,8 @@ import (
 
 const unifiedOrderPath = "/pay/unifiedorder"
 
-// serverIP is sent as spbill_create_ip of an order without ClientIP, since WeChat wants a value.
-const serverIP = "127.0.0.1"
+// defaultServerIP is sent as spbill_create_ip where there is no other address, since WeChat wants a value.
+const defaultServerIP = "127.0.0.1"
 
 // Prepay places an order (统一下单). See https://pay.weixin.qq.com/doc/v2/merchant/4011936530.
 //
@@ -59,7 +59,7 @@ func (m *Merchant) orderFields(o pay.Order) (appID string, fields message, err e
 	fields.add("body", o.Description)
 	fields.add("out_trade_no", o.OutTradeNo)
 	fields.add("total_fee", strconv.FormatInt(o.Fen, 10))
-	fields.add("spbill_create_ip", firstOf(o.ClientIP, serverIP))
+	fields.add("spbill_create_ip", firstOf(o.ClientIP, m.serverIP, defaultServerIP))
 	fields.add("attach", o.Attach)
 	if !o.ExpiresAt.IsZero() {
 		fields.add("time_expire", o.ExpiresAt.In(beijing).Format(compactTime))

@@ -50,13 +50,11 @@ func ReadProxy(ctx context.Context, file string) (*Source, error) {
 		m, note := newMerchant(a.From, r["app_id"], r["mch_id"], "", "", r["mch_key"])
 		switch {
 		case m != nil && a.Skip == "":
+			a.Notes = append(a.Notes, m.setServerIP(r["ip_address"], s.Merchants)...)
 			s.Merchants = append(s.Merchants, *m)
 			a.Settings.Pay = &gateway.Pay{Merchant: m.Name}
 		case note != "":
 			a.Notes = append(a.Notes, note)
-		}
-		if r["ip_address"] != "" {
-			a.Notes = append(a.Notes, "its server_ip is left out: orders name the address of who asks for them")
 		}
 		s.Apps = append(s.Apps, a)
 	}
