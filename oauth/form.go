@@ -43,6 +43,8 @@ type FormEnd struct {
 
 	// Refusal is set if WeChat refused the login. There is then no User and no LoginCode.
 	Refusal *wechat.Error
+
+	redacted
 }
 
 // maxFormState is the greatest length of a site's state in bytes, which strangers cause to be stored.
