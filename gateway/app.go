@@ -104,8 +104,8 @@ func (a *app) newManagers() *managers {
 type handlers struct {
 	*managers
 	messages *message.Receiver
-	login    *oauth.Login   // nil for a mini program
 	pages    *jssdk.Handler // nil for an app whose pages cannot be signed
+	login    *oauth.Login   // nil for a mini program
 
 	shared          *sharedMuxes
 	private, public []wetoken.Part

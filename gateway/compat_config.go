@@ -18,7 +18,7 @@ type Compat struct {
 	JSONRPC string `json:"jsonrpc"`
 
 	// Open lists the systems whose routes need no key and no secret, for a private network where old clients send none. Routes that
-	// register an app need a key nevertheless.
+	// register an app or refund need a key nevertheless.
 	Open []string `json:"open"`
 
 	Create   bool `json:"create"`   // serve wetoken's /wechat/app/create, for keys with the scope admin

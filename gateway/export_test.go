@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // Decode reads JSON into a part of the configuration.
@@ -57,3 +58,9 @@ var CheckAccepted = checkAccepted
 
 // FlatPayment returns a payment as the fields of a notification of APIv2.
 var FlatPayment = flatPayment
+
+// ReadLink returns an error for a text that is no link to a payment of an app.
+func ReadLink(g *Gateway, app, text string) error {
+	_, err := g.served.Load().named[app].readLink(text, time.Now())
+	return err
+}

@@ -133,6 +133,15 @@ func TestALinkEndsAndHoldsInEveryProcess(t *testing.T) {
 		require.Equal(t, p.OutTradeNo, same.OutTradeNo)
 		require.Equal(t, 2, d.wx.Calls("/v3/pay/transactions/native"), "later WeChat is asked again")
 
+		named := order
+		named.OutTradeNo = "order-77"
+		for _, g := range []*gateway.Gateway{d.first, d.second} { // browsers without cookies
+			same, _, err = visit(t, g, "shop", link, named)
+			require.NoError(t, err, "a number is one order for all")
+			require.Equal(t, "order-77", same.OutTradeNo)
+			advance(10 * time.Second)
+		}
+
 		advance(2 * time.Hour)
 		_, _, err = visit(t, d.second, "shop", link, order, cookies...)
 		require.ErrorIs(t, err, pay.ErrDenied, "two hours are the default")
@@ -279,5 +288,20 @@ func TestPaymentsThatAreNotServedPlaceNoOrder(t *testing.T) {
 		a.ServePayNotify(w, httptest.NewRequest("POST", "/app/later/pay", strings.NewReader("<xml/>")))
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Contains(t, w.Body.String(), "<xml><return_code><![CDATA[FAIL]]>")
+	})
+}
+
+func FuzzALinkThatNobodySignedIsRefused(f *testing.F) {
+	c := config()
+	set(&c, "shop", func(a *gateway.App) { a.SignKey = signKey })
+	g, err := gateway.New(gateway.Options{Config: c})
+	require.NoError(f, err)
+	for _, seed := range []string{"", ".", "e30.", "e30.e30", "eyJmZWUiOjEsImVuZCI6OTk5OTk5OTk5OX0.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", strings.Repeat("a", 9000)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if gateway.ReadLink(g, "shop", text) == nil {
+			t.Fatalf("accepted %q", text)
+		}
 	})
 }

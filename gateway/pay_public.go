@@ -45,11 +45,14 @@ func (a ServedApp) PrepayPublic(w http.ResponseWriter, r *http.Request, link str
 		return pay.Prepaid{}, err
 	}
 	browser, known := app.findBrowser(w, r)
-	p.key = p.memoryKey(browser)
+	p.memory = p.memoryKey(browser)
 	if known || p.named {
 		if prepaid, found, err := p.repeat(ctx, now); found || err != nil {
 			return prepaid, err
 		}
+	}
+	if payer := peer.Parse(r.RemoteAddr); p.order.ClientIP == "" && payer.IsValid() {
+		p.order.ClientIP = payer.Unmap().WithZone("").String()
 	}
 	if !p.named {
 		p.order.OutTradeNo = newOutTradeNo(now, p.order.OpenID)
@@ -72,11 +75,11 @@ func (a ServedApp) PrepayPublic(w http.ResponseWriter, r *http.Request, link str
 
 // publicOrder is an order that a browser asks for.
 type publicOrder struct {
-	app   *app
-	link  string // id of the link; empty without one
-	named bool   // the request names the number
-	order pay.Order
-	key   string // of what is remembered of it
+	app    *app
+	link   string // id of the link; empty without one
+	named  bool   // the request names the number
+	order  pay.Order
+	memory string // key of what is remembered of it
 }
 
 // fix sets what the link fixes, or checks the amount of an order without one.
@@ -127,7 +130,7 @@ type madeOrder struct {
 
 // repeat returns the order that was placed for the same request, if it can still be paid or a new one must not replace it.
 func (p *publicOrder) repeat(ctx context.Context, now time.Time) (prepaid pay.Prepaid, found bool, err error) {
-	raw, ok, err := p.app.gateway.store.Get(ctx, p.key)
+	raw, ok, err := p.app.gateway.store.Get(ctx, p.memory)
 	if err != nil {
 		return prepaid, false, fmt.Errorf("gateway: find an order: %w", err)
 	}
@@ -163,7 +166,7 @@ func (p *publicOrder) repeat(ctx context.Context, now time.Time) (prepaid pay.Pr
 func (p *publicOrder) remember(ctx context.Context, prepaid pay.Prepaid, now time.Time) {
 	raw, err := json.Marshal(madeOrder{now, p.order, prepaid, prepaid.Raw})
 	if err == nil {
-		err = p.app.gateway.store.Set(context.WithoutCancel(ctx), p.key, raw, max(p.order.ExpiresAt.Sub(now), time.Second))
+		err = p.app.gateway.store.Set(context.WithoutCancel(ctx), p.memory, raw, max(p.order.ExpiresAt.Sub(now), time.Second))
 	}
 	if err != nil {
 		p.app.logPayError(ctx, fmt.Errorf("gateway: remember an order: %w", err))

@@ -31,7 +31,22 @@
 //
 // # wechat-proxy
 //
-// On the public side, where WeChat's signature admits:
+// Each path also ends with a slash. On the private side:
+//
+//	GET, POST /register                scope admin for all apps: registers an app, or changes what is given
+//	GET /app/{app}                     scope token or admin, or the app's secret: what is registered, without secrets
+//	/app/{app}/api, /app/{app}/qyapi   scope token, or the app's secret: the token
+//	/app/{app}/api/new, …/qyapi/new    scope renew, or the secret: another token, rationed
+//	/app/{app}/jsapi, …/js/card        scope ticket, the secret, or the app's token in access_token: a ticket
+//	/api, /qyapi, /jsapi, …            the same of the app in appid; a token in access_token names its app
+//	GET /app/{app}/pay, …              scope pay: orders
+//
+// On the public side, for pages on the app's hosts:
+//
+//	GET /app/{app}/js/config   a script that calls wx.config for its page
+//	GET /app/{app}/js/card     the argument of wx.addCard for card_id, or that of wx.chooseCard; of an app with cards: true
+//
+// there too, where WeChat's signature admits:
 //
 //	GET, POST /app/{app}/msg?call=…        messages as XML to backends on the app's hosts
 //	GET, POST /app/{app}/msg/json?call=…   the same, as JSON

@@ -47,7 +47,7 @@ func (s *proxy) addPayPublic(m *http.ServeMux) {
 			handleSlash(m, method, "/app/{app}"+route.path, s.servePayPublic(route))
 		}
 	}
-	handleSlash(m, "POST", "/app/{app}/pay", s.servePayNotify)
+	handleSlash(m, http.MethodPost, "/app/{app}/pay", s.servePayNotify)
 }
 
 // servePayKeyed places an order for a caller with a key.
@@ -120,11 +120,7 @@ func writePayQR(w http.ResponseWriter, in payRequest, p pay.Prepaid, err error) 
 		writeProxyError(w, http.StatusBadGateway, codeProxy, "WeChat's code_url cannot be shown as a QR code")
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "image/png")
-	h.Set("Cache-Control", "max-age=7200") // as long as the code works
-	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(image)
+	writePNG(w, image, "max-age=7200") // as long as the code works
 }
 
 // variable matches the names that var may have.

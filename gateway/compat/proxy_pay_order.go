@@ -73,7 +73,7 @@ func (in payRequest) order(r *http.Request, route payRoute) (o pay.Order, err er
 			return wrong("time_expire", "is no time: want yyyyMMddHHmmss, in Beijing")
 		}
 	}
-	if o.Trade == pay.H5 && o.ClientIP == "" {
+	if o.Trade == pay.H5 && o.ClientIP == "" && in.admin {
 		o.ClientIP = peer.Parse(r.RemoteAddr).Unmap().String()
 	}
 	_, address := netip.ParseAddr(o.ClientIP)

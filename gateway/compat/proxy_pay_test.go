@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -290,4 +291,41 @@ func TestAnOldNotificationIsOfAnOrderOfTheOldSystem(t *testing.T) {
 func withoutRest(fields map[string]string) map[string]string {
 	delete(fields, "-")
 	return fields
+}
+
+func TestAnOpenSystemNeedsNoKeyOnThePrivateSide(t *testing.T) {
+	d := openDesk(t, func(d *cashDesk) { d.options.Config.Compat.Open = []string{"proxy"} })
+	status, body, _ := send(d.gateway.Private(), input{path: "/app/shop/pay?fee=50001"})
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, d.log.String(), `caller="(no key)" app=shop action=order`)
+	status, body, _ = send(d.gateway.Public(), input{path: "/app/shop/pay?fee=1"})
+	require.Equal(t, http.StatusForbidden, status, "browsers are strangers nevertheless: %s", body)
+}
+
+func TestABrowserIsThePayersAddress(t *testing.T) {
+	d := openDesk(t, func(d *cashDesk) { d.options.Config.TrustedProxies = []string{"127.0.0.0/8"} })
+	for from, want := range map[string]string{"203.0.113.7": "203.0.113.7", "::ffff:203.0.113.8": "203.0.113.8"} {
+		d.scanned(d.ask(nil, input{path: "/app/小店/pay?fee=1"}, "X-Forwarded-For", from))
+		require.Equal(t, want, d.lastSent()["spbill_create_ip"])
+	}
+	d.scanned(d.ask(nil, input{path: "/app/小店/pay?fee=1&server_ip=192.0.2.9"}, "X-Forwarded-For", "203.0.113.7"))
+	require.Equal(t, "192.0.2.9", d.lastSent()["spbill_create_ip"])
+}
+
+func FuzzAnOrderOfAStranger(f *testing.F) {
+	public := openDesk(f).gateway.Public()
+	for _, seed := range []string{"fee=1", "fee=1&out_trade_no=order-1&attach=%00", "link=.", "fee=1&trade_type=MWEB&call=%2f", "fee=1&time_expire=20991231235959&scene_info={}", "fee=1&name=%F0%9F%A7%A6"} {
+		f.Add(seed, "openid=o1")
+	}
+	f.Fuzz(func(t *testing.T, query, cookie string) {
+		for _, path := range []string{"/app/小店/pay", "/app/小店/pay/js", "/app/shop/pay/qrcode"} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.URL.RawQuery = query
+			r.Header.Set("Cookie", cookie)
+			status, body, _ := serve(public, r)
+			if status != 200 && (status < 400 || status >= 500) {
+				t.Fatalf("%d %s", status, body)
+			}
+		}
+	})
 }

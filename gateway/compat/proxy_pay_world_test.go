@@ -68,7 +68,7 @@ func (r told) hasSignature(key string) bool {
 
 // cashDesk is a gateway with the routes of wechat-proxy over HTTP, and the WeChat Pay that it calls.
 type cashDesk struct {
-	t               *testing.T
+	t               testing.TB
 	pay             *paytest.Server
 	options         gateway.Options
 	gateway         *gateway.Gateway
@@ -128,7 +128,7 @@ func readFlat(document []byte) map[string]string {
 }
 
 // openDesk serves apps: shop, whose orders are of APIv2; modern, of APIv3; 小店, another one; and plain, without payments.
-func openDesk(t *testing.T, change ...func(*cashDesk)) *cashDesk {
+func openDesk(t testing.TB, change ...func(*cashDesk)) *cashDesk {
 	t.Helper()
 	made := 0
 	d := &cashDesk{t: t, log: new(logBuffer), reports: make(chan told, 100), inner: make(chan told, 100)}
@@ -257,14 +257,6 @@ func (d *cashDesk) link(app, body string) string {
 	require.NoError(d.t, err)
 	require.Equal(d.t, d.public+"/app/"+url.PathEscape(app)+"/pay", strings.TrimSuffix(address, "?"+u.RawQuery))
 	return u.RawQuery
-}
-
-// order returns an order as WeChat has it.
-func (d *cashDesk) order(mchID, no string) paytest.Order {
-	d.t.Helper()
-	o, err := d.pay.Order(mchID, no)
-	require.NoError(d.t, err)
-	return o
 }
 
 // scanned returns the order that a code_url is for.

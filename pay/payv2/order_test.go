@@ -12,6 +12,26 @@ import (
 	"github.com/wetoken/wetoken/pay/payv2"
 )
 
+func TestAnOrderWithoutAnAddressHasThatOfTheServer(t *testing.T) {
+	f := newFake(func(string, fields) (fields, string) { return ok("prepay_id", "wx1", "code_url", "weixin://x"), "" })
+	for server, want := range map[string]string{"": "127.0.0.1", "192.0.2.7": "192.0.2.7", "2001:db8::7": "2001:db8::7"} {
+		m := f.merchant(t, func(c *payv2.Config) { c.ServerIP = server })
+		o := order(pay.Native)
+		for o.ClientIP = range map[string]bool{"": true, "1.2.3.4": true} {
+			_, err := m.Prepay(t.Context(), o)
+			require.NoError(t, err)
+			sent := f.calls[len(f.calls)-1]["spbill_create_ip"]
+			if o.ClientIP != "" {
+				require.Equal(t, "1.2.3.4", sent)
+				continue
+			}
+			require.Equal(t, want, sent)
+		}
+	}
+	_, err := payv2.New(payv2.Config{AppID: appID, MchID: mchID, APIKey: apiKey, ServerIP: "localhost"})
+	require.EqualError(t, err, "pay: Config.ServerIP is no IP address: want one such as 192.0.2.7")
+}
+
 func TestOrdersOfEachTrade(t *testing.T) {
 	f := newFake(func(path string, in fields) (fields, string) {
 		return ok("prepay_id", "wx1", "code_url", "weixin://x", "mweb_url", "https://wx.tenpay.com/x", "trade_type", in["trade_type"]), ""

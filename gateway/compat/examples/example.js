@@ -42,7 +42,10 @@
           if (left-- > 0) setTimeout(ask, 3000);
         }, function () { if (left-- > 0) setTimeout(ask, 3000); });
       }
-      document.getElementById("code").addEventListener("load", function () { setTimeout(ask, 1000); });
+      var code = document.getElementById("code");
+      function begin() { setTimeout(ask, 1000); }
+      if (code.complete && code.naturalWidth) begin(); // it may be there before this page is read to its end
+      else code.addEventListener("load", begin);
     }
   };
 
