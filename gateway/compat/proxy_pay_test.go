@@ -152,6 +152,20 @@ func TestARefusalHasTheFormOfWeChatsAnswer(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, d.ask(nil, input{path: "/app/shop/pay?fee=1", key: unknownKey}).status)
 }
 
+func TestAnOrderOfAPIv3HasTheSameFields(t *testing.T) {
+	d := openDesk(t)
+	got := d.ask(nil, input{path: "/app/modern/pay?fee=100&attach=me&goods_tag=g&device_info=d&limit_pay=no_credit&product_id=p&detail=x&scene_info=x", key: payKey})
+	o := d.scanned(got)
+	require.Equal(t, map[string]any{
+		"return_code": "SUCCESS", "return_msg": "OK", "appid": newsID, "mch_id": newMchID, "nonce_str": "", "sign": "", "result_code": "SUCCESS",
+		"trade_type": "NATIVE", "prepay_id": "", "code_url": o.CodeURL,
+	}, got.fields)
+	d.pay.AddFault(paytest.Fault{Path: "/v3/pay/transactions/native", Code: "NO_AUTH", Message: "商户无权限", Status: 403, Times: 1})
+	got = d.ask(nil, input{path: "/app/modern/pay?fee=100", key: payKey})
+	require.Equal(t, http.StatusOK, got.status)
+	require.Equal(t, []any{"FAIL", "NO_AUTH", "商户无权限"}, []any{got.fields["result_code"], got.fields["err_code"], got.fields["err_code_des"]}, got.text)
+}
+
 func TestAKeyMayBeInTheQuery(t *testing.T) {
 	d := openDesk(t)
 	path := "/app/shop/pay?fee=1&wetoken_key=" + payKey
