@@ -47,7 +47,7 @@ func (c *Cashier) checkOrder(ctx context.Context, key string, r *orderRecord, no
 	switch {
 	case err == nil:
 		return time.Time{}, nil
-	case errors.Is(err, ErrPaid):
+	case errors.Is(err, ErrPaid), errors.Is(err, ErrChanged): // paid, or paid with another amount
 		return now.Add(firstCheckDelay), nil
 	case errors.Is(err, ErrBusy), errors.Is(err, ErrUnknown), errors.Is(err, ErrPaying):
 		return next, nil

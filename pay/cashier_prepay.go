@@ -54,7 +54,7 @@ var errExists = errors.New("pay: the number is in use")
 // createDueRecord adds an entry to the due list, then creates the record. An entry without a record is harmless, but Run would
 // never check a record without an entry, so the record is written before the entry can be dropped.
 func (c *Cashier) createDueRecord(ctx context.Context, key string, r record, due time.Time) (raw []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, orphanTTL/2)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	share := shareOfAsked
 	if _, isOrder := r.(*orderRecord); isOrder {

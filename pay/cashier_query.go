@@ -15,7 +15,8 @@ const (
 )
 
 // Query returns an order from WeChat. If a stored order is found to be paid, Query calls OnPaid; it waits for that at most 4.5 s,
-// and returns the transaction in any case.
+// and returns the transaction in any case. A payment that does not match the order returns ErrChanged with the Transaction, whose
+// Refused has the reason.
 func (c *Cashier) Query(ctx context.Context, outTradeNo string) (Transaction, error) {
 	if err := CheckOutTradeNo(outTradeNo); err != nil {
 		return Transaction{}, err
@@ -41,7 +42,36 @@ func (c *Cashier) Query(ctx context.Context, outTradeNo string) (Transaction, er
 	if t.Paid() {
 		t.Late = r.lateness(t)
 	}
+	if t.Refused = r.refusal(t); t.Refused != "" {
+		return Transaction{}, errRefused(opQuery, t)
+	}
 	return t, nil
+}
+
+// errRefused returns the error for a payment that was refused.
+func errRefused(op string, t Transaction) error {
+	e := newError(op, ErrChanged, "out_trade_no "+t.OutTradeNo, "its payment is refused, %s", t.Refused)
+	e.Transaction = &t
+	return e
+}
+
+// refusal returns why t is not taken for the payment of an order, or "".
+func (r *orderRecord) refusal(t Transaction) string {
+	if !t.Paid() || r.State == orderPaid && r.Transaction.TransactionID == t.TransactionID {
+		return ""
+	}
+	return r.mismatch(t)
+}
+
+// errPaid returns the error for an order that has a payment.
+func (r *orderRecord) errPaid(op string) error {
+	t := *r.Transaction
+	if t.Refused = r.refusal(t); t.Refused != "" {
+		return errRefused(op, t)
+	}
+	e := newError(op, ErrPaid, "out_trade_no "+r.Order.OutTradeNo, "")
+	e.Transaction = &t
+	return e
 }
 
 // findOrder returns the record of an order, or nil. An order of another app returns ErrNotFound.
@@ -118,7 +148,8 @@ func (c *Cashier) saveEndedIf(ctx context.Context, key string, state orderState,
 	})
 }
 
-// Close closes an unpaid order. If it was paid first, Close calls OnPaid and returns ErrPaid with the Transaction. An order that
+// Close closes an unpaid order. If it was paid first, Close calls OnPaid and returns ErrPaid with the Transaction, or ErrChanged if the
+// payment does not match the order, as Query does. An order that
 // WeChat never received is closed too.
 func (c *Cashier) Close(ctx context.Context, outTradeNo string) error {
 	return c.closeOrReverse(ctx, opClose, outTradeNo, orderClosed, Merchant.Close)
@@ -150,9 +181,7 @@ func (c *Cashier) closeOrReverse(ctx context.Context, op, outTradeNo string, sta
 	}
 	switch {
 	case r.hasPayment() && state == orderClosed:
-		e := newError(op, ErrPaid, "out_trade_no "+outTradeNo, "")
-		e.Transaction = r.Transaction
-		return e
+		return r.errPaid(op)
 	case r.State == state && !(state == orderReversed && r.mayArrive()):
 		return nil
 	}
@@ -177,9 +206,7 @@ func (c *Cashier) endRecordedOrder(ctx context.Context, m Merchant, key string, 
 			return err
 		}
 		if state == orderClosed && r != nil && r.hasPayment() { // a notification was faster
-			e := newError(opClose, ErrPaid, "out_trade_no "+r.Order.OutTradeNo, "")
-			e.Transaction = r.Transaction
-			return e
+			return r.errPaid(opClose)
 		}
 		return nil
 	}
@@ -196,6 +223,9 @@ func (c *Cashier) attachPayment(ctx context.Context, m Merchant, key string, r *
 	c.applyTransaction(ctx, m, key, t)
 	if e := (*Error)(nil); errors.As(paid, &e) && t.Paid() {
 		t.Known, t.Late = r.Known, r.lateness(t)
+		if t.Refused = r.refusal(t); t.Refused != "" {
+			return errRefused(e.Op, t)
+		}
 		withPayment := *e
 		withPayment.Transaction = &t
 		return &withPayment

@@ -63,7 +63,7 @@ func (c *Cashier) refusePayment(ctx context.Context, key string, r *orderRecord,
 		return nil
 	}
 	cause := ErrMerchant
-	if r.State != orderPaid && t.Fen != r.Order.Fen {
+	if r.State != orderPaid && (t.Fen != r.Order.Fen || t.Currency != "") {
 		cause = ErrAmount
 	}
 	return newError(opSettle, cause, "out_trade_no "+t.OutTradeNo, "%s", reason)
@@ -135,6 +135,10 @@ func (c *Cashier) Refused(ctx context.Context) ([]Refused, error) {
 			if o != nil && o.isRefunded(r.Transaction) {
 				continue
 			}
+			if o != nil && o.isPaidBy(r.Transaction) { // it was accepted, and not removed then
+				c.removeRefused(ctx, recordKey(merchant, kindOrder, r.OutTradeNo), r.Transaction)
+				continue
+			}
 			if o != nil {
 				r.RefundedFen = o.refundedFen(r.Transaction.TransactionID)
 			}
@@ -142,6 +146,11 @@ func (c *Cashier) Refused(ctx context.Context) ([]Refused, error) {
 		}
 	}
 	return list, nil
+}
+
+// isPaidBy reports whether t is the payment of an order, for which OnPaid has returned nil.
+func (r *orderRecord) isPaidBy(t Transaction) bool {
+	return r.State == orderPaid && r.isDone() && r.Transaction.TransactionID == t.TransactionID
 }
 
 // Accept calls OnPaid for a refused payment, and removes it from the list after OnPaid returned nil. It waits until ctx ends. It

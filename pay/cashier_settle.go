@@ -76,6 +76,8 @@ func (r *orderRecord) mismatch(t Transaction) string {
 		return "the order was paid by transaction " + r.Transaction.TransactionID
 	case !r.Known:
 		return ""
+	case t.Currency != "":
+		return fmt.Sprintf("its currency is %.10q: the order has CNY", t.Currency)
 	case t.Fen != r.Order.Fen:
 		return fmt.Sprintf("its amount is %d fen: the order has %d", t.Fen, r.Order.Fen)
 	case r.Order.AppID != "" && t.AppID != r.Order.AppID && t.SubAppID != r.Order.AppID:

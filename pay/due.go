@@ -16,7 +16,8 @@ const (
 	dueLists        = 64
 	maxDueEntries   = 8000 // of one list, which keeps it below maxRecord bytes
 	firstCheckDelay = 10 * time.Second
-	orphanTTL       = time.Minute // of an entry without a record
+	writeTimeout    = 30 * time.Second // for the record of a new entry
+	orphanTTL       = 15 * time.Minute // of an entry without a record: longer than writeTimeout, and clocks may differ by minutes
 )
 
 // dueList is one of the lists. The keys of Due are those of records without "pay/".

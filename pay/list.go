@@ -231,7 +231,7 @@ func (f *Filter) matches(r *orderRecord) bool {
 func (r *orderRecord) summary() Transaction {
 	if r.Transaction != nil && r.hasPayment() {
 		t := *r.Transaction
-		t.Raw = nil
+		t.Raw, t.Refused = nil, r.refusal(t)
 		return t
 	}
 	t := Transaction{

@@ -55,7 +55,7 @@ func TestAPaymentWithAWrongAmountIsListed(t *testing.T) {
 			require.Equal(t, http.StatusForbidden, d.bank.notifyPaid(d.Cashier, paid))
 		}
 		_, err := d.Query(t.Context(), "order-1")
-		require.NoError(t, err)
+		require.ErrorIs(t, err, pay.ErrChanged)
 		require.Zero(t, d.shop.calls())
 		list, err := d.Refused(t.Context())
 		require.NoError(t, err)

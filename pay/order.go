@@ -92,6 +92,11 @@ type Transaction struct {
 	Late  string `json:"late,omitempty"` // "closed" or "expired" if the order had ended before it was paid; set by a Cashier
 	Known bool   `json:"known"`          // a Cashier placed the order
 
+	// Refused is why a Cashier did not take the payment for that of the order, such as another amount: see [Refused].
+	Refused string `json:"refused,omitempty"`
+
+	Currency string `json:"currency,omitempty"` // of Fen, such as HKD; empty for CNY
+
 	NotifyTo string `json:"-"` // Order.NotifyTo, for OnPaid of a Cashier
 
 	Raw json.RawMessage `json:"raw,omitempty"` // WeChat's whole reply, as JSON

@@ -10,7 +10,7 @@ import (
 const (
 	maxUnfinishedReads   = 500 // records that one call of Unfinished reads
 	maxUnfinishedNumbers = 10
-	recordDelay          = orphanTTL/2 - firstCheckDelay // after the time of a new entry its record was written, or never will be
+	recordDelay          = writeTimeout - firstCheckDelay // after the time of a new entry its record was written, or never will be
 )
 
 // Unfinished is the work of a [Cashier] that is not finished.

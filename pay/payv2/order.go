@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wetoken/wetoken/pay"
@@ -136,6 +137,9 @@ func addExtra(fields message, extra map[string]any, name string) (message, error
 		text, err := textOf(value)
 		if err != nil {
 			return nil, &pay.FieldError{Field: name, Reason: fmt.Sprintf("has a value of %q that cannot be encoded as JSON", key)}
+		}
+		if strings.HasSuffix(key, "fee_type") && text != "CNY" {
+			return nil, &pay.FieldError{Field: name, Reason: fmt.Sprintf("sets %q to %.10q: want CNY, since amounts are in fen", key, text)}
 		}
 		fields.add(key, text)
 	}

@@ -40,6 +40,21 @@ func TestPaymentNotificationsAreVerifiedAndDecoded(t *testing.T) {
 	}
 }
 
+func TestAPaymentNamesAnotherCurrencyThanCNY(t *testing.T) {
+	m := newMerchant(t, config())
+	for fee, want := range map[string]string{"CNY": "", "HKD": "HKD"} {
+		in := paid("order-1")
+		in["fee_type"] = fee
+		n, err := m.Parse(t.Context(), nil, signed(in, payv2.HMACSHA256, apiKey))
+		require.NoError(t, err)
+		require.Equal(t, want, n.Transaction.Currency)
+	}
+	o := order(pay.Native)
+	o.Extra = map[string]any{"fee_type": "HKD"}
+	_, err := m.Prepay(t.Context(), o)
+	require.ErrorContains(t, err, `Order.Extra sets "fee_type" to "HKD": want CNY`)
+}
+
 func TestMessagesThatAreNotWeChatsAreRefused(t *testing.T) {
 	good := string(signed(paid("order-1"), payv2.HMACSHA256, apiKey))
 	replace := func(old, new string) string {

@@ -36,6 +36,10 @@ func transactionIn(m message, state pay.State) (t pay.Transaction, err error) {
 			t.Fen, err = parseFen(m[i])
 		case "cash_fee":
 			t.PayerFen, err = parseFen(m[i])
+		case "fee_type":
+			if v != "CNY" {
+				t.Currency = v
+			}
 		case "openid":
 			t.OpenID = firstOf(t.OpenID, v)
 		case "sub_openid":

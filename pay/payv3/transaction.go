@@ -51,6 +51,16 @@ type amount struct {
 	TotalAmount int64 `json:"total_amount"`
 	PayerAmount int64 `json:"payer_amount"`
 	Refund      int64 `json:"refund"`
+
+	Currency string `json:"currency"`
+}
+
+// foreign returns the currency unless it is CNY.
+func (a amount) foreign() string {
+	if a.Currency == "CNY" {
+		return ""
+	}
+	return a.Currency
 }
 
 func (a amount) fen() int64 { return cmp.Or(a.Total, a.TotalAmount) }
@@ -74,7 +84,7 @@ func (t transaction) plain(raw []byte) pay.Transaction {
 		OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID,
 		AppID: firstOf(t.AppID, t.SpAppID), MchID: firstOf(t.MchID, t.SpMchID), SubAppID: t.SubAppID, SubMchID: t.SubMchID,
 		Trade: tradeOf(string(t.TradeType)), State: pay.State(t.TradeState),
-		Fen: t.Amount.fen(), PayerFen: cmp.Or(t.Amount.PayerTotal, t.Amount.PayerAmount),
+		Currency: t.Amount.foreign(), Fen: t.Amount.fen(), PayerFen: cmp.Or(t.Amount.PayerTotal, t.Amount.PayerAmount),
 		OpenID: firstOf(t.Payer.SubOpenID, t.Payer.OpenID, t.Payer.SpOpenID), Attach: t.Attach, PaidAt: t.SuccessTime.Time,
 		Raw: wirejson.Clean(raw),
 	}
