@@ -54,6 +54,13 @@ func (a *app) withinDay(ctx context.Context, c *caller, call pay.Call, do func(c
 			a.logPayError(ctx, err)
 		}
 	}
+	if stored, err := a.isStored(ctx, call); err != nil || stored { // it was counted on an earlier day
+		undo()
+		if err != nil {
+			return fmt.Errorf("gateway: count the paid amount: %w", err)
+		}
+		return do(ctx)
+	}
 	sum, err := a.addToDay(ctx, day, call.Fen, c.dayFen)
 	if err != nil {
 		undo()
@@ -111,10 +118,8 @@ func movesOut(call pay.Call) bool {
 // here. After an error of the store the record may still appear.
 func (a *app) counts(ctx context.Context, call pay.Call, err error) bool {
 	refused := wasNotDone(err)
-	stored := a.pay.cashier.HasRefund
 	switch {
 	case call.Action == "transfer": // pay.Watch repeats one that was refused, too
-		stored = a.pay.cashier.HasTransfer
 	case refused:
 		return false
 	case call.Action != "refund":
@@ -123,8 +128,19 @@ func (a *app) counts(ctx context.Context, call pay.Call, err error) bool {
 	if !refused && !errors.As(err, new(*pay.Error)) {
 		return true
 	}
-	has, failed := stored(context.WithoutCancel(ctx), call.Number)
-	return has || failed != nil
+	stored, failed := a.isStored(context.WithoutCancel(ctx), call)
+	return stored || failed != nil
+}
+
+// isStored reports whether the refund or the transfer of a call has a record.
+func (a *app) isStored(ctx context.Context, call pay.Call) (bool, error) {
+	switch call.Action {
+	case "refund":
+		return a.pay.cashier.HasRefund(ctx, call.Number)
+	case "transfer":
+		return a.pay.cashier.HasTransfer(ctx, call.Number)
+	}
+	return false, nil
 }
 
 // wasNotDone reports whether err proves that the call moved no money: it is about an invalid value, or a refusal by WeChat or by

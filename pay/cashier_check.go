@@ -28,6 +28,9 @@ func (c *Cashier) checkOrder(ctx context.Context, key string, r *orderRecord, no
 	}
 	t, err := m.Query(ctx, r.Order.OutTradeNo)
 	switch {
+	case err == nil && r.isOfAnotherApp(t): // which has the number, so the order was never placed
+		_, err = c.saveEnded(ctx, key, orderClosed, false)
+		return time.Time{}, err
 	case err == nil && (t.Paid() || t.State == Closed || t.State == Reversed):
 		c.applyTransaction(ctx, m, key, t)
 		return now.Add(firstCheckDelay), nil // to check that the hook was called

@@ -12,8 +12,8 @@ const opPrepay = "prepay"
 // Prepay stores the order and places it with the first Merchant. The same order may be placed again, after ErrUnknown or to get
 // a new PrepayID. Another order with the same number returns ErrChanged, which names the field.
 //
-// After ErrUnknown, ErrBusy, ErrPaying, ErrChanged and errors of the store the order stays stored; after any other error the
-// number may be used for a corrected order.
+// After ErrUnknown, ErrBusy, ErrPaying and errors of the store the order stays stored; after any other error the number may be used for
+// a corrected order. If another system of the merchant has used the number, Prepay returns ErrPaid or ErrChanged, and stores nothing.
 func (c *Cashier) Prepay(ctx context.Context, o Order) (Prepaid, error) {
 	if err := CheckOutTradeNo(o.OutTradeNo); err != nil {
 		return Prepaid{}, within("Order", err)
@@ -33,7 +33,7 @@ func (c *Cashier) Prepay(ctx context.Context, o Order) (Prepaid, error) {
 		return Prepaid{}, err
 	}
 	now := time.Now()
-	r = &orderRecord{App: c.App, Merchant: c.Name(), ID: rand.Text(), State: orderSent, Known: true, Order: sent, Placed: now}
+	r = &orderRecord{App: c.App, AppID: c.AppID, Merchant: c.Name(), ID: rand.Text(), State: orderSent, Known: true, Order: sent, Placed: now}
 	key = recordKey(merchantKey(r.Merchant), kindOrder, o.OutTradeNo)
 	if err := c.indexOrder(ctx, key, r); err != nil {
 		return Prepaid{}, err
@@ -101,6 +101,12 @@ func (c *Cashier) sendOrder(ctx context.Context, key string, r *orderRecord, raw
 		return Prepaid{}, err
 	}
 	p, err := m.Prepay(ctx, r.Order)
+	if raw != nil && (errors.Is(err, ErrPaid) || errors.Is(err, ErrChanged)) {
+		var ours bool
+		if ours, err = c.checkUsed(ctx, m, r, err); !ours {
+			return p, c.dropOrder(ctx, key, raw, err)
+		}
+	}
 	switch {
 	case err == nil:
 		c.savePrepaid(ctx, key, r, p)
@@ -118,12 +124,41 @@ func (c *Cashier) sendOrder(ctx context.Context, key string, r *orderRecord, raw
 			c.report(ctx, changed)
 		}
 	case isRefused(err) && raw != nil:
-		if _, failed := removeRecord(ctx, c.records(), key, raw); failed != nil {
-			c.report(ctx, failed)
-		}
+		err = c.dropOrder(ctx, key, raw, err)
 	}
 	return p, err
 }
+
+// dropOrder removes the record of an order that was refused, and returns err.
+func (c *Cashier) dropOrder(ctx context.Context, key string, raw []byte, err error) error {
+	if _, failed := removeRecord(ctx, c.records(), key, raw); failed != nil {
+		c.report(ctx, failed)
+	}
+	return err
+}
+
+// checkUsed reports whether an order is ours although WeChat refused its first placing with used, ErrPaid or ErrChanged: a payment code
+// may be paid by a call whose reply is lost. It is not if another system used the number. Of an order of another app, the error tells no more.
+func (c *Cashier) checkUsed(ctx context.Context, m Merchant, r *orderRecord, used error) (ours bool, err error) {
+	t, err := m.Query(ctx, r.Order.OutTradeNo)
+	switch {
+	case err != nil:
+		return true, used // Run asks again
+	case r.Order.Trade == Code && t.Paid() && r.mismatch(t) == "" && t.PaidAt.After(r.Placed.Add(-maxSkew)):
+		return true, used
+	case c.owns(ctx, t) && !r.isOfAnotherApp(t):
+		if e := (*Error)(nil); errors.As(used, &e) && t.Paid() {
+			withPayment := *e
+			withPayment.Transaction = &t
+			return false, &withPayment
+		}
+		return false, used
+	}
+	return false, newError(opPrepay, ErrChanged, "out_trade_no "+r.Order.OutTradeNo, "it is an order of another app")
+}
+
+// maxSkew is the most by which the clocks of WeChat and of this server may differ.
+const maxSkew = 5 * time.Minute
 
 // savePrepaid stores WeChat's reply. After an error Run still checks the order.
 func (c *Cashier) savePrepaid(ctx context.Context, key string, sent *orderRecord, p Prepaid) {

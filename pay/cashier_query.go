@@ -37,6 +37,9 @@ func (c *Cashier) Query(ctx context.Context, outTradeNo string) (Transaction, er
 	if err != nil {
 		return t, err
 	}
+	if r.isOfAnotherApp(t) {
+		return Transaction{}, newError(opQuery, ErrChanged, "out_trade_no "+outTradeNo, "it is an order of another app")
+	}
 	c.applyTransaction(ctx, m, key, t)
 	t.Known = r.Known
 	if t.Paid() {
@@ -189,7 +192,22 @@ func (c *Cashier) closeOrReverse(ctx context.Context, op, outTradeNo string, sta
 	if err != nil {
 		return err
 	}
+	if err := c.checkOurs(ctx, op, m, r); err != nil {
+		return err
+	}
 	return c.endRecordedOrder(ctx, m, key, r, state, call)
+}
+
+// checkOurs returns ErrChanged if the number of an order, of whose placing the outcome is unknown, is that of another order.
+func (c *Cashier) checkOurs(ctx context.Context, op string, m Merchant, r *orderRecord) error {
+	if r.State != orderSent {
+		return nil
+	}
+	t, err := m.Query(ctx, r.Order.OutTradeNo)
+	if err == nil && (r.isOfAnotherApp(t) || t.Paid() && r.mismatch(t) != "") {
+		return newError(op, ErrChanged, "out_trade_no "+r.Order.OutTradeNo, "another order has the number")
+	}
+	return nil // WeChat's reply to the call decides
 }
 
 func (c *Cashier) endRecordedOrder(ctx context.Context, m Merchant, key string, r *orderRecord, state orderState, call func(Merchant, context.Context, string) error) error {

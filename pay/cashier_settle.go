@@ -80,9 +80,9 @@ func (r *orderRecord) mismatch(t Transaction) string {
 		return fmt.Sprintf("its currency is %.10q: the order has CNY", t.Currency)
 	case t.Fen != r.Order.Fen:
 		return fmt.Sprintf("its amount is %d fen: the order has %d", t.Fen, r.Order.Fen)
-	case r.Order.AppID != "" && t.AppID != r.Order.AppID && t.SubAppID != r.Order.AppID:
-		return fmt.Sprintf("its appid is %s: the order has %s", t.AppID, r.Order.AppID)
-	case merchantOfTransaction(t) != "" && !isMerchantOf(t, merchantKey(r.Merchant)):
+	case r.isOfAnotherApp(t):
+		return fmt.Sprintf("its appid is %s: the order has %s", t.AppID, firstText(r.Order.AppID, r.AppID))
+	case merchantOfTransaction(t) != "" && !r.isMerchantOf(t):
 		return fmt.Sprintf("its merchant is %s: the order has %s", merchantOfTransaction(t), merchantKey(r.Merchant))
 	}
 	return ""
@@ -96,9 +96,18 @@ func merchantOfTransaction(t Transaction) string {
 	return t.MchID
 }
 
-// isMerchantOf reports whether the merchant with this key was paid. Its shop may be named by Order.Extra alone.
-func isMerchantOf(t Transaction, key string) bool {
-	return key == merchantOfTransaction(t) || key == t.MchID
+// isMerchantOf reports whether the merchant of an order was paid. The shop of a provider may be named by Order.Extra alone.
+func (r *orderRecord) isMerchantOf(t Transaction) bool {
+	key := merchantKey(r.Merchant)
+	if key == merchantOfTransaction(t) {
+		return true
+	}
+	for _, name := range []string{"sub_mch_id", "sub_mchid"} {
+		if shop, ok := r.Order.Extra[name].(string); ok {
+			return key == t.MchID && shop == t.SubMchID
+		}
+	}
+	return key == t.MchID
 }
 
 // processPayment stores a paid transaction and calls OnPaid. It must be repeated after an error.

@@ -251,7 +251,7 @@ func TestAStoredTransferThatIsRefusedForGoodEnds(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, pay.Failed, f.State)
 			require.NotEmpty(t, f.FailReason)
-			<-time.After(24 * time.Hour)
+			<-time.After(2 * time.Hour)
 			require.Equal(t, calls, d.bank.count("transfer"))
 		})
 	}

@@ -171,11 +171,14 @@ func (c *Cashier) orderFen(ctx context.Context, no string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r != nil {
-		return r.Order.Fen, nil
+	if r == nil {
+		_, t, err := c.queryMerchants(ctx, no)
+		return t.Fen, err
 	}
-	_, t, err := c.queryMerchants(ctx, no)
-	return t.Fen, err
+	if r.hasPayment() {
+		return max(r.Order.Fen, r.Transaction.Fen), nil
+	}
+	return r.Order.Fen, nil
 }
 
 func (h *Handler) transfer(w http.ResponseWriter, r *http.Request) {

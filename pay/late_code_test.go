@@ -84,7 +84,7 @@ func TestAPaymentCodeThatNeverArrivesIsQueriedForAnHour(t *testing.T) {
 		stop := d.run()
 		defer stop()
 		<-time.After(48 * time.Hour)
-		require.Equal(t, 8, d.bank.count("query"))
+		require.Equal(t, 9, d.bank.count("query"))
 		require.Equal(t, "[]", d.shop.errors())
 	})
 }

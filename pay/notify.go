@@ -154,7 +154,7 @@ func (c *Cashier) receivePayment(ctx context.Context, m Merchant, t Transaction,
 func (c *Cashier) paidMerchant(m Merchant, t Transaction) (string, Merchant) {
 	own := merchantKey(m.Name())
 	paid := merchantOfTransaction(t)
-	if paid == "" || paid == own || isMerchantOf(t, own) && c.merchantByKey(paid) == nil {
+	if paid == "" || paid == own || t.MchID == own && c.merchantByKey(paid) == nil {
 		return own, m
 	}
 	if other := c.merchantByKey(paid); other != nil {

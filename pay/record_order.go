@@ -28,7 +28,8 @@ type orderRecord struct {
 	ID          string       `json:"id"` // random, for URLs
 	State       orderState   `json:"state"`
 	Known       bool         `json:"known"`
-	Order       Order        `json:"order"` // as sent; only its number and amount if Known is false
+	Order       Order        `json:"order"`           // as sent; only its number and amount if Known is false
+	AppID       string       `json:"appid,omitempty"` // Cashier.AppID, which the order names if Order.AppID is empty
 	Placed      time.Time    `json:"placed"`
 	Prepaid     *Prepaid     `json:"prepaid,omitempty"`
 	PrepaidAt   time.Time    `json:"prepaid_at,omitzero"`
@@ -89,6 +90,12 @@ func (r *orderRecord) expiry() time.Time {
 		return r.Placed.Add(codeExpiry)
 	}
 	return r.Placed.Add(defaultExpiry)
+}
+
+// isOfAnotherApp reports whether a transaction names another appid than the order.
+func (r *orderRecord) isOfAnotherApp(t Transaction) bool {
+	appID := firstText(r.Order.AppID, r.AppID)
+	return r.Known && appID != "" && t.AppID != "" && t.AppID != appID && t.SubAppID != appID
 }
 
 // lateness returns the value of Transaction.Late for a transaction.

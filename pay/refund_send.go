@@ -52,9 +52,24 @@ func (c *Cashier) sendRefundInTurn(ctx context.Context, key string, r *refundRec
 		return r.Refund, err
 	}
 	if at.After(now) {
-		return r.answered(), nil
+		return c.acceptRefund(ctx, key)
 	}
 	return c.requestRefund(ctx, key, r, true)
+}
+
+// acceptRefund stores that a caller is told that Run sends a refund. Another call for it, which is refused, then keeps the record.
+func (c *Cashier) acceptRefund(ctx context.Context, key string) (Refund, error) {
+	r, err := changeRecord(context.WithoutCancel(ctx), c.records(), key, func(r *refundRecord) (*refundRecord, error) {
+		if r == nil {
+			return nil, newError(opRefund, ErrBusy, "", "another call for it was refused")
+		}
+		r.Accepted = time.Now()
+		return r, nil
+	})
+	if err != nil {
+		return Refund{}, err
+	}
+	return r.answered(), nil
 }
 
 // requestRefund sends a refund to its Merchant. direct reports whether a caller waits, who gets the error of a refusal.
@@ -81,7 +96,7 @@ func (c *Cashier) requestRefund(ctx context.Context, key string, r *refundRecord
 		return answer, nil
 	case errors.Is(err, ErrBusy):
 		if direct {
-			return r.answered(), nil
+			return c.acceptRefund(ctx, key)
 		}
 	case isRefused(err) || errors.Is(err, ErrChanged) || errors.Is(err, ErrClosed):
 		if direct {
