@@ -11,7 +11,8 @@ import (
 	"github.com/wetoken/wetoken/pay"
 )
 
-// unifiedOrder is WeChat's answer to an order, as APIv2 has it. One of APIv3 has neither nonce_str nor sign.
+// unifiedOrder is WeChat's answer to an order, as APIv2 has it. One of APIv3 has neither nonce_str nor sign,
+// and of trade NATIVE no prepay_id.
 type unifiedOrder struct {
 	ReturnCode string `json:"return_code"`
 	ReturnMsg  string `json:"return_msg"`

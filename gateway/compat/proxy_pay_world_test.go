@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/xml"
 	"io"
 	"log/slog"
 	"net/http"
@@ -25,8 +24,6 @@ import (
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/gateway/compat"
-	"github.com/wetoken/wetoken/pay"
-	"github.com/wetoken/wetoken/pay/payv2"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechattest/paytest"
 )
@@ -106,27 +103,6 @@ func (d *cashDesk) lastSent() map[string]string {
 	return d.sent[len(d.sent)-1]
 }
 
-// readFlat returns the fields of a flat XML document, with its root as the field "".
-func readFlat(document []byte) map[string]string {
-	fields, name := make(map[string]string), ""
-	for x := xml.NewDecoder(bytes.NewReader(document)); ; {
-		token, err := x.Token()
-		if err != nil {
-			return fields
-		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			if name = token.Name.Local; len(fields) == 0 {
-				fields[""], name = name, "-"
-			}
-		case xml.CharData:
-			fields[name] += string(token)
-		case xml.EndElement:
-			name = "-"
-		}
-	}
-}
-
 // openDesk serves apps: shop, whose orders are of APIv2; modern, of APIv3; 小店, another one; and plain, without payments.
 func openDesk(t testing.TB, change ...func(*cashDesk)) *cashDesk {
 	t.Helper()
@@ -168,16 +144,6 @@ func openDesk(t testing.TB, change ...func(*cashDesk)) *cashDesk {
 	}
 	d.open(public, private)
 	return d
-}
-
-// note returns a handler that passes on what it gets.
-func note(to chan told) http.HandlerFunc {
-	return func(_ http.ResponseWriter, r *http.Request) {
-		raw, _ := io.ReadAll(r.Body)
-		got := told{path: r.URL.RequestURI(), header: r.Header.Clone(), raw: raw}
-		_ = json.Unmarshal(raw, &got.body)
-		to <- got
-	}
 }
 
 // open serves the gateway on two listeners until the test ends, or stop is called.
@@ -288,15 +254,4 @@ func jar(t *testing.T) http.CookieJar {
 	j, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	return j
-}
-
-// placeElsewhere places an order of the old merchant with another program, as the old system did, to be notified at an address.
-func (d *cashDesk) placeElsewhere(notifyURL, no string) {
-	d.t.Helper()
-	m, err := payv2.New(payv2.Config{
-		AppID: shopID, MchID: oldMchID, APIKey: d.options.Config.Merchants["old"].V2.APIKey, SignType: payv2.MD5, NotifyURL: notifyURL, HTTP: d.pay.Client(),
-	})
-	require.NoError(d.t, err)
-	_, err = m.Prepay(d.t.Context(), pay.Order{Trade: pay.Native, OutTradeNo: no, Fen: 100, Description: "socks"})
-	require.NoError(d.t, err)
 }
