@@ -23,7 +23,7 @@ func TestOldClientsAreServedAsTheGuideSays(t *testing.T) {
 	wx.AddApp("wx1111111111111111", "secret")
 	c := config("")
 	c.Keys[0].Scopes = []string{"*", "admin"}
-	c.Compat = gateway.Compat{Systems: []string{"wetoken", "accesstoken"}, Create: true}
+	c.Compat = gateway.Compat{Systems: []string{"wetoken", "accesstoken", "payment", "proxy"}, Create: true}
 	o := gateway.Options{Config: c, HTTP: wx.Client(), PrivateFallback: compat.Private(c.Compat)}
 	g, err := gateway.New(o)
 	require.NoError(t, err)
@@ -31,7 +31,7 @@ func TestOldClientsAreServedAsTheGuideSays(t *testing.T) {
 	for name, page := range pages {
 		for _, m := range oldRoute.FindAllStringSubmatch(page, -1) {
 			w := httptest.NewRecorder()
-			r := httptest.NewRequest(m[1], strings.ReplaceAll(m[2], "{appid}", "wx1111111111111111"), nil)
+			r := httptest.NewRequest(m[1], strings.NewReplacer("{appid}", "wx1111111111111111", "{app}", "shop").Replace(m[2]), nil)
 			g.Private().ServeHTTP(w, r)
 			require.Equal(t, 401, w.Code, "%s: %s needs a key", name, m[0])
 			r.Header.Set("Authorization", "Bearer "+callerKey)
@@ -41,7 +41,7 @@ func TestOldClientsAreServedAsTheGuideSays(t *testing.T) {
 			seen[m[0]]++
 		}
 	}
-	require.Len(t, seen, 14)
+	require.Len(t, seen, 29)
 	for route, n := range seen {
 		require.Equal(t, 2, n, "%s is on both pages", route)
 	}

@@ -51,7 +51,8 @@ type app struct {
 	receiveIDs       ReceiveIDs
 	forwardSignature bool
 
-	pay *appPay // nil without payments
+	pay        *appPay // nil without payments
+	openMaxFen int64   // open_pay.max_fen
 
 	managers func() *managers
 	handlers func() *handlers
@@ -64,7 +65,7 @@ func (g *Gateway) newApp(name string, c App) *app {
 		gateway: g, id: c.id(name), name: name, publicURL: cmp.Or(c.PublicURL, g.publicURL),
 		appID: c.AppID, secret: c.Secret, nextSecret: c.NextSecret, previousSecret: c.PreviousSecret, kind: c.Kind, agentID: c.AgentID, classic: c.TokenMode == "classic", keep: c.Keep, tickets: c.Tickets,
 		expiresAt: c.ExpiresAt, allow: c.Allow, hosts: c.Hosts, verifyFiles: c.VerifyFiles, cards: c.Cards, signKey: c.SignKey, previousSignKey: c.PreviousSignKey, wcodeTemplateID: c.WCodeTemplateID,
-		message: c.Message, receiveIDs: c.ReceiveIDs, forwardSignature: c.ForwardSignature,
+		openMaxFen: c.OpenPay.MaxFen, message: c.Message, receiveIDs: c.ReceiveIDs, forwardSignature: c.ForwardSignature,
 	}
 	a.managers, a.handlers = sync.OnceValue(a.newManagers), sync.OnceValue(a.buildHandlers)
 	a.pay = g.newPay(a, c.Pay)
@@ -84,6 +85,8 @@ type managers struct {
 
 	tokenDue   dueTime
 	ticketsDue []dueTime // in the order of the app's tickets
+
+	told atomic.Pointer[told]
 }
 
 func (a *app) newManagers() *managers {
@@ -101,6 +104,8 @@ func (a *app) newManagers() *managers {
 type handlers struct {
 	*managers
 	messages *message.Receiver
+	pages    *jssdk.Handler // nil for an app whose pages cannot be signed
+	login    *oauth.Login   // nil for a mini program
 
 	shared          *sharedMuxes
 	private, public []wetoken.Part
@@ -130,16 +135,18 @@ func (a *app) buildHandlers() *handlers {
 			retryPart{a, h.managers})
 		if a.kind != wechat.Mini {
 			signer := &jssdk.Signer{AppID: a.appID, Tickets: h.tickets, Hosts: a.hosts, Kind: a.kind, AgentID: a.agentID}
-			public = append(public, &jssdk.Handler{Signer: signer, Cards: a.cards})
+			h.pages = &jssdk.Handler{Signer: signer, Cards: a.cards}
+			public = append(public, h.pages)
 			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: a.guard("ticket")})
 		}
 	}
 	source, login := a.newLogin(h.tokens)
+	h.login, _ = login.(*oauth.Login)
 	private = append(private, &oauth.Handler{Source: source, Guard: a.guard("login")})
 	h.messages = a.newReceiverOrRefusal(h.tokens)
 	public = append(public, login, h.messages)
 	if a.pay != nil {
-		private, public = append(private, a.pay.privatePart(a)), append(public, a.pay.publicPart(a))
+		private, public = append(private, a.pay.privatePart(a), a.payLinks()), append(public, a.pay.publicPart(a))
 	}
 	h.private, h.public = private, public
 	return h

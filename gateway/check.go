@@ -37,7 +37,7 @@ func (c Config) Check() error {
 		return err
 	}
 	e := c.Endpoints
-	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login, "pay": e.Pay} {
+	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login, "pay": e.Pay, "script": e.Script} {
 		if err := checkBaseURL("endpoints."+name, u); err != nil {
 			return err
 		}
@@ -262,7 +262,7 @@ func (a App) check() error {
 			return fmt.Errorf("hosts[%d]: %w", i, err)
 		}
 	}
-	return a.Message.check(a)
+	return cmp.Or(a.OpenPay.check(a), a.Message.check(a))
 }
 
 // checkTickets returns an error for tickets that the app's kind does not have, and for tickets without keep.

@@ -12,8 +12,11 @@ func TestCompatIsChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"systems":["wetoken","accesstoken"],"jsonrpc":"127.0.0.1:8000","open":["accesstoken"],"create":true}`: "",
 		`{"systems":["accesstoken"],"jsonrpc":":8000"}`:                                                         "",
+		`{"systems":["proxy","payment"],"open":["payment","proxy"],"examples":true}`:                            "",
+		`{"systems":["payment"],"examples":true}`:                                                               "gateway: config: compat.examples: needs proxy in systems",
+		`{"systems":["payment"],"open":["proxy"]}`:                                                              "gateway: config: compat.open[0]: want one of systems",
 		`{}`:                                "",
-		`{"systems":["wechat-proxy"]}`:      "gateway: config: compat.systems[0]: unknown system: want wetoken or accesstoken",
+		`{"systems":["wechat-proxy"]}`:      "gateway: config: compat.systems[0]: unknown system: want wetoken, accesstoken, payment, proxy",
 		`{"systems":["wetoken","wetoken"]}`: "gateway: config: compat.systems[1]: wetoken is listed twice",
 		`{"systems":["wetoken"],"open":["accesstoken"]}`:          "gateway: config: compat.open[0]: want one of systems",
 		`{"systems":["accesstoken"],"create":true}`:               "gateway: config: compat.create: needs wetoken in systems",

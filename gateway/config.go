@@ -50,6 +50,10 @@ type Endpoints struct {
 	Open  string `json:"open"`  // https://open.weixin.qq.com, where browsers log in
 	Login string `json:"login"` // https://login.work.weixin.qq.com, the QR code of WeCom
 	Pay   string `json:"pay"`   // https://api.mch.weixin.qq.com
+
+	// Script is a simulated WeChat, whose scripts the example pages of [Compat] load. Default https://res.wx.qq.com and, for
+	// payments, what WeChat's browser has.
+	Script string `json:"script"`
 }
 
 // Key is a caller of the private side, known by a secret.
@@ -126,7 +130,8 @@ type App struct {
 	PreviousSignKey string   `json:"previous_sign_key"` // during a change of SignKey
 	Message         *Message `json:"message"`           // default no callbacks
 
-	Pay *Pay `json:"pay"` // default no payments
+	Pay     *Pay    `json:"pay"` // default no payments
+	OpenPay OpenPay `json:"open_pay"`
 
 	// ReceiveIDs are further ids that encrypted messages may be for; "any" is all.
 	ReceiveIDs ReceiveIDs `json:"receive_ids"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // Decode reads JSON into a part of the configuration.
@@ -54,3 +55,12 @@ func SetBackends(g *Gateway, c *http.Client) { g.relayHTTP = c }
 
 // CheckAccepted returns an error if a 2xx response refuses a report.
 var CheckAccepted = checkAccepted
+
+// FlatPayment returns a payment as the fields of a notification of APIv2.
+var FlatPayment = flatPayment
+
+// ReadLink returns an error for a text that is no link to a payment of an app.
+func ReadLink(g *Gateway, app, text string) error {
+	_, err := g.served.Load().named[app].readLink(text, time.Now())
+	return err
+}

@@ -126,7 +126,9 @@ type Gateway struct {
 
 	publicFallback, privateFallback []http.Handler
 
-	muxes sharedMuxes
+	muxes    sharedMuxes
+	onPublic func() http.Handler // the public side, for reports to this server
+	hasProxy bool                // compat has wechat-proxy
 
 	journal    *journal.Journal // of audit entries
 	repeated   repeats
@@ -182,6 +184,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.served.Store(first)
+	g.onPublic, g.hasProxy = sync.OnceValue(g.Public), c.Compat.Has(CompatProxy)
 	if g.publicFallback, err = g.newFallbacks("PublicFallback", o.PublicFallback); err != nil {
 		return nil, err
 	}
@@ -215,6 +218,7 @@ func (g *Gateway) buildSnapshot(c Config) (*snapshot, error) {
 //	POST /app/{app}/phone           scope login, of a mini program
 //	POST /app/{app}/retry           scope admin: asks WeChat again after a refusal
 //	…    /app/{app}/pay/…           scopes pay, refund and transfer: see pay.Handler
+//	POST /app/{app}/pay/links       scope pay: a link to a payment, for wechat-proxy's routes: see Compat
 //	ANY  /app/{app}/pay/api/{path}  scope pay-api: a call of APIv3, signed; GET, POST, PUT, PATCH or DELETE
 //	GET  /apps, GET, PUT and DELETE /apps/{name}, POST /apps/{name}/rename
 //	                                scope admin for all apps: see Apps

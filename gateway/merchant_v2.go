@@ -17,13 +17,13 @@ var sandboxes = map[string]payv2.Sandbox{"": "", "xdc": payv2.SandboxXDC, "old":
 
 // merchantSettingsV2 maps the fields of payv2.Config to keys of the configuration.
 var merchantSettingsV2 = map[string]string{
-	"MchID": "mch_id", "APIKey": "v2.api_key", "PreviousAPIKey": "v2.previous_api_key", "SignType": "v2.sign_type", "Certificate": "v2.cert", "Sandbox": "sandbox",
+	"MchID": "mch_id", "APIKey": "v2.api_key", "PreviousAPIKey": "v2.previous_api_key", "SignType": "v2.sign_type", "Certificate": "v2.cert", "Sandbox": "sandbox", "ServerIP": "server_ip",
 }
 
 // readV2 reads the keys of APIv2. Without a certificate of its own it has that of APIv3: a merchant has one for both.
 func (k *merchantKeys) readV2(m Merchant, load loader, decodeP12 decoder) error {
 	v := m.V2
-	k.v2 = payv2.Config{MchID: m.MchID, APIKey: v.APIKey, PreviousAPIKey: v.PreviousAPIKey, SignType: payv2.SignType(v.SignType), Sandbox: sandboxes[m.Sandbox]}
+	k.v2 = payv2.Config{MchID: m.MchID, APIKey: v.APIKey, PreviousAPIKey: v.PreviousAPIKey, SignType: payv2.SignType(v.SignType), Sandbox: sandboxes[m.Sandbox], ServerIP: m.ServerIP}
 	cert, err := load("v2.cert", v.Cert, v.CertFile)
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (a *app) audit(ctx context.Context, c *caller, call pay.Call, err error) {
 		}
 		args = append(args, "reason", denied.Message, "repeats", more)
 	}
-	if denied == nil && (call.Action == "order" || call.Action == "close") { // they move no money, and the records have each order
+	if denied == nil && (call.Action == "order" || call.Action == "close" || call.Action == "link") { // they move no money, and the records have each order
 		logline.Audit(ctx, a.gateway.log, paymentCall, args...)
 		return
 	}

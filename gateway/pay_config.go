@@ -26,6 +26,26 @@ type Pay struct {
 	NotifySync bool `json:"notify_sync"`
 }
 
+// OpenPay opens the payment pages of wechat-proxy's clients to everybody: see [Compat].
+type OpenPay struct {
+	// MaxFen is the most that an order may have whose amount a browser names, without a key and without a link of
+	// POST /app/{app}/pay/links. Default none may be placed so.
+	MaxFen int64 `json:"max_fen"`
+}
+
+// check returns an error for settings that a cannot have.
+func (o OpenPay) check(a App) error {
+	switch {
+	case o.MaxFen < 0:
+		return errors.New("open_pay.max_fen: want 0 or more")
+	case o.MaxFen > 0 && a.Pay == nil:
+		return errors.New("open_pay.max_fen: needs pay")
+	case o.MaxFen > 0 && a.SignKey == "":
+		return errors.New("open_pay.max_fen: needs sign_key, which signs what browsers keep")
+	}
+	return nil
+}
+
 // Merchant is a merchant number of WeChat Pay (商户号). Several apps may use the same one.
 type Merchant struct {
 	MchID string `json:"mch_id"`
@@ -41,6 +61,10 @@ type Merchant struct {
 	V3      *APIv3 `json:"v3"`
 	V2      *APIv2 `json:"v2"`
 	Version string `json:"version"`
+
+	// ServerIP is the address of the server that places orders, sent as spbill_create_ip of those of V2 without a client_ip; default
+	// 127.0.0.1.
+	ServerIP string `json:"server_ip"`
 
 	Sandbox string `json:"sandbox"` // a simulation by WeChat, for V2 alone: xdc, or old; default none
 
@@ -168,6 +192,8 @@ func (m Merchant) checkVersions() error {
 		return fmt.Errorf("version: needs the keys of %s", m.Version)
 	case !known:
 		return fmt.Errorf("sandbox: invalid value %.20q: want xdc or old", m.Sandbox)
+	case m.ServerIP != "" && m.V2 == nil:
+		return errors.New("server_ip: needs v2, which alone is sent it")
 	case m.Sandbox != "" && (m.V2 == nil || m.V3 != nil):
 		return errors.New("sandbox: needs v2, without v3, which has no sandbox")
 	}

@@ -58,6 +58,16 @@ func TestAPayConfigurationIsCheckedInWords(t *testing.T) {
 		"merchants.m1.v2.cert: is set, and so is cert_file": func(c *gateway.Config) {
 			c.Merchants["m1"] = v2Merchant("", func(v *gateway.APIv2) { v.Cert, v.CertFile = "x", "y" })
 		},
+		"merchants.m1.server_ip: is no IP address": func(c *gateway.Config) {
+			m := v2Merchant("", nil)
+			m.ServerIP = "shop.example.com"
+			c.Merchants["m1"] = m
+		},
+		"merchants.m1.server_ip: needs v2": func(c *gateway.Config) {
+			m := c.Merchants["m1"]
+			m.ServerIP = "192.0.2.7"
+			c.Merchants["m1"] = m
+		},
 		"merchants.m1.v2.private_key_file: is not set, and v2.cert has no private key": func(c *gateway.Config) {
 			c.Merchants["m1"] = v2Merchant("", func(v *gateway.APIv2) { v.Cert = c.Merchants["m1"].V3.Cert })
 		},

@@ -284,7 +284,7 @@ func (a *app) explainClosed(s *snapshot, name, route string) func() string {
 }
 
 // formerRoutes are served below the former name of an app, since WeChat calls them.
-var formerRoutes = []string{"message", "pay/notify"}
+var formerRoutes = []string{"message", "msg", "msg/json", "pay/notify"}
 
 // verifyFile is a handler for the verification file of a registered app.
 type verifyFile struct{ registered *registered }

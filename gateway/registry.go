@@ -155,7 +155,7 @@ func (a *Apps) putJSON(ctx context.Context, name string, body []byte, revision s
 }
 
 // Rename gives an app another name. Its id, and so what the stores keep of it, stays. WeChat may use the URLs with the old name
-// for 30 days: /message stays reachable by it.
+// for 30 days: /message, and /msg of wechat-proxy, stay reachable by it.
 func (a *Apps) Rename(ctx context.Context, name, to, revision string) (RegisteredApp, error) {
 	if err := a.checkName(to); err != nil {
 		return RegisteredApp{}, err

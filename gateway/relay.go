@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -66,7 +69,12 @@ func (g *Gateway) sendRelay(ctx context.Context, item outbox.Item) error {
 
 func (a *app) sendRelay(ctx context.Context, item outbox.Item) error {
 	s := relay.Sender{Headers: item.Headers, Key: a.signKey, PreviousKey: a.previousSignKey, HTTP: a.gateway.relayHTTP}
-	response, err := s.Deliver(ctx, item.ID, item.Target, item.ContentType, item.Body)
+	target := item.Target
+	if isLocalTarget(target) {
+		target = "http://localhost" + target
+		s.HTTP = &http.Client{Transport: relay.Local{Handler: a.gateway.onPublic()}}
+	}
+	response, err := s.Deliver(ctx, item.ID, target, item.ContentType, item.Body)
 	switch {
 	case err == nil:
 		if err = checkAccepted(response); err != nil {
@@ -81,9 +89,7 @@ func (a *app) sendRelay(ctx context.Context, item outbox.Item) error {
 // relay sends a report to the backend of the order, or else to that of the app.
 func (a *app) relay(ctx context.Context, id, target string, r report) error {
 	p := a.pay.config
-	if target == "" {
-		target = p.NotifyTo
-	}
+	target = cmp.Or(strings.TrimPrefix(target, flatPrefix), p.NotifyTo)
 	if target == "" {
 		a.gateway.log.DebugContext(ctx, "payment is not reported: notify_to is not set", "app", a.name, "delivery", id)
 		return nil

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/wetoken/wetoken/pay"
 )
@@ -97,7 +98,11 @@ func (a *app) relayPayment(ctx context.Context, t pay.Transaction) error {
 	if t.Late != "" {
 		event = "TRANSACTION.LATE"
 	}
-	body, err := a.newReport(event, t.Known, t.Raw, map[string]any{
+	raw := t.Raw
+	if strings.HasPrefix(t.NotifyTo, flatPrefix) {
+		raw = flatPayment(t)
+	}
+	body, err := a.newReport(event, t.Known, raw, map[string]any{
 		"out_trade_no": t.OutTradeNo, "transaction_id": t.TransactionID, "appid": t.AppID, "mchid": t.MchID, "trade_state": t.State,
 		"attach": t.Attach, "success_time": t.PaidAt, "payer": map[string]any{"openid": t.OpenID},
 		"amount": map[string]any{"total": t.Fen, "payer_total": t.PayerFen, "currency": "CNY"},

@@ -7,7 +7,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/wetoken/wetoken/jssdk"
+	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
@@ -119,6 +122,16 @@ func trimSlash(route string) string {
 	return route
 }
 
+// PageScripts returns the addresses of the scripts that example pages load: WeChat's JSSDK, and what its browser would have for payments.
+// The latter is empty unless WeChat is simulated.
+func (g *Gateway) PageScripts() (jssdk, bridge string) {
+	base := strings.TrimSuffix(g.endpoints.Script, "/")
+	if base != "" {
+		bridge = base + "/phone/pay/bridge.js"
+	}
+	return cmp.Or(base, "https://res.wx.qq.com") + "/open/js/jweixin-1.6.0.js", bridge
+}
+
 // Name returns the name of the app in its routes.
 func (a ServedApp) Name() string { return a.app.name }
 
@@ -136,6 +149,12 @@ func (a ServedApp) Tokens() *token.Manager { return a.app.handlers().tokens }
 
 // Tickets returns the app's tickets, or nil for a website, which has none.
 func (a ServedApp) Tickets() *ticket.Manager { return a.app.handlers().tickets }
+
+// Messages returns the receiver of the app's callbacks. For an app without callbacks it refuses all.
+func (a ServedApp) Messages() *message.Receiver { return a.app.handlers().messages }
+
+// Pages returns the handler that signs the app's pages and cards, or nil for an app that has none: a mini program or a website.
+func (a ServedApp) Pages() *jssdk.Handler { return a.app.handlers().pages }
 
 // Client returns a client of the WeChat servers that the app uses, with its token.
 func (a ServedApp) Client() *wechat.Client {

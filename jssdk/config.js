@@ -3,6 +3,8 @@
 (function () {
   "use strict";
 
+  var defaults = {}; // what the address of the script leaves out; Script replaces it
+
   // Waits until the page is parsed, since scripts further down may add listeners.
   function dispatch(name, detail) {
     if (document.readyState === "loading") {
@@ -28,7 +30,8 @@
   // iOS checks the address that the page was loaded from.
   var page = location.href.split("#")[0];
   var parts = script.src.split("#")[0].split("?");
-  var endpoint = parts[0].replace(/\.js$/, "");
+  var endpoint = parts[0].replace(/(\.js|\/)$/, "");
+  if (defaults.app) endpoint = endpoint.replace(/\/js\/config$/, defaults.app + "/js/config");
   var query = {};
   (parts[1] || "").split("&").forEach(function (pair) {
     var at = pair.indexOf("=");
@@ -36,6 +39,7 @@
   });
 
   function list(name) {
+    if (!query[name] && defaults[name]) return defaults[name];
     return (query[name] || "").split(",").filter(function (s) { return s; });
   }
 
@@ -53,7 +57,7 @@
     xhr.open("POST", endpoint);
     // A string is sent as text/plain, which needs no preflight request to another host.
     xhr.send(JSON.stringify({
-      url: page, agent: agent, debug: query.debug === "true",
+      url: page, agent: agent, debug: query.debug === "true" || !!defaults.debug,
       jsApiList: list("jsApiList"), openTagList: list("openTagList")
     }));
   }

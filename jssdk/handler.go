@@ -1,6 +1,7 @@
 package jssdk
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,26 @@ func (h *Handler) Routes() map[string]http.Handler {
 
 //go:embed config.js
 var script []byte
+
+// ScriptOptions are what a script takes instead of parameters of its address.
+type ScriptOptions struct {
+	// App is the path of the app's routes below the server, such as /app/shop, for a script whose own path does not name it. Default:
+	// the script is at /js/config or /js/config.js below the app's path.
+	App string `json:"app,omitempty"`
+
+	Debug       bool     `json:"debug,omitempty"`
+	JSAPIList   []string `json:"jsApiList,omitempty"`   // default that of Signer.Config
+	OpenTagList []string `json:"openTagList,omitempty"` // default none
+}
+
+// Script returns the script of GET /js/config.js with other defaults, for a server that has it at another path.
+func Script(o ScriptOptions) []byte {
+	b, err := json.Marshal(o) // escapes what could end a script
+	if err != nil {
+		return script
+	}
+	return bytes.Replace(script, []byte("var defaults = {};"), []byte("var defaults = "+string(b)+";"), 1)
+}
 
 func (h *Handler) serveScript(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")

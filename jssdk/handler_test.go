@@ -217,6 +217,15 @@ func (refused) Ticket(context.Context, string) (wechat.Credential, error) {
 	return wechat.Credential{}, &wechat.Error{Op: "GET /cgi-bin/token", Code: wechat.ErrInvalidIP, Msg: "invalid ip 10.1.2.3"}
 }
 
+func TestAScriptHasItsOwnDefaults(t *testing.T) {
+	plain := ask(official(), "GET", "/js/config.js", "", "").Body.String()
+	require.Equal(t, plain, string(jssdk.Script(jssdk.ScriptOptions{})))
+	got := string(jssdk.Script(jssdk.ScriptOptions{App: "/app/shop", Debug: true, JSAPIList: []string{"</script>", "\u2028"}}))
+	want := `var defaults = {"app":"/app/shop","debug":true,"jsApiList":["\u003c/script\u003e","\u2028"]};`
+	require.Contains(t, got, want)
+	require.Equal(t, plain, strings.Replace(got, want, "var defaults = {};", 1))
+}
+
 func TestTheScriptIsTheSameForEverybody(t *testing.T) {
 	a := ask(official(), "GET", "/js/config.js?debug=true&jsApiList=%3Cscript%3E", "", "")
 	b := ask(work(), "GET", "/js/config.js", "https://evil.example.net", "")

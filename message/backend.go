@@ -69,6 +69,7 @@ const (
 type backend struct {
 	Backend
 	sender    *relay.Sender
+	named     bool // by a request
 	fullQuery bool // requests have WeChat's whole query
 }
 

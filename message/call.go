@@ -1,9 +1,7 @@
 package message
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,10 +18,12 @@ const maxCalls = 16
 //
 //	https://wx.example.com/msg?call=crm.example.com/wx&call=/local
 //
-// These backends get the message in form, and may reply to the user, after those of Forwarding. An address may lack
-// http://. An address that begins with / is served by local in this process, or refused if local is nil. A query is
-// easy to forge: an address must be on Forwarding.Hosts and public, unless AllowPrivate is set, and one of SignKeys is
-// required, so that the backend can verify the request. Any other address is refused with 403.
+// These backends get the message in form, and may reply to the user, after those of Forwarding. The user receives the
+// reply of the first whose response has status 200 and a body; the word success is a body that shows the user nothing.
+// An address may lack http://. An address that begins with / is served by local in this process, or refused if local is
+// nil. A query is easy to forge: an address must be on Forwarding.Hosts and public, unless AllowPrivate is set, and one
+// of SignKeys or Signature is required, so that the backend can verify the request. Any other address in a request with
+// a valid signature is refused with 403.
 func (in *Receiver) Calls(form Form, local http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		in.serve(w, r, func(query url.Values) ([]backend, error) { return in.forward.callBackends(query["call"], form, local) })
@@ -37,13 +37,13 @@ func (f *forwarder) callBackends(addresses []string, form Form, local http.Handl
 	}
 	var list []backend
 	for _, address := range addresses {
-		sender := &relay.Sender{Key: f.sender.Key, PreviousKey: f.sender.PreviousKey}
+		sender := &relay.Sender{Key: f.sender.Key, PreviousKey: f.sender.PreviousKey, OnlyOK: true}
 		switch {
 		case strings.HasPrefix(address, "/") && local != nil:
 			address = "http://local" + address
-			sender.HTTP = &http.Client{Transport: handlerTransport{local}}
-		case f.sender.Key == "":
-			return nil, fmt.Errorf("%w: no SignKeys (sign_key): want one for a backend that a request names", ErrBackend)
+			sender.HTTP = &http.Client{Transport: relay.Local{Handler: local}}
+		case f.sender.Key == "" && !f.signature:
+			return nil, fmt.Errorf("%w: no SignKeys (sign_key): want one, or Signature (forward_signature), for a backend that a request names", ErrBackend)
 		default:
 			if !strings.Contains(address, "://") {
 				address = "http://" + address
@@ -62,60 +62,8 @@ func (f *forwarder) callBackends(addresses []string, form Form, local http.Handl
 		if err != nil {
 			return nil, fmt.Errorf("%w: its %s %s", ErrBackend, err.Field, err.Reason)
 		}
-		b.fullQuery = true
+		b.named, b.fullQuery = true, true
 		list = append(list, b)
 	}
 	return list, nil
-}
-
-// handlerTransport serves requests with a handler of this process.
-type handlerTransport struct{ http.Handler }
-
-func (p handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	in := r.Clone(r.Context())
-	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:0"
-	w := &responseBuffer{header: make(http.Header)}
-	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if v := recover(); v != nil {
-				done <- fmt.Errorf("the handler panicked: %v", v)
-			}
-		}()
-		p.ServeHTTP(w, in)
-		w.WriteHeader(http.StatusOK)
-		done <- nil
-	}()
-	select {
-	case err := <-done:
-		if err != nil {
-			return nil, err
-		}
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-	return &http.Response{StatusCode: w.status, Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
-}
-
-// responseBuffer is an http.ResponseWriter that stores the response.
-type responseBuffer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *responseBuffer) Header() http.Header { return w.header }
-
-func (w *responseBuffer) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-}
-
-func (w *responseBuffer) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	if w.body.Len() <= relay.MaxResponse { // the sender refuses a longer response
-		w.body.Write(p)
-	}
-	return len(p), nil
 }

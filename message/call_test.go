@@ -66,6 +66,11 @@ func TestCallsGoToAllowedHostsOnly(t *testing.T) {
 	require.Equal(t, 403, one(unsigned, local, address+"/x").Tries[0].Status, "the backend could not distinguish it from a forged one")
 	require.Equal(t, "local aes", one(unsigned, local, "/user").Shown, "a handler of this process needs no signature")
 	require.Empty(t, inside)
+	wechats, _ := receiver(t, func(c *message.Config) {
+		c.Forward = message.Forwarding{Hosts: []string{address}, AllowPrivate: true, Signature: true}
+	})
+	require.Equal(t, "inside "+official().id, one(wechats, nil, address+"/x").Shown, "it can verify WeChat's signature")
+	<-inside
 
 	rec := serve(build(true).Calls(message.FormXML, nil), "POST", url.Values{"call": {"http://evil.example/"}}, "<xml/>")
 	require.Equal(t, 401, rec.Code, "an unsigned request learns nothing about hosts")
@@ -74,4 +79,27 @@ func TestCallsGoToAllowedHostsOnly(t *testing.T) {
 	query.Set("call", "http://"+address)
 	require.Equal(t, "success", post(in, query, body).Body.String(), "the ordinary route takes no calls")
 	require.Empty(t, inside)
+}
+
+func TestTheFirstCallWithABodyAtStatus200Replies(t *testing.T) {
+	local := http.NewServeMux()
+	for path, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"/a": {200, replyJSON("a")}, "/b": {200, replyJSON("b")}, "/created": {201, replyJSON("created")}, "/success": {200, "success"}, "/empty": {200, ""},
+	} {
+		local.HandleFunc("POST "+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			io.WriteString(w, c.body)
+		})
+	}
+	in, _ := receiver(t, func(*message.Config) {})
+	for calls, shown := range map[string]string{"/a /b": "a", "/b /a": "b", "/created /b": "b", "/empty /b": "b", "/success /b": "", "/created": "", "/empty": ""} {
+		c := callback(in.Calls(message.FormXML, local))
+		c.URL, c.Tries = "http://wx.example/msg?"+url.Values{"call": strings.Fields(calls)}.Encode(), 1
+		p := deliver(t, c, push.Message{Content: calls})
+		require.Equal(t, 200, p.Tries[0].Status, calls)
+		require.Equal(t, shown, p.Shown, calls)
+	}
 }

@@ -60,7 +60,10 @@ func waitRetry(ctx context.Context) bool {
 // readBackendReply parses the response of a backend, and returns an error if it is not a valid reply to m.
 func (f *forwarder) readBackendReply(ctx context.Context, m *Message, b *backend, body []byte) (Reply, error) {
 	doc := trimDocument(string(body))
-	if doc == "" || doc == "success" {
+	switch {
+	case doc == "success" && b.named:
+		return Text(""), nil
+	case doc == "", doc == "success":
 		return nil, nil
 	}
 	doc, err := f.decryptReply(doc)

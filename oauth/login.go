@@ -136,6 +136,9 @@ func (l *Login) redirectToWeChat(w http.ResponseWriter, r *http.Request, s state
 	}
 	l.setStateCookie(w, name, cookie, stateLife)
 	back := root + "/login/callback"
+	if s.Path != "" {
+		back = root + s.Path + "?key=" + name
+	}
 	to := l.AuthorizeURL(back, s.Scope, name)
 	if outside {
 		to = l.QRURL(back, name, s.Lang)
@@ -152,6 +155,11 @@ func (l *Login) answerUnavailable(w http.ResponseWriter, r *http.Request, s stat
 }
 
 func (l *Login) serveCallback(w http.ResponseWriter, r *http.Request) {
+	l.serveEnd(w, r, r.URL.Query().Get("state"), "", l.answerOutcome)
+}
+
+// serveEnd finishes the login called name, which ends at path, and has reply answer the browser.
+func (l *Login) serveEnd(w http.ResponseWriter, r *http.Request, name, path string, reply replyFunc) {
 	if r.Method == http.MethodHead {
 		return // previews do not use up a login
 	}
@@ -161,15 +169,13 @@ func (l *Login) serveCallback(w http.ResponseWriter, r *http.Request) {
 	// The login continues if its browser leaves or repeats the request: WeChat accepts a code once.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishTimeout)
 	defer cancel()
-	q := r.URL.Query()
-	name := q.Get("state")
-	s, err := l.consumeState(r.WithContext(ctx), name)
+	s, err := l.consumeState(r.WithContext(ctx), name, path)
 	cookie := l.presentedCookie(r, name, s)
 	code := loginCodeFor(name, cookie)
 	var end outcome
 	switch {
 	case err == nil:
-		end = l.finishLogin(ctx, name, s, q.Get("code"), code)
+		end = l.finishLogin(ctx, name, s, r.URL.Query().Get("code"), code)
 	case errors.Is(err, errUsed) && s.CookieShown && cookie != "":
 		end, err = l.waitForOutcome(r.Context(), name, s)
 	}
@@ -177,11 +183,15 @@ func (l *Login) serveCallback(w http.ResponseWriter, r *http.Request) {
 		l.setStateCookie(w, name, cookie, repeatLife)
 	}
 	if err != nil {
+		s.Path = path // which an unknown state lacks
 		l.answerError(w, r, s, err)
 		return
 	}
-	l.answerOutcome(w, r, s, end, code)
+	reply(w, r, s, end, code)
 }
+
+// replyFunc answers the browser of a login that has ended.
+type replyFunc func(w http.ResponseWriter, r *http.Request, s state, end outcome, loginCode string)
 
 // fetchUser returns the user of a code.
 func (l *Login) fetchUser(ctx context.Context, code string, s state) (User, error) {

@@ -22,7 +22,9 @@ type outcome struct {
 	At    int64 `json:"at"` // Unix seconds
 	Fault fault `json:"fault,omitempty"`
 	Code  int   `json:"errcode,omitempty"` // WeChat's errcode, if WeChat refused
-	User  User  `json:"user,omitzero"`     // for OnLogin and Require
+	User  User  `json:"user,omitzero"`     // for OnLogin, Require and a Form
+
+	Msg string `json:"errmsg,omitempty"` // WeChat's, for a Form
 }
 
 const (
@@ -37,6 +39,9 @@ func (l *Login) finishLogin(ctx context.Context, name string, s state, code, log
 		end = outcome{Fault: faultOf(err)}
 		if refusal := (*wechat.Error)(nil); errors.As(err, &refusal) {
 			end.Code = int(refusal.Code)
+			if s.Path != "" {
+				end.Msg = refusal.Msg
+			}
 		}
 		if noticeFor(end.Fault).status >= http.StatusInternalServerError {
 			slog.ErrorContext(ctx, "login failed", "error", err)
@@ -69,6 +74,10 @@ func (l *Login) resolveLogin(ctx context.Context, s state, code, loginCode strin
 		return outcome{}, err
 	case s.ForSession && !l.allowsUser(u):
 		return outcome{}, errMember
+	case s.Path != "":
+		end := outcome{User: u}
+		u.To, u.Nonce = s.siteOrigin(), s.Nonce
+		return end, storeLoginCode(ctx, l.store(), l.ownerName(), loginCode, u)
 	case s.ForSession, l.OnLogin != nil:
 		return outcome{User: u}, nil
 	case l.BackendURL != "":
@@ -143,13 +152,20 @@ func (l *Login) answerError(w http.ResponseWriter, r *http.Request, s state, err
 
 // answerFault sends the browser back to its site with login_error, or writes a page if the login has no such site.
 func (l *Login) answerFault(w http.ResponseWriter, r *http.Request, s state, f fault, code int) {
-	if word := f.loginError(); word != "" && s.To != "" && !s.ForSession {
+	if word := f.loginError(); word != "" && s.To != "" && s.Path == "" && !s.ForSession {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		http.Redirect(w, r, withQuery(s.To, "login_error", word, "nonce", s.Nonce), http.StatusFound)
 		return
 	}
 	p := page{notice: noticeFor(f)}
+	if s.Path != "" && (f == faultUnknown || f == faultExpired) {
+		if !readsHTML(r) {
+			writeTimeout(w)
+			return
+		}
+		p.reason = textTimeout
+	}
 	if f != faultRisk && f != faultTooMany { // another login would not help
 		p.linkURL = l.restartURL(s)
 	}

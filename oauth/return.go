@@ -37,8 +37,12 @@ func (l *Login) restartURL(s state) string {
 	if s.Scope == "" { // each login that has begun has one
 		return ""
 	}
+	path, given := "/login", map[string]string{"to": s.To, "scope": s.Scope, "lang": s.Lang, "nonce": s.Nonce}
+	if s.Path != "" {
+		path, given = s.Path, map[string]string{"call": s.To, "lang": s.Lang, "state": s.Nonce}
+	}
 	q := url.Values{}
-	for name, value := range map[string]string{"to": s.To, "scope": s.Scope, "lang": s.Lang, "nonce": s.Nonce} {
+	for name, value := range given {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -47,7 +51,7 @@ func (l *Login) restartURL(s state) string {
 	if err != nil {
 		return ""
 	}
-	return root + "/login?" + q.Encode()
+	return root + path + "?" + q.Encode()
 }
 
 // homeURL returns the address to continue at after an unknown login: the referring page if it is on one of Hosts, else

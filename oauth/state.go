@@ -32,6 +32,7 @@ type state struct {
 	Scope          string `json:"scope"`
 	Lang           string `json:"lang,omitempty"`
 	Nonce          string `json:"nonce,omitempty"`
+	Path           string `json:"path,omitempty"`   // of the Form that it is for; default /login/callback
 	Began          int64  `json:"begun,omitempty"`  // Unix seconds
 	Cookie         string `json:"cookie,omitempty"` // hash of the cookie given to the browser
 	CookieOptional bool   `json:"loose,omitempty"`  // may end in a browser that lost the cookie
@@ -99,11 +100,14 @@ func (l *Login) readState(ctx context.Context, name string) (s state, raw []byte
 	return s, raw, nil
 }
 
-// consumeState marks the state called name as used, once, for the browser that began it. The state of another browser
-// is not changed. consumeState returns the state along with an error if the browser may return to the site that began
-// the login.
-func (l *Login) consumeState(r *http.Request, name string) (state, error) {
+// consumeState marks the state called name as used, once, for the browser that began it. The state of another browser, or
+// of a login that ends at another path, is not changed. consumeState returns the state along with an error if the browser
+// may return to the site that began the login.
+func (l *Login) consumeState(r *http.Request, name, path string) (state, error) {
 	s, raw, err := l.readState(r.Context(), name)
+	if err == nil && s.Path != path {
+		err = errUnknown
+	}
 	if err != nil {
 		return state{}, err
 	}

@@ -11,6 +11,7 @@ const (
 	opQuery   = "query order"
 	opClose   = "close order"
 	opReverse = "reverse order"
+	opRead    = "read order"
 )
 
 // Query returns an order from WeChat. If a stored order is found to be paid, Query calls OnPaid; it waits for that at most 4.5 s,
@@ -248,4 +249,19 @@ func (c *Cashier) attachPayment(ctx context.Context, m Merchant, key string, r *
 		return &withPayment
 	}
 	return paid
+}
+
+// Recorded returns a stored order of this App, from its record, without a query to WeChat. The error is [ErrNotFound] if there is none.
+func (c *Cashier) Recorded(ctx context.Context, outTradeNo string) (Transaction, error) {
+	if err := CheckOutTradeNo(outTradeNo); err != nil {
+		return Transaction{}, err
+	}
+	_, r, err := c.findOrder(ctx, opRead, outTradeNo)
+	switch {
+	case err != nil:
+		return Transaction{}, err
+	case r == nil:
+		return Transaction{}, newError(opRead, ErrNotFound, "out_trade_no "+outTradeNo, "")
+	}
+	return r.summary(), nil
 }

@@ -162,6 +162,28 @@ func TestPrepayOfAPaidOrClosedOrderFails(t *testing.T) {
 	})
 }
 
+func TestARecordedOrderIsReadWithoutAQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.placePaid(t, "order-1")
+		d.place(t, "order-2")
+		d.place(t, "order-3")
+		require.NoError(t, d.Close(t.Context(), "order-3"))
+		before := d.bank.count("query")
+		for no, want := range map[string]pay.State{"order-1": pay.Success, "order-2": pay.NotPaid, "order-3": pay.Closed} {
+			got, err := d.Recorded(t.Context(), no)
+			require.NoError(t, err)
+			require.Equal(t, want, got.State, no)
+			require.Equal(t, no, got.OutTradeNo)
+		}
+		_, err := d.Recorded(t.Context(), "order-4")
+		require.ErrorIs(t, err, pay.ErrNotFound)
+		_, err = d.Recorded(t.Context(), "/")
+		require.ErrorAs(t, err, new(*pay.FieldError))
+		require.Equal(t, before, d.bank.count("query"))
+	})
+}
+
 func TestPrepayLearnsOfAPayment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()
@@ -316,6 +338,8 @@ func TestAnAppSeesNoOrderOfAnother(t *testing.T) {
 		_, err := two.Prepay(t.Context(), order("order-1"))
 		require.ErrorIs(t, err, pay.ErrChanged)
 		_, err = two.Query(t.Context(), "order-1")
+		require.ErrorIs(t, err, pay.ErrNotFound)
+		_, err = two.Recorded(t.Context(), "order-1")
 		require.ErrorIs(t, err, pay.ErrNotFound)
 		require.ErrorIs(t, two.Close(t.Context(), "order-1"), pay.ErrNotFound)
 		paid := b.payOrder("order-1")

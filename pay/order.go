@@ -64,6 +64,9 @@ type Prepaid struct {
 	Params      map[string]string `json:"params,omitempty"`      // for JSAPI and APP: arguments of wx.requestPayment or of the app's SDK
 	Transaction *Transaction      `json:"transaction,omitempty"` // for Code
 
+	// Raw is WeChat's whole reply, as a JSON object of strings, in APIv2. It is not stored.
+	Raw json.RawMessage `json:"-"`
+
 	// The public URLs of the order, from a [Cashier] with a URL. Everyone with a URL can pay.
 	QRURL   string `json:"qr_url,omitempty"`   // for Native: an image of CodeURL
 	JSURL   string `json:"js_url,omitempty"`   // for JSAPI and APP: Params, newly signed at each request

@@ -21,7 +21,7 @@ func TestOldClientsAreServedAndTheirSecretsStayOutOfTheLog(t *testing.T) {
 	t.Cleanup(srv.Close)
 	rpc := freeAddress(t)
 	p := start(t, []string{"WECHAT=" + srv.URL, "SHOP_KEY=" + shopKey, "SHOP_SECRET=" + secret}, "-log-level", "debug", "-config", write(t, config+`
-compat: {systems: [wetoken, accesstoken], jsonrpc: "`+rpc+`", open: [accesstoken]}
+compat: {systems: [wetoken, accesstoken, payment, proxy], jsonrpc: "`+rpc+`", open: [accesstoken, proxy, payment]}
 `))
 	ask := func(method, at, body string) (int, string) {
 		t.Helper()
@@ -54,6 +54,13 @@ compat: {systems: [wetoken, accesstoken], jsonrpc: "`+rpc+`", open: [accesstoken
 	status, _ = ask("POST", p.base+"/wechat/app/create", `{}`)
 	require.Equal(t, http.StatusUnauthorized, status, "nothing serves it")
 	require.Contains(t, p.log.String(), `level=WARN msg="compat.open: everybody who reaches these addresses gets tokens without a key" system=accesstoken private=`+strings.TrimPrefix(p.base, "http://")+" jsonrpc="+rpc+"\n")
+	for system, does := range map[string]string{"proxy": "gets tokens and places orders", "payment": "places orders"} {
+		require.Contains(t, p.log.String(), `level=WARN msg="compat.open: everybody who reaches these addresses `+does+` without a key" system=`+system+" private="+strings.TrimPrefix(p.base, "http://")+"\n")
+	}
+	status, _ = ask("GET", p.base+"/app/shop/api", "")
+	require.Equal(t, http.StatusOK, status, "it is open")
+	status, _ = ask("GET", p.base+"/register?key=a&appid="+appID+"&secret="+url.QueryEscape(secret), "")
+	require.Equal(t, http.StatusUnauthorized, status, "it is never open")
 	for _, hidden := range []string{secret, url.QueryEscape(secret), shopKey, "another-secret", value} {
 		require.NotContains(t, p.log.String(), hidden)
 	}

@@ -22,6 +22,10 @@ const (
 	demoAppID  = "wxdemo000000000000"
 	demoSecret = "wetoken-demo-secret-not-live"
 	demoKey    = "wetoken-demo-key-not-live"
+
+	demoSignKey = "wetoken-demo-sign-key-not-live"
+	demoToken   = "wetokendemotokennotlive"
+	demoAESKey  = "wetokenDemoAESKeyNotLive0000000000000000000"
 )
 
 // newDemo returns a configuration with one app that takes payments, and a client of a WeChat and a WeChat Pay in this process
@@ -33,7 +37,8 @@ func newDemo(s *settings) (gateway.Config, *http.Client, error) {
 	}
 	app := gateway.App{
 		Name: "Demo", AppID: demoAppID, Secret: demoSecret,
-		Hosts: []string{"127.0.0.1:8091", "127.0.0.1:8092"}, // examples/login and examples/jssdk
+		Hosts:   []string{"127.0.0.1:8091", "127.0.0.1:8092", reachable(s.public)}, // examples/login, examples/jssdk, and wechat-proxy's pages
+		SignKey: demoSignKey, ForwardSignature: true, Message: &gateway.Message{Token: demoToken, AESKey: demoAESKey},
 	}
 	key := demoKey
 	if far := cmp.Or(notLoopback(s.public), notLoopback(s.private)); s.fresh || far != "" {
@@ -41,6 +46,7 @@ func newDemo(s *settings) (gateway.Config, *http.Client, error) {
 			slog.Warn("the demo uses a new app, secret and key: the known ones are only for loopback addresses", "address", far)
 		}
 		app.AppID, app.Secret, key = "wxdemo"+strings.ToLower(rand.Text()[:12]), rand.Text(), rand.Text()
+		app.SignKey, app.Message.Token, app.Message.AESKey = rand.Text(), rand.Text(), rand.Text()+rand.Text()[:16]+"A"
 	}
 	wx := new(wechattest.Server)
 	wx.AddApp(app.AppID, app.Secret)
@@ -54,17 +60,19 @@ func newDemo(s *settings) (gateway.Config, *http.Client, error) {
 	go (&http.Server{Handler: world, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
 	c := gateway.Config{
 		PublicURL: "http://" + reachable(s.public),
-		Endpoints: gateway.Endpoints{Open: "http://" + l.Addr().String(), Pay: "http://" + l.Addr().String()},
-		Keys:      []gateway.Key{{Name: "demo", Key: key, Apps: []string{"*"}, Scopes: []string{"*", "refund", "transfer"}}},
+		Endpoints: gateway.Endpoints{Open: "http://" + l.Addr().String(), Pay: "http://" + l.Addr().String(), Script: "http://" + l.Addr().String()},
+		Keys:      []gateway.Key{{Name: "demo", Key: key, Apps: []string{"*"}, Scopes: []string{"*", "refund", "transfer", "admin"}}},
 	}
 	if pay.CheckNotifyURL("public_url", c.PublicURL) == nil {
-		app.Pay = &gateway.Pay{Merchant: "demo"}
+		app.Pay, app.OpenPay = &gateway.Pay{Merchant: "demo"}, gateway.OpenPay{MaxFen: 100}
 		c.Merchants = map[string]gateway.Merchant{"demo": newDemoMerchant(world.pay, app.AppID)}
 	} else {
 		slog.Warn("the demo takes no payments: notifications are sent only to a private address", "address", s.public)
 	}
 	c.Apps = map[string]gateway.App{"demo": app}
-	c.Compat = gateway.Compat{Systems: []string{gateway.CompatWetoken, gateway.CompatAccessToken}, Create: true}
+	c.Compat = gateway.Compat{
+		Systems: []string{gateway.CompatWetoken, gateway.CompatAccessToken, gateway.CompatPayment, gateway.CompatProxy}, Create: true, Examples: true,
+	}
 	if c.Compat.JSONRPC, err = openJSONRPC(s); err != nil {
 		return gateway.Config{}, nil, err
 	}

@@ -70,4 +70,13 @@ func printDemoCompat(w io.Writer, auth string, s settings, c gateway.Config) {
   curl -s %[4]s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"accessToken","params":[{"appid":"%[2]s"}]}' http://%[5]s
 
 `, "http://"+reachable(s.private), app.AppID, app.Secret, auth, reachable(c.Compat.JSONRPC))
+	fmt.Fprintf(w, `The same of wechat-proxy: a token, another app under a key of its own, and example pages for a browser:
+
+  curl -s '%[1]s/app/demo/api?secret=%[3]s'
+  curl -s %[4]s '%[1]s/register?key=shop&appid=%[2]s&secret=%[3]s&call=/api&call=/js'
+  curl -s %[4]s %[1]s/app/shop
+
+  %[5]s/example/?app=demo
+
+`, "http://"+reachable(s.private), app.AppID, app.Secret, auth, c.PublicURL)
 }

@@ -55,6 +55,7 @@
 //	  open: https://open.weixin.qq.com
 //	  login: https://login.work.weixin.qq.com
 //	  pay: https://api.mch.weixin.qq.com
+//	  script: http://127.0.0.1:8099             # of the example pages of compat, if WeChat is simulated
 //	keys:                                       # callers of the private side; "*" is all apps, or all scopes but those below
 //	  - name: shop-backend                      # for the log
 //	    key: ${SHOP_KEY}                        # 16 characters or more, or sha256: and the hex digest of such a key
@@ -117,6 +118,7 @@
 //	      merchant: m1                          # or its keys, as under merchants, if only this app has it
 //	      notify_to: http://shop:8000/paid      # gets each payment, refund and transfer; default none
 //	      notify_sync: false                    # WeChat is answered only once notify_to has accepted, which has 4 s
+//	    open_pay: {max_fen: 0}                  # for wechat-proxy's clients: orders that browsers place without a link, at most this; default none
 //	merchants:                                  # of WeChat Pay; several apps may have one
 //	  m1:
 //	    mch_id: "1900000001"
@@ -137,12 +139,14 @@
 //	      cert_file: /etc/wetoken/apiclient_cert.pem   # or apiclient_cert.p12 with its cert_password; default that of v3
 //	      private_key_file: /etc/wetoken/apiclient_key.pem
 //	    version: v3                             # of new orders: v3, the default, or v2; old ones stay with theirs
+//	    server_ip: 192.0.2.7                    # of the server that places orders, for v2 orders without client_ip; default 127.0.0.1
 //	    # sandbox: xdc                          # a simulation by WeChat, for v2 without v3: xdc or old
 //	compat:                                     # routes of older systems, for their clients: docs/migrating.md
-//	  systems: [wetoken, accesstoken]           # default none
+//	  systems: [wetoken, accesstoken, payment, proxy]   # default none
 //	  jsonrpc: 127.0.0.1:8000                   # accesstoken's JSON-RPC; default not served
 //	  open: []                                  # systems that need no key, on a private network; the log names them at each start
 //	  create: false                             # wetoken's /wechat/app/create, for keys with the scope admin
+//	  examples: false                           # proxy's /echo and example pages, for everybody
 //
 // # Stores
 //
@@ -235,6 +239,8 @@
 //
 // In each process and minute, an address may call each of /session, /login and /login/callback of an app 20 000 times, and
 // a browser that keeps cookies may begin 20 logins. Logins that begin in a minute take at most 64 MiB of the store.
+// On all servers together, an address may have 200 orders of wechat-proxy's pages of an app that are not paid, and a browser 5 that no
+// link fixes.
 //
 // Limits by address do not apply to trusted_proxies: the client in X-Forwarded-For is counted instead. While trusted_proxies
 // is not set, they do not apply to private addresses, with 127.0.0.0/8, ::1 and 100.64.0.0/10, since these may be load

@@ -47,7 +47,7 @@ func TestAppsOfWechatProxyAreImported(t *testing.T) {
 	file := makeProxy(t,
 		`INSERT INTO wx_apps VALUES ('shop', 'wx0000000000000001', 'a-secret-of-wx0000000000000001', 'tok', '`+wholeAESKey+`', '1900000001', '0123456789abcdef0123456789abcdef', '10.0.0.1', '/msg|/api', NULL)`,
 		fmt.Sprintf(`INSERT INTO wx_apps VALUES ('小店', 'wx0000000000000002', 'a-secret-of-wx0000000000000002', NULL, NULL, NULL, NULL, NULL, '', '%d-06-01 10:00:00.5+08:00')`, year+2),
-		`INSERT INTO wx_apps VALUES ('again', 'wx0000000000000002', 'a-secret-of-wx0000000000000002', '', '', '', '', '', '', NULL)`,
+		`INSERT INTO wx_apps VALUES ('again', 'wx0000000000000002', 'a-secret-of-wx0000000000000002', '', '', '1900000001', '0123456789abcdef0123456789abcdef', '10.0.0.2', '', NULL)`,
 		`INSERT INTO wx_apps VALUES ('over', 'wx0000000000000009', 'a-secret-of-the-past', '', '', '', '', '', '', '2019-01-01 00:00:00+08:00')`,
 		`INSERT INTO wx_apps VALUES ('a/b', 'wx0000000000000001', 'a-secret-of-wx0000000000000001', '', '', '', '', '', '', NULL)`,
 		`INSERT INTO wx_apps VALUES ('wx0000000000000001', 'wx0000000000000001', 'a-secret-of-wx0000000000000001', '', '', '', '', '', '', NULL)`,
@@ -65,19 +65,20 @@ func TestAppsOfWechatProxyAreImported(t *testing.T) {
 		`conflict: app "wx0000000000000001": invalid name "wx0000000000000001": want one that does not look like an appid`,
 		`conflict: app "soon": expires is not a time: "soon"`, `conflict: app "blob": secret is not UTF-8`,
 		`conflict: app "long": secret has more than 1024 characters`, `conflict: app "null": app_id is empty`,
-		`new: merchant "1900000001": mch_id "1900000001", v2.api_key ********, v2.sign_type "MD5"`,
+		`new: merchant "1900000001": mch_id "1900000001", v2.api_key ********, v2.sign_type "MD5", server_ip "10.0.0.1"`,
+		"its server_ip is left out: the merchant has that of another app",
 	} {
 		require.Contains(t, printed, says)
 	}
-	require.Equal(t, "4 new, 0 changed, 0 unchanged, 1 skipped, 6 conflicts", i.counts)
+	require.Equal(t, "4 new, 0 changed, 0 unchanged, 2 skipped, 6 conflicts", i.counts)
 	change := []string{"proxy", "sqlite:" + file, "-rename", "a/b=a-b", "-rename", "wx0000000000000001=one"}
 	for _, name := range []string{"soon", "blob", "long", "null"} {
 		change = append(change, "-skip", name)
 	}
 	i.run(t, 0, change...)
-	require.Equal(t, "6 new, 0 changed, 0 unchanged, 5 skipped, 0 conflicts", i.counts)
+	require.Equal(t, "6 new, 0 changed, 0 unchanged, 6 skipped, 0 conflicts", i.counts)
 	i.run(t, 0, change...)
-	require.Equal(t, "0 new, 0 changed, 6 unchanged, 5 skipped, 0 conflicts", i.counts)
+	require.Equal(t, "0 new, 0 changed, 6 unchanged, 6 skipped, 0 conflicts", i.counts)
 	p := i.serve(t, "again", "a-b", "one")
 	status, _ := p.ask(t, "/app/shop/token") // allow has no /token
 	require.Equal(t, http.StatusNotFound, status)

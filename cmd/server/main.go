@@ -90,7 +90,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if opened.Records != opened.Shared {
 		o.Records = opened.Records.Store
 	}
-	o.PrivateFallback = compat.Private(o.Config.Compat)
+	o.PrivateFallback, o.PublicFallback = compat.Private(o.Config.Compat), compat.Public(o.Config.Compat)
+	o.RegisterUnsealed = s.demo && cmp.Or(o.Config.Records, o.Config.Store) == "" // nothing of the memory is read by others
 	if !s.demo {
 		o.CheckPayments = func(ctx context.Context) error {
 			if err := checkPayRecords(o.Config); err != nil {
@@ -176,6 +177,14 @@ func serve(ctx context.Context, g *gateway.Gateway, s settings, old gateway.Comp
 	return shutdown(running, workDone)
 }
 
+// openFor is what an old system that needs no key is open for.
+var openFor = map[string]string{
+	gateway.CompatWetoken:     "gets tokens",
+	gateway.CompatAccessToken: "gets tokens",
+	gateway.CompatPayment:     "places orders",
+	gateway.CompatProxy:       "gets tokens and places orders",
+}
+
 // warnOpen logs which old systems need no key, and at which of the addresses, which are pairs of a side and its address.
 func warnOpen(old gateway.Compat, addresses []any) {
 	for _, system := range old.Open {
@@ -185,7 +194,7 @@ func warnOpen(old gateway.Compat, addresses []any) {
 				args = append(args, side, addresses[i+1])
 			}
 		}
-		slog.Warn("compat.open: everybody who reaches these addresses gets tokens without a key", args...)
+		slog.Warn("compat.open: everybody who reaches these addresses "+openFor[system]+" without a key", args...)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestTheDemosLinesWorkWhenPasted(t *testing.T) {
 			lines = append(lines, line)
 		}
 	}
-	require.Len(t, lines, 10)
+	require.Len(t, lines, 13)
 	var tokens []string
 	for _, line := range lines[:2] {
 		out, err := exec.Command("sh", "-c", line).Output()
@@ -52,7 +52,7 @@ func TestTheDemosLinesWorkWhenPasted(t *testing.T) {
 	out, err = exec.Command("sh", "-c", strings.Join(lines[2:], "\nprintf '\\n--\\n'\n")).Output()
 	require.NoError(t, err)
 	answers := strings.Split(string(out), "\n--\n")
-	require.Len(t, answers, 8)
+	require.Len(t, answers, 11)
 	for i, want := range []string{
 		``, // of NO=
 		`"code_url":"weixin:.*"qr_url":"http://127\.0\.0\.1:\d+/app/demo/pay/qr/\w+"`,
@@ -62,6 +62,9 @@ func TestTheDemosLinesWorkWhenPasted(t *testing.T) {
 		`^{"errcode":0,"errmsg":"success","access_token":"` + tokens[1] + `","expires_in":\d+,"expires_date":"\d{14}"}$`,
 		`^{"accessToken":"` + tokens[1] + `"}$`,
 		`^{"jsonrpc":"2.0","id":1,"result":"` + tokens[1] + `"}`,
+		`^{"access_token":"` + tokens[1] + `","expires_in":\d+}$`,
+		`^{"success":true}$`,
+		`^{"Key":"shop","AppId":"wxdemo000000000000","Secret":"\*{8}",.*"Calls":\["/api","/js"\],"Expires":null}$`,
 	} {
 		require.Regexp(t, want, answers[i], lines[2+i])
 	}

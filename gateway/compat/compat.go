@@ -28,6 +28,38 @@
 //	POST /apis/v1/wx/mp/register_appid       scope admin
 //
 // [JSONRPC] serves the same as the methods accessToken, getMpAccessTokenByAppid and registerAppid.
+//
+// # wechat-proxy
+//
+// Each path also ends with a slash. On the private side:
+//
+//	GET, POST /register                scope admin for all apps: registers an app, or changes what is given
+//	GET /app/{app}                     scope token or admin, or the app's secret: what is registered, without secrets
+//	/app/{app}/api, /app/{app}/qyapi   scope token, or the app's secret: the token
+//	/app/{app}/api/new, …/qyapi/new    scope renew, or the secret: another token, rationed
+//	/app/{app}/jsapi, …/js/card        scope ticket, the secret, or the app's token in access_token: a ticket
+//	/api, /qyapi, /jsapi, …            the same of the app in appid; a token in access_token names its app
+//	GET /app/{app}/pay, …              scope pay: orders
+//
+// On the public side, for pages on the app's hosts:
+//
+//	GET /app/{app}/js/config   a script that calls wx.config for its page
+//	GET /app/{app}/js/card     the argument of wx.addCard for card_id, or that of wx.chooseCard; of an app with cards: true
+//
+// there too, where WeChat's signature admits:
+//
+//	GET, POST /app/{app}/msg?call=…        messages as XML to backends on the app's hosts
+//	GET, POST /app/{app}/msg/json?call=…   the same, as JSON
+//
+// for browsers, which carry the user to a page on the app's hosts, or on this server:
+//
+//	GET /app/{app}/auth?call=…        openid and unionid
+//	GET /app/{app}/auth/info?call=…   nickname and picture too
+//
+// and for everybody:
+//
+//	/qrcode?path=TEXT&size=256   a QR code, as PNG
+//	/echo, /example/             with Compat.Examples
 package compat
 
 import (
@@ -45,6 +77,23 @@ func Private(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
 	}
 	if c.Has(gateway.CompatAccessToken) {
 		list = append(list, func(g *gateway.Gateway) http.Handler { return newAccessToken(g, c).mux() })
+	}
+	if c.Has(gateway.CompatPayment) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newPayment(g, c).private() })
+	}
+	if c.Has(gateway.CompatProxy) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newProxy(g, c).private() })
+	}
+	return list
+}
+
+// Public returns the handlers of the systems of c, for [gateway.Options.PublicFallback].
+func Public(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
+	if c.Has(gateway.CompatPayment) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newPayment(g, c).public() })
+	}
+	if c.Has(gateway.CompatProxy) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newProxy(g, c).public() })
 	}
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -107,3 +108,6 @@ func flatten(object map[string]any) url.Values {
 	}
 	return all
 }
+
+// newBody returns a body for a request that this process serves itself.
+func newBody(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }

@@ -92,6 +92,7 @@ var shown = map[string]any{
 
 // unshown are structs with fields named like secrets, and the reasons why they may be printed.
 var unshown = map[string]string{
+	"compat.shownApp":      "it has Mask in place of each secret",
 	"compat.tokenRequest":  "it embeds Struct",
 	"compat.use":           "it embeds Struct",
 	"gateway.app":          "it prints as the App that it embeds",

@@ -33,6 +33,9 @@ type Sender struct {
 	// Guarded makes the Sender refuse to dial addresses that are not public.
 	Guarded bool
 
+	// OnlyOK makes the body of a 2xx response other than 200 count as empty.
+	OnlyOK bool
+
 	// HTTP is used unless Guarded is set, without its redirects and cookies. Default a client that all Senders share.
 	HTTP *http.Client
 
@@ -100,6 +103,8 @@ func (s *Sender) do(r *http.Request) ([]byte, error) {
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return nil, Status(resp.StatusCode)
+	case s.OnlyOK && resp.StatusCode != http.StatusOK:
+		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the response: %w", err)
 	case len(body) > MaxResponse:

@@ -83,6 +83,22 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	require.Empty(t, followed)
 }
 
+func TestOnlyOKLeavesOutTheBodiesOfOtherStatuses(t *testing.T) {
+	for status, want := range map[int]string{200: "body", 201: "", 202: ""} {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(status)
+			io.WriteString(w, "body")
+		}))
+		got, err := post(t, &relay.Sender{OnlyOK: true}, web.URL)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
+		got, err = post(t, new(relay.Sender), web.URL)
+		require.NoError(t, err)
+		require.Equal(t, "body", string(got))
+		web.Close()
+	}
+}
+
 func TestTooLongResponseIsAnError(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Write(make([]byte, 2*relay.MaxResponse))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,6 +41,8 @@ type Config struct {
 	SignType SignType
 	// AppIDs are further appids that orders may name and notifications may be for.
 	AppIDs []string
+	// ServerIP is sent as spbill_create_ip of orders without a ClientIP; default 127.0.0.1.
+	ServerIP string
 	// Sandbox selects a simulation by WeChat (仿真测试系统). Default none.
 	Sandbox Sandbox
 
@@ -63,7 +66,7 @@ type Config struct {
 
 // New returns a Merchant. It makes no network call. Its error is a *[pay.FieldError].
 func New(c Config) (*Merchant, error) {
-	for _, check := range []func(Config) *pay.FieldError{checkIDs, checkSigning, checkURLs} {
+	for _, check := range []func(Config) *pay.FieldError{checkIDs, checkSigning, checkURLs, checkServerIP} {
 		if err := check(c); err != nil {
 			return nil, &pay.FieldError{Field: "Config." + err.Field, Reason: err.Reason}
 		}
@@ -91,7 +94,14 @@ func New(c Config) (*Merchant, error) {
 	if len(c.Certificate.Certificate) > 0 {
 		w.certified = withCertificate(hc, c.Certificate)
 	}
-	return &Merchant{wire: w, appID: c.AppID, appIDs: append([]string{c.AppID}, c.AppIDs...), notifyURL: c.NotifyURL}, nil
+	return &Merchant{wire: w, appID: c.AppID, appIDs: append([]string{c.AppID}, c.AppIDs...), notifyURL: c.NotifyURL, serverIP: c.ServerIP}, nil
+}
+
+func checkServerIP(c Config) *pay.FieldError {
+	if _, err := netip.ParseAddr(c.ServerIP); c.ServerIP != "" && err != nil {
+		return &pay.FieldError{Field: "ServerIP", Reason: "is no IP address: want one such as 192.0.2.7"}
+	}
+	return nil
 }
 
 // withCertificate returns a client with a Transport of its own that presents a certificate, so that no connection is shared with

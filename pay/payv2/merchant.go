@@ -18,6 +18,7 @@ type Merchant struct {
 	appID     string
 	appIDs    []string // appID among them
 	notifyURL string
+	serverIP  string
 	sub       sub
 	invalid   *pay.FieldError // the reason why a shop makes no call
 

@@ -16,8 +16,8 @@ import (
 
 const unifiedOrderPath = "/pay/unifiedorder"
 
-// serverIP is sent as spbill_create_ip of an order without ClientIP, since WeChat wants a value.
-const serverIP = "127.0.0.1"
+// defaultServerIP is sent as spbill_create_ip where there is no other address, since WeChat wants a value.
+const defaultServerIP = "127.0.0.1"
 
 // Prepay places an order (统一下单). See https://pay.weixin.qq.com/doc/v2/merchant/4011936530.
 //
@@ -41,7 +41,7 @@ func (m *Merchant) Prepay(ctx context.Context, o pay.Order) (pay.Prepaid, error)
 	if prepayID == "" && o.Trade != pay.Native && o.Trade != pay.H5 || codeURL == "" && o.Trade == pay.Native || h5URL == "" && o.Trade == pay.H5 {
 		return p, &pay.Error{Op: r.op(), Cause: pay.ErrUnknown, Number: r.number(), Err: errors.New("the answer has nothing to pay with")}
 	}
-	p.PrepayID, p.CodeURL, p.H5URL = prepayID, codeURL, h5URL
+	p.PrepayID, p.CodeURL, p.H5URL, p.Raw = prepayID, codeURL, h5URL, answer.json()
 	if o.Trade == pay.JSAPI || o.Trade == pay.APP {
 		p.Params, err = m.Params(o.Trade, appID, prepayID)
 	}
@@ -60,7 +60,7 @@ func (m *Merchant) orderFields(o pay.Order) (appID string, fields message, err e
 	fields.add("body", o.Description)
 	fields.add("out_trade_no", o.OutTradeNo)
 	fields.add("total_fee", strconv.FormatInt(o.Fen, 10))
-	fields.add("spbill_create_ip", firstOf(o.ClientIP, serverIP))
+	fields.add("spbill_create_ip", firstOf(o.ClientIP, m.serverIP, defaultServerIP))
 	fields.add("attach", o.Attach)
 	if !o.ExpiresAt.IsZero() {
 		fields.add("time_expire", o.ExpiresAt.In(beijing).Format(compactTime))

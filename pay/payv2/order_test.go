@@ -1,6 +1,7 @@
 package payv2_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,26 @@ import (
 	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/pay/payv2"
 )
+
+func TestAnOrderWithoutAnAddressHasThatOfTheServer(t *testing.T) {
+	f := newFake(func(string, fields) (fields, string) { return ok("prepay_id", "wx1", "code_url", "weixin://x"), "" })
+	for server, want := range map[string]string{"": "127.0.0.1", "192.0.2.7": "192.0.2.7", "2001:db8::7": "2001:db8::7"} {
+		m := f.merchant(t, func(c *payv2.Config) { c.ServerIP = server })
+		o := order(pay.Native)
+		for o.ClientIP = range map[string]bool{"": true, "1.2.3.4": true} {
+			_, err := m.Prepay(t.Context(), o)
+			require.NoError(t, err)
+			sent := f.calls[len(f.calls)-1]["spbill_create_ip"]
+			if o.ClientIP != "" {
+				require.Equal(t, "1.2.3.4", sent)
+				continue
+			}
+			require.Equal(t, want, sent)
+		}
+	}
+	_, err := payv2.New(payv2.Config{AppID: appID, MchID: mchID, APIKey: apiKey, ServerIP: "localhost"})
+	require.EqualError(t, err, "pay: Config.ServerIP is no IP address: want one such as 192.0.2.7")
+}
 
 func TestOrdersOfEachTrade(t *testing.T) {
 	f := newFake(func(path string, in fields) (fields, string) {
@@ -29,6 +50,10 @@ func TestOrdersOfEachTrade(t *testing.T) {
 			require.Equal(t, o.Description, in["body"], "]]> and a carriage return arrive as they are")
 			require.Equal(t, []string{"100", "1.2.3.4", `{"cost":1}`, notifyURL, openID, string(by)}, []string{in["total_fee"], in["spbill_create_ip"], in["detail"], in["notify_url"], in["openid"], in["sign_type"]})
 			require.Len(t, in["time_expire"], 14)
+			var raw map[string]string
+			require.NoError(t, json.Unmarshal(p.Raw, &raw))
+			require.Equal(t, "wx1", raw["prepay_id"])
+			require.Equal(t, payv2.Sign(raw, by, apiKey), raw["sign"], "it is WeChat's whole reply")
 			switch trade {
 			case pay.JSAPI:
 				require.Equal(t, string(by), p.Params["signType"])

@@ -1,6 +1,9 @@
 package imports
 
 import (
+	"net/netip"
+	"strings"
+
 	"github.com/wetoken/wetoken/gateway"
 )
 
@@ -27,4 +30,26 @@ func newMerchant(from, appID, mchID, subMchID, subAppID, apiKey string) (m *Merc
 		From: from, Name: name, AppID: appID,
 		Settings: gateway.Merchant{MchID: mchID, SubMchID: subMchID, SubAppID: subAppID, V2: &gateway.APIv2{APIKey: apiKey, SignType: signMD5}},
 	}, ""
+}
+
+// setServerIP sets the address that orders name. Rows of one merchant may have several: the first is used.
+func (m *Merchant) setServerIP(text string, earlier []Merchant) (notes []string) {
+	text = strings.TrimSpace(text)
+	if _, err := netip.ParseAddr(text); text != "" && err != nil {
+		text, notes = "", []string{"its server_ip is left out, since it is no IP address"}
+	}
+	for i := range earlier {
+		used := &earlier[i].Settings.ServerIP
+		switch {
+		case earlier[i].Name != m.Name:
+			continue
+		case *used == "":
+			*used = text
+		case text != "" && text != *used:
+			notes = []string{"its server_ip is left out: the merchant has that of another app"}
+		}
+		text = *used
+	}
+	m.Settings.ServerIP = text
+	return notes
 }

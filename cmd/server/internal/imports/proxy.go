@@ -54,13 +54,11 @@ func ReadProxy(ctx context.Context, file string) (*Source, error) {
 		switch {
 		case a.Err != nil: // a part of the key may be missing
 		case m != nil && a.Skip == "":
+			a.Notes = append(a.Notes, m.setServerIP(r["ip_address"], s.Merchants)...)
 			s.Merchants = append(s.Merchants, *m)
 			a.Settings.Pay = &gateway.Pay{Merchant: m.Name}
 		case note != "":
 			a.Notes = append(a.Notes, note)
-		}
-		if r["ip_address"] != "" {
-			a.Notes = append(a.Notes, "its server_ip is left out: orders name the address of who asks for them")
 		}
 		s.Apps = append(s.Apps, a)
 	}

@@ -1,0 +1,54 @@
+package compat
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/wetoken/wetoken/message"
+)
+
+// addMessages adds the routes that WeChat calls. Their query names the backends of a message, in call=. There is no /msg without an
+// app, since nothing could verify WeChat's signature.
+func (s *proxy) addMessages(m *http.ServeMux) {
+	local := s.localCalls()
+	for path, form := range map[string]message.Form{"/msg": message.FormXML, "/msg/json": message.FormJSON} {
+		h := s.serveMessages(path, form, local)
+		for _, method := range []string{"GET", "POST"} {
+			handleSlash(m, method, "/app/{app}"+path, h)
+		}
+	}
+}
+
+// serveMessages returns the handler of a route below an app, whose backends get messages in a form.
+func (s *proxy) serveMessages(route string, form message.Form, local http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if isLocalCall(r) {
+			writeProxyError(w, http.StatusNotFound, codeProxy, "a call cannot be for another msg")
+			return
+		}
+		a, err := s.gateway.ServedApp(r.Context(), r.PathValue("app"), route)
+		if err != nil {
+			writeAdmission(w, err)
+			return
+		}
+		a.Messages().Calls(form, local).ServeHTTP(w, r)
+	}
+}
+
+// localKey is the key of the context of a call that this process serves.
+type localKey struct{}
+
+func isLocalCall(r *http.Request) bool { return r.Context().Value(localKey{}) != nil }
+
+// localCalls returns the handler of calls that begin with a slash: the public side, without a request over the network.
+func (s *proxy) localCalls() http.Handler {
+	public := sync.OnceValue(s.gateway.Public)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/user" { // it stored who follows the account, for nobody; URLs in WeChat's console still name it
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		public().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
+	})
+}
