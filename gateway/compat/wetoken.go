@@ -114,7 +114,7 @@ func (s *wetoken) serveCredential(c credential) http.HandlerFunc {
 		}
 		ctx := r.Context()
 		if refused != "" {
-			ctx = token.WithCaller(ctx, callerName(caller, u.secret))
+			ctx = token.WithCaller(ctx, callerName(caller, a, u.secret))
 		}
 		got, err := c.get(ctx, a, refused)
 		if err == nil && got.Value == "" {
@@ -138,11 +138,11 @@ func (s *wetoken) serveCredential(c credential) http.HandlerFunc {
 }
 
 // callerName returns the name of a caller for its ration of renewals. One without a key has shown the app's secret, or needs none.
-func callerName(c *gateway.Caller, secret string) string {
+func callerName(c *gateway.Caller, a gateway.ServedApp, secret string) string {
 	switch {
 	case c != nil:
 		return c.Name()
-	case secret != "":
+	case a.HasSecret(secret):
 		return "secret of the app"
 	}
 	return "(no key)"
