@@ -92,10 +92,18 @@ func (r *orderRecord) expiry() time.Time {
 	return r.Placed.Add(defaultExpiry)
 }
 
-// isOfAnotherApp reports whether a transaction names another appid than the order.
+// isOfAnotherApp reports whether a transaction names another appid than the order and its app. A query of APIv2 names that of the app,
+// whatever the order has.
 func (r *orderRecord) isOfAnotherApp(t Transaction) bool {
-	appID := firstText(r.Order.AppID, r.AppID)
-	return r.Known && appID != "" && t.AppID != "" && t.AppID != appID && t.SubAppID != appID
+	if !r.Known || t.AppID == "" || r.Order.AppID == "" && r.AppID == "" {
+		return false
+	}
+	for _, own := range []string{r.Order.AppID, r.AppID} {
+		if own != "" && (t.AppID == own || t.SubAppID == own) {
+			return false
+		}
+	}
+	return true
 }
 
 // lateness returns the value of Transaction.Late for a transaction.
