@@ -95,8 +95,11 @@ func (a *app) placeFlat(ctx context.Context, by *caller, o pay.Order) (p pay.Pre
 		return p, err
 	}
 	call := pay.Call{Action: "order", Number: o.OutTradeNo, Fen: o.Fen, NotifyTo: wholeCall(o.NotifyTo)}
-	if o.NotifyTo = ""; call.NotifyTo != "" {
+	switch o.NotifyTo = ""; {
+	case call.NotifyTo != "":
 		o.NotifyTo = flatPrefix + call.NotifyTo
+	case a.pay.config.NotifyTo != "" && strings.HasPrefix(a.pay.cashier.Name(), "v3/"):
+		o.NotifyTo = flatPrefix + a.pay.config.NotifyTo
 	}
 	if err = a.checkFlatCall(by, call); err == nil {
 		p, err = a.pay.cashier.Prepay(ctx, o)
