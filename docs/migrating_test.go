@@ -41,7 +41,7 @@ func TestOldClientsAreServedAsTheGuideSays(t *testing.T) {
 			seen[m[0]]++
 		}
 	}
-	require.Len(t, seen, 29)
+	require.Len(t, seen, 31)
 	for route, n := range seen {
 		require.Equal(t, 2, n, "%s is on both pages", route)
 	}

@@ -165,7 +165,11 @@ func (a *app) guardBill(next http.Handler) http.Handler {
 
 // aroundPayment makes a call that may move money, within the limits of its caller, and logs it with the caller.
 func (a *app) aroundPayment(ctx context.Context, call pay.Call, do func(context.Context) error) error {
-	c := payCaller(ctx)
+	return a.limitPayment(ctx, payCaller(ctx), call, do)
+}
+
+// limitPayment is aroundPayment for a caller.
+func (a *app) limitPayment(ctx context.Context, c *caller, call pay.Call, do func(context.Context) error) error {
 	err := a.checkCall(c, call)
 	if err == nil {
 		err = a.withinDay(ctx, c, call, do)

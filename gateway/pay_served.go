@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/pay"
+	"github.com/wetoken/wetoken/pay/payv2"
 )
 
 // Merchant returns the name of the merchant of new orders of the app, such as v2/1900000001: see [pay.Merchant]. It is empty if the app
@@ -37,6 +38,54 @@ func (a ServedApp) Prepay(ctx context.Context, c *Caller, o pay.Order) (pay.Prep
 	return a.app.placeFlat(ctx, by, o)
 }
 
+// Refund refunds a payment, as [pay.Cashier.Refund] does, within the limits of its caller, and logs it with the caller.
+func (a ServedApp) Refund(ctx context.Context, c *Caller, f pay.Refund) (pay.Refund, error) {
+	if err := a.app.checkServesPay(); err != nil {
+		return f, err
+	}
+	call := pay.Call{Action: "refund", Number: f.OutRefundNo, Fen: f.Fen}
+	err := a.app.limitPayment(ctx, c.caller, call, func(ctx context.Context) (err error) {
+		f, err = a.app.pay.cashier.Refund(ctx, f)
+		return err
+	})
+	f.NotifyURL = ""
+	return f, err
+}
+
+// SandboxSignKey downloads the key of the sandbox of APIv2 (getsignkey) that the merchant's setting sandbox names, by default the present one.
+func (a ServedApp) SandboxSignKey(ctx context.Context) (string, error) {
+	if err := a.app.checkServesPay(); err != nil {
+		return "", err
+	}
+	for _, m := range a.app.pay.cashier.Merchants {
+		if v2, ok := m.(*appMerchant[*payv2.Merchant]); ok {
+			return v2.current().SandboxSignKey(ctx)
+		}
+	}
+	return "", &pay.Error{Op: "getsignkey", Cause: pay.ErrNotFound, Message: "the merchant has no key of APIv2"}
+}
+
+// PaidApp returns the app that a notification with an appid and a mch_id is for. Nothing of it is verified yet.
+func (g *Gateway) PaidApp(ctx context.Context, appID, mchID string) (ServedApp, error) {
+	has := func(a *app) bool {
+		return a != nil && a.pay != nil && a.pay.merchant != nil && a.pay.merchant.config.MchID == mchID
+	}
+	found, err := g.appNamed(ctx, appID)
+	if err != nil {
+		return ServedApp{}, err
+	}
+	s := snapshotIn(ctx, g)
+	if !has(found) { // of a provider, whose appid is another one
+		found = nil
+		for _, a := range s.apps {
+			if has(a) && (found == nil || a.name < found.name) {
+				found = a
+			}
+		}
+	}
+	return found.open(s, appID, "/pay/notify")
+}
+
 // noCaller places the orders of requests without a key.
 var noCaller = &caller{id: "(no key)"}
 
@@ -46,8 +95,11 @@ func (a *app) placeFlat(ctx context.Context, by *caller, o pay.Order) (p pay.Pre
 		return p, err
 	}
 	call := pay.Call{Action: "order", Number: o.OutTradeNo, Fen: o.Fen, NotifyTo: wholeCall(o.NotifyTo)}
-	if o.NotifyTo = ""; call.NotifyTo != "" {
+	switch o.NotifyTo = ""; {
+	case call.NotifyTo != "":
 		o.NotifyTo = flatPrefix + call.NotifyTo
+	case a.pay.config.NotifyTo != "" && strings.HasPrefix(a.pay.cashier.Name(), "v3/"):
+		o.NotifyTo = flatPrefix + a.pay.config.NotifyTo
 	}
 	if err = a.checkFlatCall(by, call); err == nil {
 		p, err = a.pay.cashier.Prepay(ctx, o)

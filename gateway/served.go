@@ -41,32 +41,53 @@ func (g *Gateway) ServedApp(ctx context.Context, name, route string) (ServedApp,
 // OnlyApp returns the only app of a caller, for requests that name none. A caller of all apps has one if the configuration has one,
 // and none can be registered. c may be nil for a caller of all apps.
 func (g *Gateway) OnlyApp(ctx context.Context, c *Caller, route string) (ServedApp, error) {
-	s, id := snapshotIn(ctx, g), ""
+	return g.onlyApp(ctx, c, route, func(*app) bool { return true })
+}
+
+// OnlyPaidApp is like OnlyApp, for the only app that takes payments.
+func (g *Gateway) OnlyPaidApp(ctx context.Context, c *Caller, route string) (ServedApp, error) {
+	return g.onlyApp(ctx, c, route, func(a *app) bool { return a.pay != nil })
+}
+
+// onlyApp returns the only app of a caller for which counts is true.
+func (g *Gateway) onlyApp(ctx context.Context, c *Caller, route string, counts func(*app) bool) (ServedApp, error) {
+	s, found := snapshotIn(ctx, g), []*app(nil)
 	switch {
-	case c != nil && !c.caller.allApps && len(c.caller.apps) == 1:
-		for only := range c.caller.apps {
-			id = only
+	case c != nil && !c.caller.allApps && len(c.caller.apps) <= maxOwnApps:
+		for id := range c.caller.apps {
+			a, err := g.appOfCaller(ctx, c.caller, id)
+			if err != nil {
+				return ServedApp{}, err
+			}
+			if a != nil && counts(a) {
+				found = append(found, a)
+			}
 		}
-	case (c == nil || c.caller.allApps) && len(s.apps) == 1 && g.registered == nil:
-		for only := range s.apps {
-			id = only
+	case (c == nil || c.caller.allApps) && g.registered == nil:
+		for _, a := range s.apps {
+			if counts(a) {
+				found = append(found, a)
+			}
 		}
-	default:
+	}
+	if len(found) != 1 {
 		return ServedApp{}, fmt.Errorf("%w: the request names none, and the caller has several or none", ErrNoApp)
 	}
-	found, err := g.appByID(ctx, id)
+	return found[0].open(s, found[0].name, route)
+}
+
+const maxOwnApps = 100 // that onlyApp looks at
+
+// appOfCaller returns the app with an id in the settings of a caller, or nil.
+func (g *Gateway) appOfCaller(ctx context.Context, c *caller, id string) (*app, error) {
+	a, err := g.appByID(ctx, id)
 	if err != nil {
-		return ServedApp{}, errRecordsAway
+		return nil, errRecordsAway
 	}
-	if found == nil && c != nil && c.caller.named[id] { // it was registered after the key
-		if found, err = g.appNamed(ctx, id); err != nil {
-			return ServedApp{}, err
-		}
+	if a == nil && c.named[id] { // it was registered after the key
+		return g.appNamed(ctx, id)
 	}
-	if found == nil {
-		return ServedApp{}, ErrNoApp
-	}
-	return found.open(s, found.name, route)
+	return a, nil
 }
 
 // AppWithSecret returns the app with an appid, if secret is its secret, and if it may be used through route. ok is false for a wrong

@@ -60,6 +60,13 @@
 //
 //	/qrcode?path=TEXT&size=256   a QR code, as PNG
 //	/echo, /example/             with Compat.Examples
+//
+// # wechat-payment
+//
+//	POST /apis/v1/wepay/get_pay_request_params   scope pay: an order, of the only app of the key that takes payments, or of the one in appid
+//	POST /apis/v1/wepay/refund                   scope refund
+//	POST /apis/v1/wepay/get_sign_key             scope pay: the key of the sandbox
+//	/apis/v1/wepay/pay_notify                    on the public side: WeChat's notifications, of all apps
 package compat
 
 import (

@@ -1,10 +1,14 @@
 package compat
 
 import (
+	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/answer"
+	"github.com/wetoken/wetoken/pay"
 )
 
 // payment serves the routes of windsome/wechat-payment.
@@ -21,11 +25,104 @@ func isPaymentPath(path string) bool { return strings.HasPrefix(path, paymentPre
 // private serves orders, refunds and the sandbox's key.
 func (s *payment) private() http.Handler {
 	m := http.NewServeMux()
+	m.HandleFunc("POST "+paymentPrefix+"get_pay_request_params", s.serve("pay", s.order))
+	m.HandleFunc("POST "+paymentPrefix+"refund", s.serve("refund", s.refund))
+	m.HandleFunc("POST "+paymentPrefix+"get_sign_key", s.serve("pay", s.signKey))
 	return paths{m, isPaymentPath}
 }
 
 // public serves WeChat's notifications.
 func (s *payment) public() http.Handler {
 	m := http.NewServeMux()
+	m.HandleFunc(paymentPrefix+"pay_notify", s.serveNotify)
 	return paths{m, isPaymentPath}
+}
+
+// paymentRequest is a request of an admitted caller, which is nil for one that needs no key.
+type paymentRequest struct {
+	params
+	*http.Request
+	app    gateway.ServedApp
+	caller *gateway.Caller
+}
+
+// serve returns the handler of a route: do returns the value of result, or an error.
+func (s *payment) serve(scope string, do func(paymentRequest) (map[string]string, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p, err := readParams(w, r)
+		if err != nil {
+			writeOldError(w, &oldError{Code: -1, Message: err.Error(), Detail: err.Error(), status: http.StatusBadRequest})
+			return
+		}
+		in := paymentRequest{params: p, Request: r}
+		if in.app, in.caller, err = s.find(in, scope); err == nil {
+			var result map[string]string
+			if result, err = do(in); err == nil {
+				body, _ := json.Marshal(map[string]any{"errcode": 0, "result": result}) // strings always encode
+				answer.JSON(w, http.StatusOK, body)
+				return
+			}
+		}
+		writeOldError(w, asPaymentError(err))
+	}
+}
+
+// find returns the app of a request, which need not name it, if its caller has a scope for it. Refunds are never open.
+func (s *payment) find(in paymentRequest, scope string) (a gateway.ServedApp, c *gateway.Caller, err error) {
+	g := s.guard
+	g.open = g.open && scope != "refund"
+	if c, err = g.findCaller(in.Request, in.params); err != nil {
+		return a, nil, err
+	}
+	if id := in.text("appid"); id != "" {
+		a, err = s.gateway.ServedApp(in.Context(), id, "/pay")
+	} else {
+		a, err = s.gateway.OnlyPaidApp(in.Context(), c, "/pay")
+	}
+	if errors.Is(err, gateway.ErrNoApp) {
+		return a, c, errParameter("the key has several apps that take payments, or none: name one as appid, or use a key for one app")
+	}
+	if err == nil {
+		err = g.check(c, a, scope)
+	}
+	if err == nil && a.Merchant() == "" {
+		err = errParameter("the app takes no payments")
+	}
+	return a, c, err
+}
+
+// asPaymentError returns an error in the old form. WeChat's refusals begin as the old system had them.
+func asPaymentError(err error) error {
+	var refused *pay.Error
+	var wrong *pay.FieldError
+	switch {
+	case errors.As(err, &wrong):
+		return errFailed(wrong.Error())
+	case !errors.As(err, &refused):
+		return err
+	case errors.Is(err, pay.ErrDenied):
+		return &oldError{Code: -1, Message: err.Error(), Detail: err.Error(), status: http.StatusForbidden}
+	case refused.Message != "" && !errors.Is(err, pay.ErrUnknown):
+		return errFailed("pay fail! " + refused.Message)
+	case refused.Code != "" && !errors.Is(err, pay.ErrUnknown):
+		return errFailed("pay fail! " + refused.Code)
+	}
+	return errFailed("pay fail! " + err.Error())
+}
+
+// errFailed returns an error with a text for people.
+func errFailed(text string) *oldError { return &oldError{Code: -1, Message: text, Detail: text} }
+
+// errMissing returns the old error for parameters that are missing.
+func errMissing(names []string) *oldError {
+	return errFailed("missing params " + strings.Join(names, ","))
+}
+
+// signKey returns the key of the sandbox.
+func (s *payment) signKey(in paymentRequest) (map[string]string, error) {
+	key, err := in.app.SandboxSignKey(in.Context())
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"return_code": codeSuccess, "return_msg": "ok", "sandbox_signkey": key}, nil
 }

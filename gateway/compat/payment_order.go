@@ -1,0 +1,79 @@
+package compat
+
+import (
+	"cmp"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/wetoken/wetoken/internal/peer"
+	"github.com/wetoken/wetoken/pay"
+)
+
+// The most characters of the texts of an order. The old system cut longer ones.
+const (
+	maxDescription = 127
+	maxDetail      = 600
+	maxAttach      = 127
+)
+
+// order places an order of trade JSAPI, also that of a mini program, or APP. It returns the arguments with which the program of the payer
+// starts the payment.
+func (s *payment) order(in paymentRequest) (map[string]string, error) {
+	id, fee := in.text("id"), in.text("fee")
+	if id == "" {
+		return nil, errParameter("id is missing")
+	}
+	fen, err := strconv.ParseInt(fee, 10, 64)
+	if err != nil {
+		return nil, errFailed("fee: want a whole number of fen")
+	}
+	o := pay.Order{
+		Trade: trades[strings.ToUpper(cmp.Or(in.text("trade_type"), "JSAPI"))], OutTradeNo: id, Fen: fen, Description: cut(in.text("body"), maxDescription),
+		Attach: cut(in.text("attach"), maxAttach), ClientIP: in.address(),
+	}
+	switch {
+	case o.Trade != pay.JSAPI && o.Trade != pay.APP:
+		return nil, errFailed("trade_type: want JSAPI or APP")
+	case o.Description == "":
+		return nil, errMissing([]string{"body"})
+	case o.Trade == pay.JSAPI:
+		if o.OpenID = in.text("openid"); o.OpenID == "" {
+			return nil, errMissing([]string{"openid"})
+		}
+	}
+	if detail := in.text("detail"); detail != "" && strings.HasPrefix(in.app.Merchant(), "v2/") { // APIv3 has it in another form
+		o.Extra = map[string]any{"detail": cut(detail, maxDetail)}
+	}
+	p, err := in.app.Prepay(in.Context(), in.caller, o)
+	if err != nil {
+		return nil, err
+	}
+	result := make(map[string]string, len(p.Params)+1)
+	for name, value := range p.Params {
+		result[name] = value
+	}
+	if at := result["timeStamp"]; at != "" {
+		result["timestamp"] = at // which is not signed
+	}
+	return result, nil
+}
+
+// address returns the address of the payer: the parameter ip, or that of the caller.
+func (in paymentRequest) address() string {
+	if ip, err := netip.ParseAddr(in.text("ip")); err == nil {
+		return ip.String()
+	}
+	if peer := peer.Parse(in.RemoteAddr).Unmap(); peer.IsValid() {
+		return peer.String()
+	}
+	return ""
+}
+
+// cut returns the first characters of a text.
+func cut(text string, most int) string {
+	if all := []rune(text); len(all) > most {
+		return string(all[:most])
+	}
+	return text
+}

@@ -1,0 +1,89 @@
+package compat
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/wetoken/wetoken/pay"
+)
+
+// refundFields are the parameters of a refund that are fields of a pay.Refund.
+var refundFields = []string{"out_refund_no", "out_trade_no", "transaction_id", "total_fee", "refund_fee", "refund_desc"}
+
+// ourFields are those that no caller sets: they name the merchant and the app, sign the call, and receive its outcome.
+var ourFields = []string{
+	"appid", "mch_id", "sub_appid", "sub_mch_id", "nonce_str", "sign", "sign_type", "notify_url", "key", "wetoken_key", "version", "mch_appid", "mchid", "op_user_id",
+}
+
+// refund refunds a payment, and returns WeChat's answer.
+func (s *payment) refund(in paymentRequest) (map[string]string, error) {
+	f := pay.Refund{
+		OutTradeNo: in.text("out_trade_no"), TransactionID: in.text("transaction_id"), OutRefundNo: in.text("out_refund_no"), Reason: in.text("refund_desc"),
+	}
+	var missing []string
+	for _, name := range []string{"out_refund_no", "total_fee", "refund_fee"} {
+		if in.text(name) == "" {
+			missing = append(missing, name)
+		}
+	}
+	if f.OutTradeNo == "" && f.TransactionID == "" {
+		missing = append(missing, "out_trade_no", "transaction_id")
+	}
+	if len(missing) > 0 {
+		return nil, errMissing(missing)
+	}
+	var err error
+	if f.TotalFen, err = strconv.ParseInt(in.text("total_fee"), 10, 64); err != nil {
+		return nil, errFailed("total_fee: want a whole number of fen")
+	}
+	if f.Fen, err = strconv.ParseInt(in.text("refund_fee"), 10, 64); err != nil {
+		return nil, errFailed("refund_fee: want a whole number of fen")
+	}
+	f.Extra = in.otherFields()
+	if f, err = in.app.Refund(in.Context(), in.caller, f); err != nil {
+		return nil, err
+	}
+	return in.refundResult(f), nil
+}
+
+// otherFields returns the parameters that are passed on to APIv2 by their names.
+func (in paymentRequest) otherFields() map[string]any {
+	if !strings.HasPrefix(in.app.Merchant(), "v2/") {
+		return nil
+	}
+	extra := make(map[string]any)
+	for _, all := range []map[string][]string{in.body, in.query} {
+		for name := range all {
+			if value := in.text(name); value != "" && !slices.Contains(refundFields, name) && !slices.Contains(ourFields, name) {
+				extra[name] = value
+			}
+		}
+	}
+	return extra
+}
+
+// refundResult returns WeChat's answer, or what it would be for a refund that is sent later, or over APIv3.
+func (in paymentRequest) refundResult(f pay.Refund) map[string]string {
+	result := map[string]string{
+		"return_code": codeSuccess, "return_msg": "OK", "result_code": codeSuccess, "appid": in.app.AppID(), "out_refund_no": f.OutRefundNo,
+		"refund_fee": strconv.FormatInt(f.Fen, 10), "total_fee": strconv.FormatInt(f.TotalFen, 10), "cash_fee": strconv.FormatInt(f.TotalFen, 10),
+	}
+	_, merchant, _ := strings.Cut(in.app.Merchant(), "/")
+	mchID, subMchID, _ := strings.Cut(merchant, "/")
+	for name, value := range map[string]string{"mch_id": mchID, "sub_mch_id": subMchID, "out_trade_no": f.OutTradeNo, "transaction_id": f.TransactionID, "refund_id": f.RefundID} {
+		if value != "" {
+			result[name] = value
+		}
+	}
+	var raw map[string]any
+	if strings.HasPrefix(in.app.Merchant(), "v2/") && json.Unmarshal(f.Raw, &raw) == nil {
+		for name, value := range raw {
+			if text, ok := value.(string); ok {
+				result[name] = text
+			}
+		}
+	}
+	return result
+}

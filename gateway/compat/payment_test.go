@@ -1,0 +1,305 @@
+package compat_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wetoken/wetoken/gateway"
+)
+
+const (
+	wepay      = "/apis/v1/wepay/"
+	onePayKey  = "a-key-of-this-test-to-pay-at-shop"
+	onePayKey3 = "a-key-of-this-test-to-pay-at-modern"
+	refundKey  = "a-key-of-this-test-to-refund"
+)
+
+// openPayment serves the routes of wechat-payment, with keys for one app each.
+func openPayment(t *testing.T, change ...func(*cashDesk)) *cashDesk {
+	return openDesk(t, append([]func(*cashDesk){func(d *cashDesk) {
+		c := &d.options.Config
+		wechat := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/pay/unifiedorder" {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				d.mu.Lock()
+				d.sent = append(d.sent, readFlat(body))
+				d.mu.Unlock()
+			}
+			d.pay.ServeHTTP(w, r)
+		}))
+		wechat.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} // refunds present the certificate
+		wechat.StartTLS()
+		t.Cleanup(wechat.Close)
+		d.options.HTTP, c.Endpoints.Pay = wechat.Client(), wechat.URL
+		c.Compat = gateway.Compat{Systems: []string{"payment"}}
+		c.Keys = append(c.Keys,
+			gateway.Key{Name: "one", Key: onePayKey, Apps: []string{"shop", "plain"}, Scopes: []string{"pay"}, MaxFen: 50_000},
+			gateway.Key{Name: "three", Key: onePayKey3, Apps: []string{"modern"}, Scopes: []string{"pay", "refund"}},
+			gateway.Key{Name: "back", Key: refundKey, Apps: []string{"shop"}, Scopes: []string{"pay", "refund"}, DayFen: 100},
+		)
+	}}, change...)...)
+}
+
+// post sends a body of JSON to a private route of wechat-payment.
+func (d *cashDesk) post(key, route, body string) reply {
+	return d.ask(nil, input{method: "POST", path: wepay + route, key: key, body: body, form: formJSON})
+}
+
+// resultOf returns the result of a success.
+func resultOf(t *testing.T, got reply) map[string]any {
+	t.Helper()
+	require.Equal(t, http.StatusOK, got.status, got.text)
+	require.True(t, strings.HasPrefix(got.text, `{"errcode":0,"result":{`), got.text)
+	return got.fields["result"].(map[string]any)
+}
+
+func TestAnOrderReturnsTheArgumentsOfThePage(t *testing.T) {
+	d := openPayment(t)
+	long := strings.Repeat("热", 130)
+	got := d.post(onePayKey, "get_pay_request_params", fmt.Sprintf(`{"id":"order-1","fee":100,"openid":"o1","body":%q,"detail":"{}","attach":%q,"ip":"192.0.2.7"}`, "热咖啡", long))
+	result := resultOf(t, got)
+	require.Len(t, result, 7, got.text)
+	require.Equal(t, shopID, result["appId"])
+	require.Equal(t, "MD5", result["signType"])
+	require.Regexp(t, `^\d{10}$`, result["timeStamp"])
+	require.Equal(t, result["timeStamp"], result["timestamp"])
+	require.Regexp(t, `^prepay_id=.+`, result["package"])
+	require.Regexp(t, `^[0-9A-Za-z]{16,32}$`, result["nonceStr"])
+	signed := map[string]any{}
+	for name, value := range result {
+		if name != "timestamp" { // it was added after signing
+			signed[name] = value
+		}
+	}
+	require.Equal(t, signedMD5(signed, d.options.Config.Merchants["old"].V2.APIKey), result["paySign"])
+	sent := d.lastSent()
+	for name, want := range map[string]string{
+		"appid": shopID, "mch_id": oldMchID, "out_trade_no": "order-1", "total_fee": "100", "openid": "o1", "body": "热咖啡", "detail": "{}",
+		"attach": strings.Repeat("热", 127), "spbill_create_ip": "192.0.2.7", "trade_type": "JSAPI", "notify_url": d.public + "/app/shop/pay/notify",
+	} {
+		require.Equal(t, want, sent[name], name)
+	}
+
+	again := resultOf(t, d.ask(nil, input{method: "POST", path: wepay + "get_pay_request_params?id=order-2&fee=7&openid=o1&body=tea", key: onePayKey}))
+	require.Equal(t, shopID, again["appId"], "parameters may be in the query")
+	require.Equal(t, "127.0.0.1", d.lastSent()["spbill_create_ip"], "the address of the caller")
+}
+
+func TestAnOrderOfAMiniProgramAndOfAProgram(t *testing.T) {
+	d := openPayment(t)
+	mini := resultOf(t, d.post(payKey, "get_pay_request_params", `{"appid":"`+miniID+`","id":"order-1","fee":100,"openid":"o1","body":"tea"}`))
+	require.Equal(t, miniID, mini["appId"])
+	app := resultOf(t, d.post(onePayKey, "get_pay_request_params", `{"id":"order-2","fee":100,"body":"tea","trade_type":"APP"}`))
+	require.Equal(t, shopID, app["appid"])
+	require.Equal(t, oldMchID, app["partnerid"])
+	for _, name := range []string{"prepayid", "package", "noncestr", "timestamp", "sign"} {
+		require.NotEmpty(t, app[name], name)
+	}
+	v3 := resultOf(t, d.post(onePayKey3, "get_pay_request_params", `{"id":"order-3","fee":100,"openid":"o1","body":"tea"}`))
+	require.Equal(t, newsID, v3["appId"])
+	require.Equal(t, "RSA", v3["signType"])
+}
+
+func TestErrorsOfWechatPaymentHaveTheOldForm(t *testing.T) {
+	d := openPayment(t)
+	for name, c := range map[string]struct {
+		key, route, body string
+		status           int
+		want             string
+	}{
+		"no id":       {onePayKey, "get_pay_request_params", `{"fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":40003,"message":"参数错误","xOrigMsg":"id is missing"}`},
+		"no fee":      {onePayKey, "get_pay_request_params", `{"id":"order-1","openid":"o1","body":"x"}`, 200, `{"errcode":-1,"message":"fee: want`},
+		"no openid":   {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"body":"x"}`, 200, `{"errcode":-1,"message":"missing params openid"`},
+		"no body":     {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1"}`, 200, `{"errcode":-1,"message":"missing params body"`},
+		"a bad trade": {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x","trade_type":"NATIVE"}`, 200, `{"errcode":-1,"message":"trade_type`},
+		"several":     {payKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":40003,`},
+		"no payments": {onePayKey, "get_pay_request_params", `{"appid":"` + freeID + `","id":"order-1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":40003,`},
+		"another app": {onePayKey, "get_pay_request_params", `{"appid":"` + newsID + `","id":"order-1","fee":1,"openid":"o1","body":"x"}`, 403, `{"errcode":-1,`},
+		"max_fen":     {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":50001,"openid":"o1","body":"x"}`, 403, `{"errcode":-1,`},
+		"no XML":      {onePayKey, "get_pay_request_params", `<xml/>`, 400, `{"errcode":-1,`},
+		"refund":      {refundKey, "refund", `{"out_refund_no":"r1"}`, 200, `{"errcode":-1,"message":"missing params total_fee,refund_fee,out_trade_no,transaction_id"`},
+		"no scope":    {onePayKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":1,"refund_fee":1}`, 403, `{"errcode":-1,`},
+		"unknown":     {refundKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-9","total_fee":1,"refund_fee":1}`, 200, `{"errcode":-1,"message":"pay fail!`},
+		"a wrong key": {unknownKey, "get_sign_key", `{}`, 401, `{"errcode":-1,`},
+	} {
+		got := d.post(c.key, c.route, c.body)
+		require.Equal(t, c.status, got.status, "%s: %s", name, got.text)
+		require.True(t, strings.HasPrefix(got.text, c.want), "%s: %s", name, got.text)
+	}
+}
+
+// settle places an order of 100 fen, pays it, and returns its transaction id.
+func (d *cashDesk) settle(key, mchID, id string) string {
+	d.t.Helper()
+	resultOf(d.t.(*testing.T), d.post(key, "get_pay_request_params", `{"id":"`+id+`","fee":100,"openid":"o1","body":"tea"}`))
+	transaction, err := d.pay.Pay(mchID, id, "o1")
+	require.NoError(d.t, err)
+	return transaction
+}
+
+func TestThePaymentIsRelayedAsFlatStrings(t *testing.T) {
+	d := openPayment(t)
+	for key, mchID := range map[string]string{onePayKey: oldMchID, onePayKey3: newMchID} {
+		transaction := d.settle(key, mchID, "order-1")
+		got := d.report()
+		require.Equal(t, "/all", got.path)
+		require.True(t, got.hasSignature(signKey))
+		for name, want := range map[string]string{
+			"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": mchID, "openid": "o1", "total_fee": "100", "cash_fee": "100",
+			"out_trade_no": "order-1", "transaction_id": transaction, "trade_type": "JSAPI",
+		} {
+			require.Equal(t, want, got.body[name], "%s: %s", name, got.raw)
+		}
+		for name, value := range got.body {
+			require.IsType(t, "", value, name)
+		}
+	}
+}
+
+func TestARefundReturnsWeChatsFields(t *testing.T) {
+	d := openPayment(t)
+	transaction := d.settle(onePayKey, oldMchID, "order-1")
+	d.report()
+	result := resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":100,"refund_fee":60,"refund_desc":"late","refund_account":"REFUND_SOURCE_RECHARGE_FUNDS"}`))
+	for name, want := range map[string]string{
+		"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": shopID, "mch_id": oldMchID, "transaction_id": transaction, "out_trade_no": "order-1",
+		"out_refund_no": "r1", "refund_fee": "60", "total_fee": "100",
+	} {
+		require.Equal(t, want, result[name], name)
+	}
+	for _, name := range []string{"refund_id", "sign", "nonce_str"} {
+		require.NotEmpty(t, result[name], "WeChat's whole answer has %s", name)
+	}
+	got := d.post(refundKey, "refund", `{"out_refund_no":"r2","transaction_id":"`+transaction+`","out_trade_no":"order-1","total_fee":100,"refund_fee":41}`)
+	require.Equal(t, http.StatusForbidden, got.status, "beyond day_fen: %s", got.text)
+
+	d.settle(onePayKey3, newMchID, "order-3")
+	result = resultOf(t, d.post(onePayKey3, "refund", `{"out_refund_no":"r3","out_trade_no":"order-3","total_fee":"100","refund_fee":"100"}`))
+	for name, want := range map[string]string{"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": newsID, "mch_id": newMchID, "out_refund_no": "r3", "refund_fee": "100"} {
+		require.Equal(t, want, result[name], name)
+	}
+	require.NotEmpty(t, result["refund_id"])
+}
+
+func TestTheKeyOfTheSandboxIsReturned(t *testing.T) {
+	d := openPayment(t)
+	result := resultOf(t, d.post(onePayKey, "get_sign_key", `{}`))
+	require.Len(t, result["sandbox_signkey"], 32)
+	require.Equal(t, "SUCCESS", result["return_code"])
+	got := d.post(onePayKey3, "get_sign_key", `{}`)
+	require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,`), got.text)
+}
+
+// notice returns a notification of APIv2 with a signature.
+func notice(fields map[string]any, key string) string {
+	fields["sign"] = signedMD5(fields, key)
+	var b strings.Builder
+	b.WriteString("<xml>")
+	for name, value := range fields {
+		fmt.Fprintf(&b, "<%s><![CDATA[%s]]></%s>", name, value, name)
+	}
+	return b.String() + "</xml>"
+}
+
+const (
+	oldSuccess = "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
+	oldFail    = "<xml><return_code><![CDATA[FAIL]]></return_code>"
+)
+
+// placedElsewhere places an order that the old system has placed, pays it, and returns WeChat's notification of it.
+func (d *cashDesk) placedElsewhere(t *testing.T, no string) map[string]any {
+	t.Helper()
+	key := d.options.Config.Merchants["old"].V2.APIKey
+	order := map[string]any{
+		"appid": shopID, "mch_id": oldMchID, "nonce_str": "n", "body": "tea", "out_trade_no": no, "total_fee": "100", "spbill_create_ip": "192.0.2.1",
+		"notify_url": d.public + wepay + "pay_notify", "trade_type": "JSAPI", "openid": "o1",
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.mch.weixin.qq.com/pay/unifiedorder", strings.NewReader(notice(order, key)))
+	require.NoError(t, err)
+	resp, err := d.pay.Client().Transport.RoundTrip(r)
+	require.NoError(t, err)
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "prepay_id")
+	transaction, err := d.pay.Pay(oldMchID, no, "o1")
+	require.NoError(t, err)
+	return map[string]any{
+		"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": shopID, "mch_id": oldMchID, "nonce_str": "n", "openid": "o1", "is_subscribe": "N", "trade_type": "JSAPI",
+		"bank_type": "OTHERS", "total_fee": "100", "cash_fee": "100", "transaction_id": transaction, "out_trade_no": no, "time_end": "20260101120000",
+	}
+}
+
+func TestANotificationOfAnOldOrderIsRelayed(t *testing.T) {
+	d := openPayment(t)
+	fields := d.placedElsewhere(t, "old-order-1")
+	got := d.report() // WeChat has sent it to the old URL
+	require.Equal(t, "old-order-1", got.body["out_trade_no"])
+	require.Equal(t, "false", got.header.Get("Wetoken-Known"))
+	again := d.ask(nil, input{method: "POST", path: wepay + "pay_notify", body: notice(fields, d.options.Config.Merchants["old"].V2.APIKey), form: "text/xml"})
+	require.Equal(t, http.StatusOK, again.status)
+	require.Equal(t, oldSuccess, again.text)
+	require.Empty(t, d.reports, "it is reported once")
+}
+
+func TestAnUnverifiedNotificationIsNotRelayed(t *testing.T) {
+	d := openPayment(t)
+	fields := d.placedElsewhere(t, "old-order-1")
+	d.report()
+	fields["out_trade_no"] = "old-order-2"
+	for name, body := range map[string]string{
+		"another key": notice(fields, strings.Repeat("k", 32)), "no signature": "<xml><return_code>SUCCESS</return_code><appid>" + shopID + "</appid><mch_id>" + oldMchID + "</mch_id></xml>",
+		"another merchant": "<xml><mch_id>1</mch_id></xml>", "a DOCTYPE": `<!DOCTYPE xml><xml><mch_id>` + oldMchID + `</mch_id></xml>`, "JSON": "{}", "nothing": "",
+		"too long": "<xml>" + strings.Repeat("x", 64<<10) + "</xml>",
+	} {
+		for _, method := range []string{"POST", "PUT"} {
+			got := d.ask(nil, input{method: method, path: wepay + "pay_notify", body: body, form: "text/xml"})
+			require.GreaterOrEqual(t, got.status, 400, name)
+			require.True(t, strings.HasPrefix(got.text, oldFail), "%s: %s", name, got.text)
+		}
+	}
+	require.Empty(t, d.reports)
+}
+
+func TestNoParameterOverridesTheMerchant(t *testing.T) {
+	d := openPayment(t)
+	over := `"mch_id":"1","mchid":"1","nonce_str":"mine","sign":"mine","sign_type":"HMAC-SHA256","notify_url":"http://127.0.0.1:1/","sub_mch_id":"2","spbill_create_ip":"x","time_expire":"1","key":"k"`
+	resultOf(t, d.post(onePayKey, "get_pay_request_params", `{"id":"order-1","fee":100,"openid":"o1","body":"tea",`+over+`}`))
+	sent := d.lastSent()
+	require.Equal(t, []string{shopID, oldMchID, d.public + "/app/shop/pay/notify"}, []string{sent["appid"], sent["mch_id"], sent["notify_url"]})
+	require.NotEqual(t, "mine", sent["nonce_str"])
+	require.NotContains(t, sent, "sub_mch_id")
+	_, err := d.pay.Pay(oldMchID, "order-1", "o1")
+	require.NoError(t, err)
+	d.report()
+	result := resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":100,"refund_fee":60,`+strings.ReplaceAll(over, `"spbill_create_ip":"x","time_expire":"1",`, "")+`}`))
+	require.Equal(t, []any{shopID, oldMchID}, []any{result["appid"], result["mch_id"]})
+}
+
+func TestRoutesOfWechatPaymentNeedAKey(t *testing.T) {
+	d := openPayment(t, func(d *cashDesk) { d.options.Config.Compat.Open = []string{"payment"} })
+	ask := func(route, body string) reply { // on the private side, without a key
+		r := d.ask(nil, input{method: "POST", path: wepay + route, key: " ", body: body, form: formJSON})
+		return r
+	}
+	got := ask("refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":1,"refund_fee":1}`)
+	require.Equal(t, http.StatusUnauthorized, got.status, "refunds are never open: %s", got.text)
+	got = ask("get_pay_request_params", `{"appid":"`+shopID+`","id":"order-1","fee":100,"openid":"o1","body":"tea"}`)
+	resultOf(t, got)
+	for _, route := range []string{"get_pay_request_params", "refund", "get_sign_key"} {
+		got := d.ask(nil, input{method: "POST", path: wepay + route, body: `{}`, form: formJSON})
+		require.Equal(t, http.StatusNotFound, got.status, "%s is not on the public side", route)
+	}
+	require.NotContains(t, d.log.String(), d.options.Config.Merchants["old"].V2.APIKey)
+	var raw map[string]any
+	require.NoError(t, json.Unmarshal([]byte(got.text), &raw))
+}
