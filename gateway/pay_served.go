@@ -38,13 +38,19 @@ func (a ServedApp) Prepay(ctx context.Context, c *Caller, o pay.Order) (pay.Prep
 	return a.app.placeFlat(ctx, by, o)
 }
 
-// Refund refunds a payment, as [pay.Cashier.Refund] does, within the limits of its caller, and logs it with the caller.
+// Refund refunds a payment, as [pay.Cashier.Refund] does, within the limits of its caller, and logs it with the caller. Without an
+// OutTradeNo it asks WeChat for that of the TransactionID.
 func (a ServedApp) Refund(ctx context.Context, c *Caller, f pay.Refund) (pay.Refund, error) {
 	if err := a.app.checkServesPay(); err != nil {
 		return f, err
 	}
 	call := pay.Call{Action: "refund", Number: f.OutRefundNo, Fen: f.Fen}
 	err := a.app.limitPayment(ctx, c.caller, call, func(ctx context.Context) (err error) {
+		if f.OutTradeNo == "" && f.TransactionID != "" {
+			if f.OutTradeNo, err = a.app.pay.findOutTradeNo(ctx, f.TransactionID); err != nil {
+				return err
+			}
+		}
 		f, err = a.app.pay.cashier.Refund(ctx, f)
 		return err
 	})
@@ -65,27 +71,6 @@ func (a ServedApp) SandboxSignKey(ctx context.Context) (string, error) {
 	return "", &pay.Error{Op: "getsignkey", Cause: pay.ErrNotFound, Message: "the merchant has no key of APIv2"}
 }
 
-// PaidApp returns the app that a notification with an appid and a mch_id is for. Nothing of it is verified yet.
-func (g *Gateway) PaidApp(ctx context.Context, appID, mchID string) (ServedApp, error) {
-	has := func(a *app) bool {
-		return a != nil && a.pay != nil && a.pay.merchant != nil && a.pay.merchant.config.MchID == mchID
-	}
-	found, err := g.appNamed(ctx, appID)
-	if err != nil {
-		return ServedApp{}, err
-	}
-	s := snapshotIn(ctx, g)
-	if !has(found) { // of a provider, whose appid is another one
-		found = nil
-		for _, a := range s.apps {
-			if has(a) && (found == nil || a.name < found.name) {
-				found = a
-			}
-		}
-	}
-	return found.open(s, appID, "/pay/notify")
-}
-
 // noCaller places the orders of requests without a key.
 var noCaller = &caller{id: "(no key)"}
 
@@ -95,11 +80,8 @@ func (a *app) placeFlat(ctx context.Context, by *caller, o pay.Order) (p pay.Pre
 		return p, err
 	}
 	call := pay.Call{Action: "order", Number: o.OutTradeNo, Fen: o.Fen, NotifyTo: wholeCall(o.NotifyTo)}
-	switch o.NotifyTo = ""; {
-	case call.NotifyTo != "":
+	if o.NotifyTo = ""; call.NotifyTo != "" || strings.HasPrefix(a.pay.cashier.Name(), "v3/") {
 		o.NotifyTo = flatPrefix + call.NotifyTo
-	case a.pay.config.NotifyTo != "" && strings.HasPrefix(a.pay.cashier.Name(), "v3/"):
-		o.NotifyTo = flatPrefix + a.pay.config.NotifyTo
 	}
 	if err = a.checkFlatCall(by, call); err == nil {
 		p, err = a.pay.cashier.Prepay(ctx, o)

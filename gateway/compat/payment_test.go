@@ -3,7 +3,6 @@ package compat_test
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/gateway/compat"
 )
 
 const (
@@ -122,6 +122,9 @@ func TestErrorsOfWechatPaymentHaveTheOldForm(t *testing.T) {
 		"no openid":   {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"body":"x"}`, 200, `{"errcode":-1,"message":"missing params openid"`},
 		"no body":     {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1"}`, 200, `{"errcode":-1,"message":"missing params body"`},
 		"a bad trade": {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x","trade_type":"NATIVE"}`, 200, `{"errcode":-1,"message":"trade_type`},
+		"a short id":  {onePayKey, "get_pay_request_params", `{"id":"1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":-1,"message":"id is`},
+		"no money":    {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":0,"openid":"o1","body":"x"}`, 200, `{"errcode":-1,"message":"fee is`},
+		"a bad ip":    {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x","ip":"1.2.3.4, 5.6.7.8"}`, 200, `{"errcode":-1,"message":"ip:`},
 		"several":     {payKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":40003,`},
 		"no payments": {onePayKey, "get_pay_request_params", `{"appid":"` + freeID + `","id":"order-1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":40003,`},
 		"another app": {onePayKey, "get_pay_request_params", `{"appid":"` + newsID + `","id":"order-1","fee":1,"openid":"o1","body":"x"}`, 403, `{"errcode":-1,`},
@@ -166,6 +169,21 @@ func TestThePaymentIsRelayedAsFlatStrings(t *testing.T) {
 	}
 }
 
+func TestAReportGoesToThePresentNotifyTo(t *testing.T) {
+	d := openPayment(t)
+	order := `{"id":"order-1","fee":100,"openid":"o1","body":"tea","ip":"192.0.2.7"}`
+	resultOf(t, d.post(onePayKey3, "get_pay_request_params", order))
+	d.options.Config.Apps["modern"].Pay.NotifyTo = d.backend.URL + "/moved"
+	d.stop()
+	o := d.options
+	o.PrivateFallback = compat.Private(o.Config.Compat)
+	g, err := gateway.New(o)
+	require.NoError(t, err)
+	status, body, _ := send(g.Private(), input{method: "POST", path: wepay + "get_pay_request_params", key: onePayKey3, body: order, form: formJSON})
+	require.Equal(t, http.StatusOK, status)
+	require.True(t, strings.HasPrefix(body, `{"errcode":0,`), "it is the same order: %s", body)
+}
+
 func TestARefundReturnsWeChatsFields(t *testing.T) {
 	d := openPayment(t)
 	transaction := d.settle(onePayKey, oldMchID, "order-1")
@@ -183,12 +201,33 @@ func TestARefundReturnsWeChatsFields(t *testing.T) {
 	got := d.post(refundKey, "refund", `{"out_refund_no":"r2","transaction_id":"`+transaction+`","out_trade_no":"order-1","total_fee":100,"refund_fee":41}`)
 	require.Equal(t, http.StatusForbidden, got.status, "beyond day_fen: %s", got.text)
 
+	transaction = d.settle(onePayKey, oldMchID, "order-2")
+	result = resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r2","transaction_id":"`+transaction+`","total_fee":100,"refund_fee":40}`))
+	require.Equal(t, []any{"order-2", transaction, "40"}, []any{result["out_trade_no"], result["transaction_id"], result["refund_fee"]}, "by transaction_id alone")
+	require.Contains(t, d.log.String(), `msg="payment call" caller=back app=shop action=refund number=r2 fen=40 result=ok`)
+
 	d.settle(onePayKey3, newMchID, "order-3")
 	result = resultOf(t, d.post(onePayKey3, "refund", `{"out_refund_no":"r3","out_trade_no":"order-3","total_fee":"100","refund_fee":"100"}`))
 	for name, want := range map[string]string{"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": newsID, "mch_id": newMchID, "out_refund_no": "r3", "refund_fee": "100"} {
 		require.Equal(t, want, result[name], name)
 	}
 	require.NotEmpty(t, result["refund_id"])
+	transaction = d.settle(onePayKey3, newMchID, "order-4")
+	result = resultOf(t, d.ask(nil, input{method: "POST", path: wepay + "refund", key: onePayKey3, form: formForm, body: "out_refund_no=r4&transaction_id=" + transaction + "&total_fee=100&refund_fee=1"}))
+	require.Equal(t, "order-4", result["out_trade_no"], "over APIv3, from a form")
+}
+
+func TestARefundIsOnlyOfOrdersOfItsApp(t *testing.T) {
+	d := openPayment(t)
+	resultOf(t, d.post(payKey, "get_pay_request_params", `{"appid":"`+miniID+`","id":"order-1","fee":100,"openid":"o1","body":"tea"}`))
+	transaction, err := d.pay.Pay(oldMchID, "order-1", "o1")
+	require.NoError(t, err)
+	for _, names := range []string{`"out_trade_no":"order-1"`, `"transaction_id":"` + transaction + `"`, `"transaction_id":"4200"`, `"transaction_id":"../x?"`} {
+		got := d.post(refundKey, "refund", `{"out_refund_no":"r1",`+names+`,"total_fee":100,"refund_fee":100}`)
+		require.Equal(t, http.StatusOK, got.status, got.text)
+		require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,`), "%s: %s", names, got.text)
+	}
+	require.Zero(t, d.pay.Calls("/secapi/pay/refund"))
 }
 
 func TestTheKeyOfTheSandboxIsReturned(t *testing.T) {
@@ -196,110 +235,15 @@ func TestTheKeyOfTheSandboxIsReturned(t *testing.T) {
 	result := resultOf(t, d.post(onePayKey, "get_sign_key", `{}`))
 	require.Len(t, result["sandbox_signkey"], 32)
 	require.Equal(t, "SUCCESS", result["return_code"])
+	require.Equal(t, 1, d.pay.Calls("/xdc/apiv2getsignkey/sign/getsignkey"))
 	got := d.post(onePayKey3, "get_sign_key", `{}`)
 	require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,`), got.text)
-}
 
-// notice returns a notification of APIv2 with a signature.
-func notice(fields map[string]any, key string) string {
-	fields["sign"] = signedMD5(fields, key)
-	var b strings.Builder
-	b.WriteString("<xml>")
-	for name, value := range fields {
-		fmt.Fprintf(&b, "<%s><![CDATA[%s]]></%s>", name, value, name)
-	}
-	return b.String() + "</xml>"
-}
-
-const (
-	oldSuccess = "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
-	oldFail    = "<xml><return_code><![CDATA[FAIL]]></return_code>"
-)
-
-// placedElsewhere places an order that the old system has placed, pays it, and returns WeChat's notification of it.
-func (d *cashDesk) placedElsewhere(t *testing.T, no string) map[string]any {
-	t.Helper()
-	key := d.options.Config.Merchants["old"].V2.APIKey
-	order := map[string]any{
-		"appid": shopID, "mch_id": oldMchID, "nonce_str": "n", "body": "tea", "out_trade_no": no, "total_fee": "100", "spbill_create_ip": "192.0.2.1",
-		"notify_url": d.public + wepay + "pay_notify", "trade_type": "JSAPI", "openid": "o1",
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.mch.weixin.qq.com/pay/unifiedorder", strings.NewReader(notice(order, key)))
-	require.NoError(t, err)
-	resp, err := d.pay.Client().Transport.RoundTrip(r)
-	require.NoError(t, err)
-	answer, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Contains(t, string(answer), "prepay_id")
-	transaction, err := d.pay.Pay(oldMchID, no, "o1")
-	require.NoError(t, err)
-	return map[string]any{
-		"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": shopID, "mch_id": oldMchID, "nonce_str": "n", "openid": "o1", "is_subscribe": "N", "trade_type": "JSAPI",
-		"bank_type": "OTHERS", "total_fee": "100", "cash_fee": "100", "transaction_id": transaction, "out_trade_no": no, "time_end": "20260101120000",
-	}
-}
-
-func TestANotificationOfAnOldOrderIsRelayed(t *testing.T) {
-	d := openPayment(t)
-	fields := d.placedElsewhere(t, "old-order-1")
-	got := d.report() // WeChat has sent it to the old URL
-	require.Equal(t, "old-order-1", got.body["out_trade_no"])
-	require.Equal(t, "false", got.header.Get("Wetoken-Known"))
-	again := d.ask(nil, input{method: "POST", path: wepay + "pay_notify", body: notice(fields, d.options.Config.Merchants["old"].V2.APIKey), form: "text/xml"})
-	require.Equal(t, http.StatusOK, again.status)
-	require.Equal(t, oldSuccess, again.text)
-	require.Empty(t, d.reports, "it is reported once")
-}
-
-func TestAnUnverifiedNotificationIsNotRelayed(t *testing.T) {
-	d := openPayment(t)
-	fields := d.placedElsewhere(t, "old-order-1")
-	d.report()
-	fields["out_trade_no"] = "old-order-2"
-	for name, body := range map[string]string{
-		"another key": notice(fields, strings.Repeat("k", 32)), "no signature": "<xml><return_code>SUCCESS</return_code><appid>" + shopID + "</appid><mch_id>" + oldMchID + "</mch_id></xml>",
-		"another merchant": "<xml><mch_id>1</mch_id></xml>", "a DOCTYPE": `<!DOCTYPE xml><xml><mch_id>` + oldMchID + `</mch_id></xml>`, "JSON": "{}", "nothing": "",
-		"too long": "<xml>" + strings.Repeat("x", 64<<10) + "</xml>",
-	} {
-		for _, method := range []string{"POST", "PUT"} {
-			got := d.ask(nil, input{method: method, path: wepay + "pay_notify", body: body, form: "text/xml"})
-			require.GreaterOrEqual(t, got.status, 400, name)
-			require.True(t, strings.HasPrefix(got.text, oldFail), "%s: %s", name, got.text)
-		}
-	}
-	require.Empty(t, d.reports)
-}
-
-func TestNoParameterOverridesTheMerchant(t *testing.T) {
-	d := openPayment(t)
-	over := `"mch_id":"1","mchid":"1","nonce_str":"mine","sign":"mine","sign_type":"HMAC-SHA256","notify_url":"http://127.0.0.1:1/","sub_mch_id":"2","spbill_create_ip":"x","time_expire":"1","key":"k"`
-	resultOf(t, d.post(onePayKey, "get_pay_request_params", `{"id":"order-1","fee":100,"openid":"o1","body":"tea",`+over+`}`))
-	sent := d.lastSent()
-	require.Equal(t, []string{shopID, oldMchID, d.public + "/app/shop/pay/notify"}, []string{sent["appid"], sent["mch_id"], sent["notify_url"]})
-	require.NotEqual(t, "mine", sent["nonce_str"])
-	require.NotContains(t, sent, "sub_mch_id")
-	_, err := d.pay.Pay(oldMchID, "order-1", "o1")
-	require.NoError(t, err)
-	d.report()
-	result := resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":100,"refund_fee":60,`+strings.ReplaceAll(over, `"spbill_create_ip":"x","time_expire":"1",`, "")+`}`))
-	require.Equal(t, []any{shopID, oldMchID}, []any{result["appid"], result["mch_id"]})
-}
-
-func TestRoutesOfWechatPaymentNeedAKey(t *testing.T) {
-	d := openPayment(t, func(d *cashDesk) { d.options.Config.Compat.Open = []string{"payment"} })
-	ask := func(route, body string) reply { // on the private side, without a key
-		r := d.ask(nil, input{method: "POST", path: wepay + route, key: " ", body: body, form: formJSON})
-		return r
-	}
-	got := ask("refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":1,"refund_fee":1}`)
-	require.Equal(t, http.StatusUnauthorized, got.status, "refunds are never open: %s", got.text)
-	got = ask("get_pay_request_params", `{"appid":"`+shopID+`","id":"order-1","fee":100,"openid":"o1","body":"tea"}`)
-	resultOf(t, got)
-	for _, route := range []string{"get_pay_request_params", "refund", "get_sign_key"} {
-		got := d.ask(nil, input{method: "POST", path: wepay + route, body: `{}`, form: formJSON})
-		require.Equal(t, http.StatusNotFound, got.status, "%s is not on the public side", route)
-	}
-	require.NotContains(t, d.log.String(), d.options.Config.Merchants["old"].V2.APIKey)
-	var raw map[string]any
-	require.NoError(t, json.Unmarshal([]byte(got.text), &raw))
+	d = openPayment(t, func(d *cashDesk) {
+		m := d.options.Config.Merchants["old"]
+		m.Sandbox = "old"
+		d.options.Config.Merchants["old"] = m
+	})
+	require.Len(t, resultOf(t, d.post(onePayKey, "get_sign_key", `{}`))["sandbox_signkey"], 32)
+	require.Equal(t, 1, d.pay.Calls("/sandboxnew/pay/getsignkey"))
 }
