@@ -169,7 +169,7 @@ func TestThePaymentIsRelayedAsFlatStrings(t *testing.T) {
 	}
 }
 
-func TestAReportGoesToThePresentNotifyTo(t *testing.T) {
+func TestAnOrderIsTheSameAfterAChangeOfNotifyTo(t *testing.T) {
 	d := openPayment(t)
 	order := `{"id":"order-1","fee":100,"openid":"o1","body":"tea","ip":"192.0.2.7"}`
 	resultOf(t, d.post(onePayKey3, "get_pay_request_params", order))
