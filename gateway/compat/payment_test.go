@@ -3,7 +3,6 @@ package compat_test
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -191,6 +190,50 @@ func TestARefundReturnsWeChatsFields(t *testing.T) {
 	require.NotEmpty(t, result["refund_id"])
 }
 
+func TestARefundNamesTheOrderByItsTransaction(t *testing.T) {
+	d := openPayment(t, func(d *cashDesk) { d.options.Config.Keys[4].DayFen = 0 })
+	for _, c := range []struct{ key, mchID, order string }{{refundKey, oldMchID, "order-1"}, {onePayKey3, newMchID, "order-3"}} {
+		transaction := d.settle(c.key, c.mchID, c.order)
+		d.report()
+		body := `{"out_refund_no":"refund-` + c.order + `","transaction_id":"` + transaction + `","total_fee":100,"refund_fee":100}`
+		result := resultOf(t, d.post(c.key, "refund", body))
+		require.Equal(t, []any{c.order, transaction, "100"}, []any{result["out_trade_no"], result["transaction_id"], result["refund_fee"]})
+		require.NotEmpty(t, result["refund_id"])
+		again := resultOf(t, d.post(c.key, "refund", body))
+		require.Equal(t, result["refund_id"], again["refund_id"], "the same refund")
+		for id, want := range map[string]string{"4200": "pay fail!", "../4200": "Refund.TransactionID is invalid"} {
+			got := d.post(c.key, "refund", `{"out_refund_no":"refund-9","transaction_id":"`+id+`","total_fee":100,"refund_fee":100}`)
+			require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,"message":"`), got.text)
+			require.Contains(t, got.text, want)
+		}
+	}
+}
+
+func TestAnOrderOfTheOldSystemIsRefunded(t *testing.T) {
+	d := openPayment(t)
+	transaction := d.placedElsewhere(t, "old-order-1")["transaction_id"].(string)
+	d.report()
+	result := resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","transaction_id":"`+transaction+`","total_fee":100,"refund_fee":60}`))
+	require.Equal(t, []any{"old-order-1", "r1", "60"}, []any{result["out_trade_no"], result["out_refund_no"], result["refund_fee"]})
+	require.NotEmpty(t, result["refund_id"])
+}
+
+func TestAnOrderIsInTheRecordsOfTheApp(t *testing.T) {
+	d := openPayment(t)
+	transaction := d.settle(onePayKey, oldMchID, "order-1")
+	d.report()
+	got := d.ask(nil, input{path: "/app/shop/pay/orders?state=SUCCESS", key: onePayKey})
+	require.Equal(t, http.StatusOK, got.status, got.text)
+	require.Contains(t, got.text, `"out_trade_no":"order-1"`)
+	require.Contains(t, got.text, transaction)
+	resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":100,"refund_fee":60}`))
+	got = d.ask(nil, input{path: "/app/shop/pay/refunds/r1", key: onePayKey})
+	require.Equal(t, http.StatusOK, got.status, got.text)
+	require.EqualValues(t, 60, got.fields["fen"], got.text)
+	require.Contains(t, d.log.String(), `msg="payment call" caller=one app=shop action=order`)
+	require.Contains(t, d.log.String(), `msg="payment call" caller=back app=shop action=refund`)
+}
+
 func TestTheKeyOfTheSandboxIsReturned(t *testing.T) {
 	d := openPayment(t)
 	result := resultOf(t, d.post(onePayKey, "get_sign_key", `{}`))
@@ -248,58 +291,5 @@ func TestANotificationOfAnOldOrderIsRelayed(t *testing.T) {
 	again := d.ask(nil, input{method: "POST", path: wepay + "pay_notify", body: notice(fields, d.options.Config.Merchants["old"].V2.APIKey), form: "text/xml"})
 	require.Equal(t, http.StatusOK, again.status)
 	require.Equal(t, oldSuccess, again.text)
-	require.Empty(t, d.reports, "it is reported once")
-}
-
-func TestAnUnverifiedNotificationIsNotRelayed(t *testing.T) {
-	d := openPayment(t)
-	fields := d.placedElsewhere(t, "old-order-1")
-	d.report()
-	fields["out_trade_no"] = "old-order-2"
-	for name, body := range map[string]string{
-		"another key": notice(fields, strings.Repeat("k", 32)), "no signature": "<xml><return_code>SUCCESS</return_code><appid>" + shopID + "</appid><mch_id>" + oldMchID + "</mch_id></xml>",
-		"another merchant": "<xml><mch_id>1</mch_id></xml>", "a DOCTYPE": `<!DOCTYPE xml><xml><mch_id>` + oldMchID + `</mch_id></xml>`, "JSON": "{}", "nothing": "",
-		"too long": "<xml>" + strings.Repeat("x", 64<<10) + "</xml>",
-	} {
-		for _, method := range []string{"POST", "PUT"} {
-			got := d.ask(nil, input{method: method, path: wepay + "pay_notify", body: body, form: "text/xml"})
-			require.GreaterOrEqual(t, got.status, 400, name)
-			require.True(t, strings.HasPrefix(got.text, oldFail), "%s: %s", name, got.text)
-		}
-	}
-	require.Empty(t, d.reports)
-}
-
-func TestNoParameterOverridesTheMerchant(t *testing.T) {
-	d := openPayment(t)
-	over := `"mch_id":"1","mchid":"1","nonce_str":"mine","sign":"mine","sign_type":"HMAC-SHA256","notify_url":"http://127.0.0.1:1/","sub_mch_id":"2","spbill_create_ip":"x","time_expire":"1","key":"k"`
-	resultOf(t, d.post(onePayKey, "get_pay_request_params", `{"id":"order-1","fee":100,"openid":"o1","body":"tea",`+over+`}`))
-	sent := d.lastSent()
-	require.Equal(t, []string{shopID, oldMchID, d.public + "/app/shop/pay/notify"}, []string{sent["appid"], sent["mch_id"], sent["notify_url"]})
-	require.NotEqual(t, "mine", sent["nonce_str"])
-	require.NotContains(t, sent, "sub_mch_id")
-	_, err := d.pay.Pay(oldMchID, "order-1", "o1")
-	require.NoError(t, err)
-	d.report()
-	result := resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":100,"refund_fee":60,`+strings.ReplaceAll(over, `"spbill_create_ip":"x","time_expire":"1",`, "")+`}`))
-	require.Equal(t, []any{shopID, oldMchID}, []any{result["appid"], result["mch_id"]})
-}
-
-func TestRoutesOfWechatPaymentNeedAKey(t *testing.T) {
-	d := openPayment(t, func(d *cashDesk) { d.options.Config.Compat.Open = []string{"payment"} })
-	ask := func(route, body string) reply { // on the private side, without a key
-		r := d.ask(nil, input{method: "POST", path: wepay + route, key: " ", body: body, form: formJSON})
-		return r
-	}
-	got := ask("refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":1,"refund_fee":1}`)
-	require.Equal(t, http.StatusUnauthorized, got.status, "refunds are never open: %s", got.text)
-	got = ask("get_pay_request_params", `{"appid":"`+shopID+`","id":"order-1","fee":100,"openid":"o1","body":"tea"}`)
-	resultOf(t, got)
-	for _, route := range []string{"get_pay_request_params", "refund", "get_sign_key"} {
-		got := d.ask(nil, input{method: "POST", path: wepay + route, body: `{}`, form: formJSON})
-		require.Equal(t, http.StatusNotFound, got.status, "%s is not on the public side", route)
-	}
-	require.NotContains(t, d.log.String(), d.options.Config.Merchants["old"].V2.APIKey)
-	var raw map[string]any
-	require.NoError(t, json.Unmarshal([]byte(got.text), &raw))
+	d.requireNoReport(t) // it is reported once
 }
