@@ -1,13 +1,10 @@
 package gateway_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,35 +41,4 @@ func TestHalfOpenNotificationsDelayNoOther(t *testing.T) {
 		require.Contains(t, string(reply), " 403 ")
 	}
 	require.Less(t, strings.Count(d.log.text(), "did not arrive"), 3)
-}
-
-func TestHalfOpenNotificationsHoldLittleMemory(t *testing.T) {
-	const conns, sent = 200, 250 << 10
-	d := openTill(t, nil)
-	before := heap()
-	part := bytes.Repeat([]byte("x"), sent)
-	var all sync.WaitGroup
-	for range conns {
-		c, err := net.Dial("tcp", strings.TrimPrefix(d.public, "http://"))
-		require.NoError(t, err)
-		defer c.Close()
-		all.Go(func() {
-			_, _ = fmt.Fprintf(c, "POST /app/shop/pay/notify HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n")
-			_, _ = c.Write(part)
-		})
-	}
-	all.Wait()
-	most := uint64(0)
-	for begun := time.Now(); time.Since(begun) < 3*time.Second; time.Sleep(50 * time.Millisecond) {
-		most = max(most, heap())
-	}
-	t.Logf("%d connections hold %d MiB: %d KiB each", conns, (most-before)>>20, (most-before)>>10/conns)
-	require.Less(t, (most-before)/conns, uint64(64<<10))
-}
-
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
