@@ -3,110 +3,63 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
+	"net/url"
 
 	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/pay/payv2"
 )
 
-// PaidApp returns the app that a notification of APIv2 is for, by the AppID, MchID, SubAppID and SubMchID of t. Of several apps of a
-// merchant it is the one with the appid, or else the first by name. Nothing of t is verified yet. The error wraps [ErrNoApp] if there
-// is none; any other one means that the records cannot be read.
-func (g *Gateway) PaidApp(ctx context.Context, t pay.Transaction) (ServedApp, error) {
-	if number := t.MchID + t.SubMchID; t.MchID == "" || len(number) > 64 || strings.Trim(number, "0123456789") != "" {
-		return ServedApp{}, fmt.Errorf("%w: the notification names no merchant", ErrNoApp)
-	}
-	appIDs := []string{t.SubAppID, t.AppID}
-	for _, id := range appIDs {
-		a, err := g.appNamed(ctx, id)
-		if err != nil {
-			return ServedApp{}, err
-		}
-		if a != nil && a.appID == id && a.hasNumber(t.MchID, t.SubMchID) {
-			return a.open(snapshotIn(ctx, g), a.name, "/pay/notify")
-		}
-	}
-	list, err := g.appsOfMerchant(ctx, t.MchID, t.SubMchID)
-	if err != nil {
-		return ServedApp{}, err
-	}
-	if len(list) == 0 {
-		return ServedApp{}, fmt.Errorf("%w: none takes payments with the merchant of the notification", ErrNoApp)
-	}
-	found := list[0]
-	for _, id := range appIDs {
-		if at := slices.IndexFunc(list, func(a *app) bool { return a.appID == id }); at >= 0 {
-			found = list[at]
-			break
-		}
-	}
-	return found.open(snapshotIn(ctx, g), found.name, "/pay/notify")
+// foundOrder is the part of an order that names it.
+type foundOrder struct {
+	OutTradeNo    string `json:"out_trade_no"`
+	TransactionID string `json:"transaction_id"`
 }
 
-// hasNumber reports whether a takes payments with the number of a merchant, or would if they were served now.
-func (a *app) hasNumber(mchID, subMchID string) bool {
-	if a.pay == nil || a.pay.merchant == nil {
-		return a.pay != nil
+// findOutTradeNo asks WeChat for the number of the order of a payment. It may be an order of another app.
+func (a *app) findOutTradeNo(ctx context.Context, transactionID string) (string, error) {
+	if !isTransactionID(transactionID) {
+		return "", &pay.FieldError{Field: "Refund.TransactionID", Reason: "is invalid: want 1 to 32 letters and digits"}
 	}
-	c := a.pay.merchant.config
-	return c.MchID == mchID && c.SubMchID == subMchID
-}
-
-// appsOfMerchant returns the apps that take payments with the number of a merchant, by name. Of those that are registered it has at
-// most maxOwnApps.
-func (g *Gateway) appsOfMerchant(ctx context.Context, mchID, subMchID string) (list []*app, err error) {
-	for _, a := range snapshotIn(ctx, g).apps {
-		if a.hasNumber(mchID, subMchID) {
-			list = append(list, a)
-		}
-	}
-	if g.registered != nil {
-		ids, err := g.registered.Listed(ctx, appKind, numberTerm(Merchant{MchID: mchID, SubMchID: subMchID}))
-		if err != nil {
-			return nil, errRecordsAway
-		}
-		for _, id := range ids[:min(len(ids), maxOwnApps)] {
-			a, err := g.appByID(ctx, id)
-			if err != nil {
-				return nil, errRecordsAway
-			}
-			if a != nil && a.hasNumber(mchID, subMchID) {
-				list = append(list, a)
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b *app) int { return strings.Compare(a.name, b.name) })
-	return list, nil
-}
-
-// findOutTradeNo asks WeChat for the number of the order that a payment is of.
-func (p *appPay) findOutTradeNo(ctx context.Context, transactionID string) (no string, err error) {
-	if transactionID == "" || len(transactionID) > 32 || strings.Trim(transactionID, "0123456789") != "" {
-		return "", &pay.FieldError{Field: "Refund.TransactionID", Reason: "is no number of WeChat: want up to 32 digits"}
-	}
-	for _, m := range p.cashier.Merchants {
+	var found foundOrder
+	err := error(&pay.Error{Op: "query order", Cause: pay.ErrNotFound, Number: "transaction_id " + transactionID})
+	for _, m := range a.pay.cashier.Merchants {
 		switch m := m.(type) {
 		case *appMerchantV3:
-			c, out := m.merchant.config, struct {
-				OutTradeNo string `json:"out_trade_no"`
-			}{}
-			path := "/v3/pay/transactions/id/" + transactionID + "?mchid=" + c.MchID
-			if c.SubMchID != "" {
-				path = "/v3/pay/partner/transactions/id/" + transactionID + "?sp_mchid=" + c.MchID + "&sub_mchid=" + c.SubMchID
-			}
-			err = m.current().Do(ctx, http.MethodGet, path, nil, &out)
-			no = out.OutTradeNo
+			found, err = m.find(ctx, transactionID)
 		case *appMerchant[*payv2.Merchant]:
-			var out map[string]string
-			out, err = m.current().Do(ctx, "/pay/orderquery", map[string]string{"transaction_id": transactionID})
-			no = out["out_trade_no"]
+			found, err = findV2(ctx, m.current(), transactionID)
 		}
 		if !errors.Is(err, pay.ErrNotFound) {
 			break
 		}
 	}
-	return no, err
+	if err == nil && (found.TransactionID != transactionID || found.OutTradeNo == "") {
+		err = &pay.Error{Op: "query order", Cause: pay.ErrUnknown, Number: "transaction_id " + transactionID, Err: errors.New("the answer is on another payment")}
+	}
+	return found.OutTradeNo, err
+}
+
+func isTransactionID(text string) bool {
+	for _, c := range []byte(text) {
+		if !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 32
+}
+
+func (a *appMerchantV3) find(ctx context.Context, transactionID string) (found foundOrder, err error) {
+	mchID, shop := a.merchant.config.MchID, a.merchant.config.SubMchID
+	path, party := "/v3/pay/transactions/id/", url.Values{"mchid": {mchID}}
+	if shop != "" {
+		path, party = "/v3/pay/partner/transactions/id/", url.Values{"sp_mchid": {mchID}, "sub_mchid": {shop}}
+	}
+	err = a.current().Do(ctx, http.MethodGet, path+transactionID+"?"+party.Encode(), nil, &found)
+	return found, err
+}
+
+func findV2(ctx context.Context, m *payv2.Merchant, transactionID string) (foundOrder, error) {
+	fields, err := m.Do(ctx, "/pay/orderquery", map[string]string{"transaction_id": transactionID})
+	return foundOrder{fields["out_trade_no"], fields["transaction_id"]}, err
 }

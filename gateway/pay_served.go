@@ -38,19 +38,18 @@ func (a ServedApp) Prepay(ctx context.Context, c *Caller, o pay.Order) (pay.Prep
 	return a.app.placeFlat(ctx, by, o)
 }
 
-// Refund refunds a payment, as [pay.Cashier.Refund] does, within the limits of its caller, and logs it with the caller. Without an
-// OutTradeNo it asks WeChat for that of the TransactionID.
+// Refund refunds a payment, as [pay.Cashier.Refund] does, within the limits of its caller, and logs it with the caller. A payment without an
+// OutTradeNo is found at WeChat by its TransactionID.
 func (a ServedApp) Refund(ctx context.Context, c *Caller, f pay.Refund) (pay.Refund, error) {
-	if err := a.app.checkServesPay(); err != nil {
+	err := a.app.checkServesPay()
+	if err == nil && f.OutTradeNo == "" {
+		f.OutTradeNo, err = a.app.findOutTradeNo(ctx, f.TransactionID)
+	}
+	if err != nil {
 		return f, err
 	}
 	call := pay.Call{Action: "refund", Number: f.OutRefundNo, Fen: f.Fen}
-	err := a.app.limitPayment(ctx, c.caller, call, func(ctx context.Context) (err error) {
-		if f.OutTradeNo == "" && f.TransactionID != "" {
-			if f.OutTradeNo, err = a.app.pay.findOutTradeNo(ctx, f.TransactionID); err != nil {
-				return err
-			}
-		}
+	err = a.app.limitPayment(ctx, c.caller, call, func(ctx context.Context) (err error) {
 		f, err = a.app.pay.cashier.Refund(ctx, f)
 		return err
 	})

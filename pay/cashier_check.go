@@ -28,7 +28,7 @@ func (c *Cashier) checkOrder(ctx context.Context, key string, r *orderRecord, no
 	}
 	t, err := m.Query(ctx, r.Order.OutTradeNo)
 	switch {
-	case err == nil && r.isOfAnotherApp(t): // which has the number, so the order was never placed
+	case err == nil && (r.isForeign(t) || !t.Paid() && r.isAnother(t)): // which has the number, so the order was never placed
 		_, err = c.saveEnded(ctx, key, orderClosed, false)
 		return time.Time{}, err
 	case err == nil && (t.Paid() || t.State == Closed || t.State == Reversed):
@@ -75,6 +75,8 @@ func (c *Cashier) checkMissing(ctx context.Context, key string, r *orderRecord, 
 		return next, nil
 	case err != nil:
 		return next, err
+	case r.isForeign(t) || !t.Paid() && r.isAnother(t): // which has the number, so the order never arrives
+		return time.Time{}, nil
 	case t.Paid():
 		c.applyTransaction(ctx, m, key, t)
 		return now.Add(firstCheckDelay), nil // to check that the hook was called

@@ -101,6 +101,9 @@ func (c *Cashier) sendOrder(ctx context.Context, key string, r *orderRecord, raw
 		return Prepaid{}, err
 	}
 	p, err := m.Prepay(ctx, r.Order)
+	if p.Transaction != nil && r.isAnother(*p.Transaction) { // a payment code asks WeChat for the order of its number
+		p, err = Prepaid{OutTradeNo: r.Order.OutTradeNo}, errAnother(opPrepay, r)
+	}
 	if raw != nil && (errors.Is(err, ErrPaid) || errors.Is(err, ErrChanged)) {
 		var ours bool
 		if ours, err = c.checkUsed(ctx, m, r, err); !ours {
@@ -146,7 +149,7 @@ func (c *Cashier) checkUsed(ctx context.Context, m Merchant, r *orderRecord, use
 		return true, used // Run asks again
 	case r.Order.Trade == Code && t.Paid() && r.mismatch(t) == "" && t.PaidAt.After(r.Placed.Add(-maxSkew)):
 		return true, used
-	case c.owns(ctx, t) && !r.isOfAnotherApp(t):
+	case c.ownsQueried(ctx, m, t) && !r.isForeign(t):
 		if e := (*Error)(nil); errors.As(used, &e) && t.Paid() {
 			withPayment := *e
 			withPayment.Transaction = &t

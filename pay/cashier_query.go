@@ -37,7 +37,7 @@ func (c *Cashier) Query(ctx context.Context, outTradeNo string) (Transaction, er
 	if err != nil {
 		return t, err
 	}
-	if r.isOfAnotherApp(t) {
+	if r.isForeign(t) {
 		return Transaction{}, newError(opQuery, ErrChanged, "out_trade_no "+outTradeNo, "it is an order of another app")
 	}
 	c.applyTransaction(ctx, m, key, t)
@@ -93,7 +93,7 @@ func (c *Cashier) queryMerchants(ctx context.Context, outTradeNo string) (m Merc
 			break
 		}
 	}
-	if err == nil && !c.owns(ctx, t) {
+	if err == nil && !c.ownsQueried(ctx, m, t) {
 		return m, Transaction{}, newError(opQuery, ErrNotFound, "out_trade_no "+outTradeNo, "it is an order of another app")
 	}
 	return m, t, err
@@ -198,18 +198,6 @@ func (c *Cashier) closeOrReverse(ctx context.Context, op, outTradeNo string, sta
 	return c.endRecordedOrder(ctx, m, key, r, state, call)
 }
 
-// checkOurs returns ErrChanged if the number of an order, of whose placing the outcome is unknown, is that of another order.
-func (c *Cashier) checkOurs(ctx context.Context, op string, m Merchant, r *orderRecord) error {
-	if r.State != orderSent {
-		return nil
-	}
-	t, err := m.Query(ctx, r.Order.OutTradeNo)
-	if err == nil && (r.isOfAnotherApp(t) || t.Paid() && r.mismatch(t) != "") {
-		return newError(op, ErrChanged, "out_trade_no "+r.Order.OutTradeNo, "another order has the number")
-	}
-	return nil // WeChat's reply to the call decides
-}
-
 func (c *Cashier) endRecordedOrder(ctx context.Context, m Merchant, key string, r *orderRecord, state orderState, call func(Merchant, context.Context, string) error) error {
 	err := call(m, ctx, r.Order.OutTradeNo)
 	switch {
@@ -236,6 +224,9 @@ func (c *Cashier) attachPayment(ctx context.Context, m Merchant, key string, r *
 	t, err := m.Query(ctx, r.Order.OutTradeNo)
 	if err != nil {
 		c.report(ctx, fmt.Errorf("pay: query order %s, which is paid: %w", r.Order.OutTradeNo, err))
+		return paid
+	}
+	if r.isForeign(t) {
 		return paid
 	}
 	c.applyTransaction(ctx, m, key, t)

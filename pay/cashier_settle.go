@@ -31,7 +31,7 @@ type step string
 
 const (
 	stepNone      step = "none"       // ignore the payment
-	stepRefuseApp step = "refuse app" // the order belongs to another app
+	stepRefuseApp step = "refuse app" // the order or the payment belongs to another app or merchant
 	stepRefuse    step = "refuse"     // it does not match the order: store it as refused
 	stepConfirm   step = "confirm"    // query the order at WeChat
 	stepSchedule  step = "schedule"   // make Run check the record soon
@@ -52,6 +52,8 @@ func (p payment) nextStep(r *orderRecord, app string, now time.Time) step {
 			return stepNone
 		}
 		return stepHandOver
+	case r.isForeign(p.t):
+		return stepRefuseApp
 	case r.mismatch(p.t) != "":
 		return stepRefuse
 	case r.State == orderSeen && p.origin == fromQuery:
@@ -123,7 +125,7 @@ func (c *Cashier) processPayment(ctx context.Context, m Merchant, key string, t 
 		case stepNone:
 			return nil
 		case stepRefuseApp:
-			return newError(opSettle, ErrMerchant, "out_trade_no "+t.OutTradeNo, "it is an order of another app")
+			return newError(opSettle, ErrMerchant, "out_trade_no "+t.OutTradeNo, "it is an order of another app or merchant")
 		case stepRefuse:
 			return c.refusePayment(ctx, key, r, p.t)
 		case stepHandOver:
@@ -173,6 +175,9 @@ func (c *Cashier) confirmPayment(ctx context.Context, m Merchant, t Transaction)
 	asked, err := m.Query(ctx, t.OutTradeNo)
 	if err != nil {
 		return t, fmt.Errorf("pay: confirm payment of an order without a record: %w", err)
+	}
+	if echoesAppID(m) {
+		asked.AppID, asked.SubAppID = t.AppID, t.SubAppID
 	}
 	if len(t.Raw) > 0 && asked.TransactionID == t.TransactionID && asked.Fen == t.Fen {
 		asked.Raw = t.Raw

@@ -75,6 +75,13 @@ func (c *Cashier) repeatTransfer(ctx context.Context, key string, r *transferRec
 	if field := r.difference(t); field != "" {
 		return t, newError(opTransfer, ErrChanged, number, "%s differs from the stored transfer", field)
 	}
+	r, err := c.keepTransfer(ctx, key)
+	switch {
+	case err != nil:
+		return t, err
+	case r == nil: // the first call was refused meanwhile
+		return c.Transfer(ctx, t)
+	}
 	answer, err := c.currentTransfer(ctx, key, r)
 	if errors.Is(err, ErrNotFound) && r.maySend(time.Now()) {
 		return c.sendTransfer(ctx, key, r, nil)

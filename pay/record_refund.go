@@ -24,7 +24,7 @@ type refundRecord struct {
 	State      refundState `json:"state"`
 	Refund     Refund      `json:"refund"` // as requested
 	Asked      time.Time   `json:"asked"`
-	Accepted   time.Time   `json:"accepted,omitzero"`      // when a caller was told that Run sends it
+	Kept       time.Time   `json:"kept,omitzero"`          // when a caller was told that Run sends it, or repeated it: it is not removed then
 	Sent       time.Time   `json:"sent,omitzero"`          // when we learned that WeChat has it
 	Answer     *Refund     `json:"answer,omitempty"`       // WeChat's last reply
 	Ended      time.Time   `json:"ended,omitzero"`         // when we learned that it is final

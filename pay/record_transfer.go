@@ -27,6 +27,7 @@ type transferRecord struct {
 	Answer     *Transfer     `json:"answer,omitempty"` // WeChat's last reply
 	Ended      time.Time     `json:"ended,omitzero"`
 	HandedOver time.Time     `json:"handed_over,omitzero"`
+	Kept       time.Time     `json:"kept,omitzero"` // when a caller repeated it: it is not removed then
 }
 
 func (r *transferRecord) check() error {

@@ -81,7 +81,13 @@ func (c *Cashier) repeatRefund(ctx context.Context, key string, r *refundRecord,
 	if field := r.difference(f); field != "" {
 		return f, newError(opRefund, ErrChanged, number, "%s differs from the stored refund", field)
 	}
-	if r.State == refundWaiting {
+	r, err := c.keepRefund(ctx, key)
+	switch {
+	case err != nil:
+		return f, err
+	case r == nil: // the first call was refused meanwhile
+		return c.Refund(ctx, f)
+	case r.State == refundWaiting:
 		return c.sendRefundInTurn(ctx, key, r)
 	}
 	answer, err := c.refreshRefund(ctx, key, r)
@@ -183,6 +189,9 @@ func (c *Cashier) paidOrder(ctx context.Context, no string) (key string, r *orde
 		t, err := m.Query(ctx, no)
 		if err != nil {
 			return "", nil, err
+		}
+		if r.isForeign(t) {
+			return "", nil, errAnother(opRefund, r)
 		}
 		c.applyTransaction(ctx, m, key, t)
 		if r, _, err = readRecord[orderRecord](ctx, c.records(), key); err != nil || r != nil && r.hasPayment() {

@@ -52,24 +52,9 @@ func (c *Cashier) sendRefundInTurn(ctx context.Context, key string, r *refundRec
 		return r.Refund, err
 	}
 	if at.After(now) {
-		return c.acceptRefund(ctx, key)
+		return c.acceptRefund(ctx, key, r)
 	}
 	return c.requestRefund(ctx, key, r, true)
-}
-
-// acceptRefund stores that a caller is told that Run sends a refund. Another call for it, which is refused, then keeps the record.
-func (c *Cashier) acceptRefund(ctx context.Context, key string) (Refund, error) {
-	r, err := changeRecord(context.WithoutCancel(ctx), c.records(), key, func(r *refundRecord) (*refundRecord, error) {
-		if r == nil {
-			return nil, newError(opRefund, ErrBusy, "", "another call for it was refused")
-		}
-		r.Accepted = time.Now()
-		return r, nil
-	})
-	if err != nil {
-		return Refund{}, err
-	}
-	return r.answered(), nil
 }
 
 // requestRefund sends a refund to its Merchant. direct reports whether a caller waits, who gets the error of a refusal.
@@ -96,7 +81,7 @@ func (c *Cashier) requestRefund(ctx context.Context, key string, r *refundRecord
 		return answer, nil
 	case errors.Is(err, ErrBusy):
 		if direct {
-			return c.acceptRefund(ctx, key)
+			return c.acceptRefund(ctx, key, r)
 		}
 	case isRefused(err) || errors.Is(err, ErrChanged) || errors.Is(err, ErrClosed):
 		if direct {
@@ -149,9 +134,9 @@ func keptError(op, number string, refused error) error {
 }
 
 // undoRefund removes the record of a refused refund and returns refused. It returns ErrUnknown if the record stays: an earlier
-// attempt may still arrive, another call for the refund has changed the record, or the store failed.
+// attempt may still arrive, another call relies on the record, or the store failed.
 func (c *Cashier) undoRefund(ctx context.Context, key string, r *refundRecord, refused error) error {
-	if r.State == refundWaiting && c.removeRefund(ctx, key, r) {
+	if r.State == refundWaiting && r.Kept.IsZero() && c.removeRefund(ctx, key, r) {
 		return refused
 	}
 	c.markRefundUnknown(ctx, key, r) // so that nobody asks for it under another number

@@ -169,21 +169,6 @@ func TestThePaymentIsRelayedAsFlatStrings(t *testing.T) {
 	}
 }
 
-func TestAnOrderIsTheSameAfterAChangeOfNotifyTo(t *testing.T) {
-	d := openPayment(t)
-	order := `{"id":"order-1","fee":100,"openid":"o1","body":"tea","ip":"192.0.2.7"}`
-	resultOf(t, d.post(onePayKey3, "get_pay_request_params", order))
-	d.options.Config.Apps["modern"].Pay.NotifyTo = d.backend.URL + "/moved"
-	d.stop()
-	o := d.options
-	o.PrivateFallback = compat.Private(o.Config.Compat)
-	g, err := gateway.New(o)
-	require.NoError(t, err)
-	status, body, _ := send(g.Private(), input{method: "POST", path: wepay + "get_pay_request_params", key: onePayKey3, body: order, form: formJSON})
-	require.Equal(t, http.StatusOK, status)
-	require.True(t, strings.HasPrefix(body, `{"errcode":0,`), "it is the same order: %s", body)
-}
-
 func TestARefundReturnsWeChatsFields(t *testing.T) {
 	d := openPayment(t)
 	transaction := d.settle(onePayKey, oldMchID, "order-1")
@@ -201,33 +186,56 @@ func TestARefundReturnsWeChatsFields(t *testing.T) {
 	got := d.post(refundKey, "refund", `{"out_refund_no":"r2","transaction_id":"`+transaction+`","out_trade_no":"order-1","total_fee":100,"refund_fee":41}`)
 	require.Equal(t, http.StatusForbidden, got.status, "beyond day_fen: %s", got.text)
 
-	transaction = d.settle(onePayKey, oldMchID, "order-2")
-	result = resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r2","transaction_id":"`+transaction+`","total_fee":100,"refund_fee":40}`))
-	require.Equal(t, []any{"order-2", transaction, "40"}, []any{result["out_trade_no"], result["transaction_id"], result["refund_fee"]}, "by transaction_id alone")
-	require.Contains(t, d.log.String(), `msg="payment call" caller=back app=shop action=refund number=r2 fen=40 result=ok`)
-
 	d.settle(onePayKey3, newMchID, "order-3")
 	result = resultOf(t, d.post(onePayKey3, "refund", `{"out_refund_no":"r3","out_trade_no":"order-3","total_fee":"100","refund_fee":"100"}`))
 	for name, want := range map[string]string{"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": newsID, "mch_id": newMchID, "out_refund_no": "r3", "refund_fee": "100"} {
 		require.Equal(t, want, result[name], name)
 	}
 	require.NotEmpty(t, result["refund_id"])
-	transaction = d.settle(onePayKey3, newMchID, "order-4")
-	result = resultOf(t, d.ask(nil, input{method: "POST", path: wepay + "refund", key: onePayKey3, form: formForm, body: "out_refund_no=r4&transaction_id=" + transaction + "&total_fee=100&refund_fee=1"}))
-	require.Equal(t, "order-4", result["out_trade_no"], "over APIv3, from a form")
 }
 
-func TestARefundIsOnlyOfOrdersOfItsApp(t *testing.T) {
-	d := openPayment(t)
-	resultOf(t, d.post(payKey, "get_pay_request_params", `{"appid":"`+miniID+`","id":"order-1","fee":100,"openid":"o1","body":"tea"}`))
-	transaction, err := d.pay.Pay(oldMchID, "order-1", "o1")
-	require.NoError(t, err)
-	for _, names := range []string{`"out_trade_no":"order-1"`, `"transaction_id":"` + transaction + `"`, `"transaction_id":"4200"`, `"transaction_id":"../x?"`} {
-		got := d.post(refundKey, "refund", `{"out_refund_no":"r1",`+names+`,"total_fee":100,"refund_fee":100}`)
-		require.Equal(t, http.StatusOK, got.status, got.text)
-		require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,`), "%s: %s", names, got.text)
+func TestARefundNamesTheOrderByItsTransaction(t *testing.T) {
+	d := openPayment(t, func(d *cashDesk) { d.options.Config.Keys[4].DayFen = 0 })
+	for _, c := range []struct{ key, mchID, order string }{{refundKey, oldMchID, "order-1"}, {onePayKey3, newMchID, "order-3"}} {
+		transaction := d.settle(c.key, c.mchID, c.order)
+		d.report()
+		body := `{"out_refund_no":"refund-` + c.order + `","transaction_id":"` + transaction + `","total_fee":100,"refund_fee":100}`
+		result := resultOf(t, d.post(c.key, "refund", body))
+		require.Equal(t, []any{c.order, transaction, "100"}, []any{result["out_trade_no"], result["transaction_id"], result["refund_fee"]})
+		require.NotEmpty(t, result["refund_id"])
+		again := resultOf(t, d.post(c.key, "refund", body))
+		require.Equal(t, result["refund_id"], again["refund_id"], "the same refund")
+		for id, want := range map[string]string{"4200": "pay fail!", "../4200": "Refund.TransactionID is invalid"} {
+			got := d.post(c.key, "refund", `{"out_refund_no":"refund-9","transaction_id":"`+id+`","total_fee":100,"refund_fee":100}`)
+			require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,"message":"`), got.text)
+			require.Contains(t, got.text, want)
+		}
 	}
-	require.Zero(t, d.pay.Calls("/secapi/pay/refund"))
+}
+
+func TestAnOrderOfTheOldSystemIsRefunded(t *testing.T) {
+	d := openPayment(t)
+	transaction := d.placedElsewhere(t, "old-order-1")["transaction_id"].(string)
+	d.report()
+	result := resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","transaction_id":"`+transaction+`","total_fee":100,"refund_fee":60}`))
+	require.Equal(t, []any{"old-order-1", "r1", "60"}, []any{result["out_trade_no"], result["out_refund_no"], result["refund_fee"]})
+	require.NotEmpty(t, result["refund_id"])
+}
+
+func TestAnOrderIsInTheRecordsOfTheApp(t *testing.T) {
+	d := openPayment(t)
+	transaction := d.settle(onePayKey, oldMchID, "order-1")
+	d.report()
+	got := d.ask(nil, input{path: "/app/shop/pay/orders?state=SUCCESS", key: onePayKey})
+	require.Equal(t, http.StatusOK, got.status, got.text)
+	require.Contains(t, got.text, `"out_trade_no":"order-1"`)
+	require.Contains(t, got.text, transaction)
+	resultOf(t, d.post(refundKey, "refund", `{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":100,"refund_fee":60}`))
+	got = d.ask(nil, input{path: "/app/shop/pay/refunds/r1", key: onePayKey})
+	require.Equal(t, http.StatusOK, got.status, got.text)
+	require.EqualValues(t, 60, got.fields["fen"], got.text)
+	require.Contains(t, d.log.String(), `msg="payment call" caller=one app=shop action=order`)
+	require.Contains(t, d.log.String(), `msg="payment call" caller=back app=shop action=refund`)
 }
 
 func TestTheKeyOfTheSandboxIsReturned(t *testing.T) {
@@ -246,4 +254,19 @@ func TestTheKeyOfTheSandboxIsReturned(t *testing.T) {
 	})
 	require.Len(t, resultOf(t, d.post(onePayKey, "get_sign_key", `{}`))["sandbox_signkey"], 32)
 	require.Equal(t, 1, d.pay.Calls("/sandboxnew/pay/getsignkey"))
+}
+
+func TestAnOrderIsTheSameAfterAChangeOfNotifyTo(t *testing.T) {
+	d := openPayment(t)
+	order := `{"id":"order-1","fee":100,"openid":"o1","body":"tea","ip":"192.0.2.7"}`
+	resultOf(t, d.post(onePayKey3, "get_pay_request_params", order))
+	d.options.Config.Apps["modern"].Pay.NotifyTo = d.backend.URL + "/moved"
+	d.stop()
+	o := d.options
+	o.PrivateFallback = compat.Private(o.Config.Compat)
+	g, err := gateway.New(o)
+	require.NoError(t, err)
+	status, body, _ := send(g.Private(), input{method: "POST", path: wepay + "get_pay_request_params", key: onePayKey3, body: order, form: formJSON})
+	require.Equal(t, http.StatusOK, status)
+	require.True(t, strings.HasPrefix(body, `{"errcode":0,`), "it is the same order: %s", body)
 }
