@@ -205,7 +205,7 @@ func TestARefundNamesTheOrderByItsTransaction(t *testing.T) {
 		require.NotEmpty(t, result["refund_id"])
 		again := resultOf(t, d.post(c.key, "refund", body))
 		require.Equal(t, result["refund_id"], again["refund_id"], "the same refund")
-		for id, want := range map[string]string{"4200": "pay fail!", "../4200": "Refund.TransactionID is invalid"} {
+		for id, want := range map[string]string{"4200": "pay fail!", "../4200": "transaction_id is invalid"} {
 			got := d.post(c.key, "refund", `{"out_refund_no":"refund-9","transaction_id":"`+id+`","total_fee":100,"refund_fee":100}`)
 			require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,"message":"`), got.text)
 			require.Contains(t, got.text, want)
