@@ -70,27 +70,6 @@ func (a ServedApp) SandboxSignKey(ctx context.Context) (string, error) {
 	return "", &pay.Error{Op: "getsignkey", Cause: pay.ErrNotFound, Message: "the merchant has no key of APIv2"}
 }
 
-// PaidApp returns the app that a notification with an appid and a mch_id is for. Nothing of it is verified yet.
-func (g *Gateway) PaidApp(ctx context.Context, appID, mchID string) (ServedApp, error) {
-	has := func(a *app) bool {
-		return a != nil && a.pay != nil && a.pay.merchant != nil && a.pay.merchant.config.MchID == mchID
-	}
-	found, err := g.appNamed(ctx, appID)
-	if err != nil {
-		return ServedApp{}, err
-	}
-	s := snapshotIn(ctx, g)
-	if !has(found) { // of a provider, whose appid is another one
-		found = nil
-		for _, a := range s.apps {
-			if has(a) && (found == nil || a.name < found.name) {
-				found = a
-			}
-		}
-	}
-	return found.open(s, appID, "/pay/notify")
-}
-
 // noCaller places the orders of requests without a key.
 var noCaller = &caller{id: "(no key)"}
 
@@ -100,11 +79,8 @@ func (a *app) placeFlat(ctx context.Context, by *caller, o pay.Order) (p pay.Pre
 		return p, err
 	}
 	call := pay.Call{Action: "order", Number: o.OutTradeNo, Fen: o.Fen, NotifyTo: wholeCall(o.NotifyTo)}
-	switch o.NotifyTo = ""; {
-	case call.NotifyTo != "":
+	if o.NotifyTo = ""; call.NotifyTo != "" || strings.HasPrefix(a.pay.cashier.Name(), "v3/") {
 		o.NotifyTo = flatPrefix + call.NotifyTo
-	case a.pay.config.NotifyTo != "" && strings.HasPrefix(a.pay.cashier.Name(), "v3/"):
-		o.NotifyTo = flatPrefix + a.pay.config.NotifyTo
 	}
 	if err = a.checkFlatCall(by, call); err == nil {
 		p, err = a.pay.cashier.Prepay(ctx, o)

@@ -9,8 +9,8 @@ import (
 	"github.com/wetoken/wetoken/pay"
 )
 
-// flatPrefix begins the NotifyTo of an order of wechat-proxy's clients. What follows is a URL, or a path of the public side. Its payment
-// is reported as the flat strings of APIv2, even if APIv3 placed the order.
+// flatPrefix begins the NotifyTo of an order of wechat-proxy's clients. What follows is a URL, a path of the public side,
+// or nothing for the app's notify_to. Its payment is reported as the flat strings of APIv2, even if APIv3 placed the order.
 const flatPrefix = "flat+"
 
 // isLocalTarget reports whether a target of reports is a path of the public side of this server.

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -97,7 +98,7 @@ func asPaymentError(err error) error {
 	var wrong *pay.FieldError
 	switch {
 	case errors.As(err, &wrong):
-		return errFailed(wrong.Error())
+		return errFailed(cmp.Or(paymentParams[wrong.Field], wrong.Field) + " " + wrong.Reason)
 	case !errors.As(err, &refused):
 		return err
 	case errors.Is(err, pay.ErrDenied):
@@ -108,6 +109,13 @@ func asPaymentError(err error) error {
 		return errFailed("pay fail! " + refused.Code)
 	}
 	return errFailed("pay fail! " + err.Error())
+}
+
+// paymentParams are the parameters by the fields of a pay.Order or a pay.Refund.
+var paymentParams = map[string]string{
+	"Order.OutTradeNo": "id", "Order.Fen": "fee", "Order.Description": "body", "Order.OpenID": "openid", "Order.Attach": "attach",
+	"Refund.OutTradeNo": "out_trade_no", "Refund.TransactionID": "transaction_id", "Refund.OutRefundNo": "out_refund_no", "Refund.Fen": "refund_fee",
+	"Refund.TotalFen": "total_fee", "Refund.Reason": "refund_desc",
 }
 
 // errFailed returns an error with a text for people.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/pay"
 )
 
 // A notification has a few kilobytes. All of them arrive at one URL, so that the app has to be read from the body before its signature can
@@ -27,12 +28,12 @@ func (s *payment) serveNotify(w http.ResponseWriter, r *http.Request) {
 		writeNoticeError(w, http.StatusRequestEntityTooLarge)
 		return
 	}
-	appID, mchID := readParties(body)
-	if err != nil || mchID == "" {
+	parties := readParties(body)
+	if err != nil || parties.MchID == "" {
 		writeNoticeError(w, http.StatusBadRequest)
 		return
 	}
-	a, err := s.gateway.PaidApp(r.Context(), appID, mchID)
+	a, err := s.gateway.PaidApp(r.Context(), parties)
 	switch {
 	case errors.Is(err, gateway.ErrNoApp):
 		writeNoticeError(w, http.StatusUnauthorized) // as for a wrong signature
@@ -45,29 +46,27 @@ func (s *payment) serveNotify(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readParties returns the appid and the mch_id of a notification. Nothing of it is verified yet.
-func readParties(body []byte) (appID, mchID string) {
+// readParties returns the AppID, MchID, SubAppID and SubMchID of a notification. Nothing of it is verified yet.
+func readParties(body []byte) (t pay.Transaction) {
 	d := xml.NewDecoder(bytes.NewReader(body))
+	parts := map[string]*string{"appid": &t.AppID, "mch_id": &t.MchID, "sub_appid": &t.SubAppID, "sub_mch_id": &t.SubMchID}
 	depth, name := 0, ""
 	for {
 		token, err := d.Token()
 		if err != nil {
-			return appID, mchID
+			return t
 		}
-		switch t := token.(type) {
+		switch token := token.(type) {
 		case xml.StartElement:
-			depth, name = depth+1, t.Name.Local
+			depth, name = depth+1, token.Name.Local
 		case xml.EndElement:
 			depth, name = depth-1, ""
 		case xml.CharData:
-			switch {
-			case depth == 2 && name == "appid" && appID == "":
-				appID = string(t)
-			case depth == 2 && name == "mch_id" && mchID == "":
-				mchID = string(t)
+			if part := parts[name]; depth == 2 && part != nil && *part == "" {
+				*part = string(token)
 			}
 		case xml.Directive: // a DOCTYPE
-			return "", ""
+			return pay.Transaction{}
 		}
 	}
 }

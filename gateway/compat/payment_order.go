@@ -30,7 +30,10 @@ func (s *payment) order(in paymentRequest) (map[string]string, error) {
 	}
 	o := pay.Order{
 		Trade: trades[strings.ToUpper(cmp.Or(in.text("trade_type"), "JSAPI"))], OutTradeNo: id, Fen: fen, Description: cut(in.text("body"), maxDescription),
-		Attach: cut(in.text("attach"), maxAttach), ClientIP: in.address(),
+		Attach: cut(in.text("attach"), maxAttach),
+	}
+	if o.ClientIP, err = in.address(); err != nil {
+		return nil, err
 	}
 	switch {
 	case o.Trade != pay.JSAPI && o.Trade != pay.APP:
@@ -60,14 +63,18 @@ func (s *payment) order(in paymentRequest) (map[string]string, error) {
 }
 
 // address returns the address of the payer: the parameter ip, or that of the caller.
-func (in paymentRequest) address() string {
-	if ip, err := netip.ParseAddr(in.text("ip")); err == nil {
-		return ip.String()
+func (in paymentRequest) address() (string, error) {
+	ip := peer.Parse(in.RemoteAddr)
+	if given := in.text("ip"); given != "" {
+		var err error
+		if ip, err = netip.ParseAddr(given); err != nil {
+			return "", errFailed("ip: is no IP address")
+		}
 	}
-	if peer := peer.Parse(in.RemoteAddr).Unmap(); peer.IsValid() {
-		return peer.String()
+	if !ip.IsValid() {
+		return "", nil
 	}
-	return ""
+	return ip.Unmap().WithZone("").String(), nil
 }
 
 // cut returns the first characters of a text.

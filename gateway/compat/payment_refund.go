@@ -2,6 +2,8 @@ package compat
 
 import (
 	"encoding/json"
+	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,27 +43,37 @@ func (s *payment) refund(in paymentRequest) (map[string]string, error) {
 	if f.Fen, err = strconv.ParseInt(in.text("refund_fee"), 10, 64); err != nil {
 		return nil, errFailed("refund_fee: want a whole number of fen")
 	}
-	f.Extra = in.otherFields()
+	if f.Extra, err = in.otherFields(); err != nil {
+		return nil, err
+	}
 	if f, err = in.app.Refund(in.Context(), in.caller, f); err != nil {
 		return nil, err
 	}
 	return in.refundResult(f), nil
 }
 
+// fieldName matches the names of WeChat's fields.
+var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+
 // otherFields returns the parameters that are passed on to APIv2 by their names.
-func (in paymentRequest) otherFields() map[string]any {
+func (in paymentRequest) otherFields() (map[string]any, error) {
 	if !strings.HasPrefix(in.app.Merchant(), "v2/") {
-		return nil
+		return nil, nil
 	}
 	extra := make(map[string]any)
 	for _, all := range []map[string][]string{in.body, in.query} {
 		for name := range all {
-			if value := in.text(name); value != "" && !slices.Contains(refundFields, name) && !slices.Contains(ourFields, name) {
-				extra[name] = value
+			value := in.text(name)
+			if value == "" || slices.Contains(refundFields, name) || slices.Contains(ourFields, name) {
+				continue
 			}
+			if !fieldName.MatchString(name) {
+				return nil, errFailed(fmt.Sprintf("%.40q is not the name of a field of WeChat", name))
+			}
+			extra[name] = value
 		}
 	}
-	return extra
+	return extra, nil
 }
 
 // refundResult returns WeChat's answer, or what it would be for a refund that is sent later, or over APIv3.
@@ -78,7 +90,7 @@ func (in paymentRequest) refundResult(f pay.Refund) map[string]string {
 		}
 	}
 	var raw map[string]any
-	if strings.HasPrefix(in.app.Merchant(), "v2/") && json.Unmarshal(f.Raw, &raw) == nil {
+	if json.Unmarshal(f.Raw, &raw) == nil && raw["return_code"] != nil { // of APIv2
 		for name, value := range raw {
 			if text, ok := value.(string); ok {
 				result[name] = text

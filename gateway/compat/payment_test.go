@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/gateway/compat"
 )
 
 const (
@@ -121,6 +122,9 @@ func TestErrorsOfWechatPaymentHaveTheOldForm(t *testing.T) {
 		"no openid":   {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"body":"x"}`, 200, `{"errcode":-1,"message":"missing params openid"`},
 		"no body":     {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1"}`, 200, `{"errcode":-1,"message":"missing params body"`},
 		"a bad trade": {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x","trade_type":"NATIVE"}`, 200, `{"errcode":-1,"message":"trade_type`},
+		"a short id":  {onePayKey, "get_pay_request_params", `{"id":"1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":-1,"message":"id is`},
+		"no money":    {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":0,"openid":"o1","body":"x"}`, 200, `{"errcode":-1,"message":"fee is`},
+		"a bad ip":    {onePayKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x","ip":"1.2.3.4, 5.6.7.8"}`, 200, `{"errcode":-1,"message":"ip:`},
 		"several":     {payKey, "get_pay_request_params", `{"id":"order-1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":40003,`},
 		"no payments": {onePayKey, "get_pay_request_params", `{"appid":"` + freeID + `","id":"order-1","fee":1,"openid":"o1","body":"x"}`, 200, `{"errcode":40003,`},
 		"another app": {onePayKey, "get_pay_request_params", `{"appid":"` + newsID + `","id":"order-1","fee":1,"openid":"o1","body":"x"}`, 403, `{"errcode":-1,`},
@@ -201,7 +205,7 @@ func TestARefundNamesTheOrderByItsTransaction(t *testing.T) {
 		require.NotEmpty(t, result["refund_id"])
 		again := resultOf(t, d.post(c.key, "refund", body))
 		require.Equal(t, result["refund_id"], again["refund_id"], "the same refund")
-		for id, want := range map[string]string{"4200": "pay fail!", "../4200": "Refund.TransactionID is invalid"} {
+		for id, want := range map[string]string{"4200": "pay fail!", "../4200": "transaction_id is invalid"} {
 			got := d.post(c.key, "refund", `{"out_refund_no":"refund-9","transaction_id":"`+id+`","total_fee":100,"refund_fee":100}`)
 			require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,"message":"`), got.text)
 			require.Contains(t, got.text, want)
@@ -239,57 +243,30 @@ func TestTheKeyOfTheSandboxIsReturned(t *testing.T) {
 	result := resultOf(t, d.post(onePayKey, "get_sign_key", `{}`))
 	require.Len(t, result["sandbox_signkey"], 32)
 	require.Equal(t, "SUCCESS", result["return_code"])
+	require.Equal(t, 1, d.pay.Calls("/xdc/apiv2getsignkey/sign/getsignkey"))
 	got := d.post(onePayKey3, "get_sign_key", `{}`)
 	require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,`), got.text)
+
+	d = openPayment(t, func(d *cashDesk) {
+		m := d.options.Config.Merchants["old"]
+		m.Sandbox = "old"
+		d.options.Config.Merchants["old"] = m
+	})
+	require.Len(t, resultOf(t, d.post(onePayKey, "get_sign_key", `{}`))["sandbox_signkey"], 32)
+	require.Equal(t, 1, d.pay.Calls("/sandboxnew/pay/getsignkey"))
 }
 
-// notice returns a notification of APIv2 with a signature.
-func notice(fields map[string]any, key string) string {
-	fields["sign"] = signedMD5(fields, key)
-	var b strings.Builder
-	b.WriteString("<xml>")
-	for name, value := range fields {
-		fmt.Fprintf(&b, "<%s><![CDATA[%s]]></%s>", name, value, name)
-	}
-	return b.String() + "</xml>"
-}
-
-const (
-	oldSuccess = "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
-	oldFail    = "<xml><return_code><![CDATA[FAIL]]></return_code>"
-)
-
-// placedElsewhere places an order that the old system has placed, pays it, and returns WeChat's notification of it.
-func (d *cashDesk) placedElsewhere(t *testing.T, no string) map[string]any {
-	t.Helper()
-	key := d.options.Config.Merchants["old"].V2.APIKey
-	order := map[string]any{
-		"appid": shopID, "mch_id": oldMchID, "nonce_str": "n", "body": "tea", "out_trade_no": no, "total_fee": "100", "spbill_create_ip": "192.0.2.1",
-		"notify_url": d.public + wepay + "pay_notify", "trade_type": "JSAPI", "openid": "o1",
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.mch.weixin.qq.com/pay/unifiedorder", strings.NewReader(notice(order, key)))
-	require.NoError(t, err)
-	resp, err := d.pay.Client().Transport.RoundTrip(r)
-	require.NoError(t, err)
-	answer, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Contains(t, string(answer), "prepay_id")
-	transaction, err := d.pay.Pay(oldMchID, no, "o1")
-	require.NoError(t, err)
-	return map[string]any{
-		"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": shopID, "mch_id": oldMchID, "nonce_str": "n", "openid": "o1", "is_subscribe": "N", "trade_type": "JSAPI",
-		"bank_type": "OTHERS", "total_fee": "100", "cash_fee": "100", "transaction_id": transaction, "out_trade_no": no, "time_end": "20260101120000",
-	}
-}
-
-func TestANotificationOfAnOldOrderIsRelayed(t *testing.T) {
+func TestAnOrderIsTheSameAfterAChangeOfNotifyTo(t *testing.T) {
 	d := openPayment(t)
-	fields := d.placedElsewhere(t, "old-order-1")
-	got := d.report() // WeChat has sent it to the old URL
-	require.Equal(t, "old-order-1", got.body["out_trade_no"])
-	require.Equal(t, "false", got.header.Get("Wetoken-Known"))
-	again := d.ask(nil, input{method: "POST", path: wepay + "pay_notify", body: notice(fields, d.options.Config.Merchants["old"].V2.APIKey), form: "text/xml"})
-	require.Equal(t, http.StatusOK, again.status)
-	require.Equal(t, oldSuccess, again.text)
-	d.requireNoReport(t) // it is reported once
+	order := `{"id":"order-1","fee":100,"openid":"o1","body":"tea","ip":"192.0.2.7"}`
+	resultOf(t, d.post(onePayKey3, "get_pay_request_params", order))
+	d.options.Config.Apps["modern"].Pay.NotifyTo = d.backend.URL + "/moved"
+	d.stop()
+	o := d.options
+	o.PrivateFallback = compat.Private(o.Config.Compat)
+	g, err := gateway.New(o)
+	require.NoError(t, err)
+	status, body, _ := send(g.Private(), input{method: "POST", path: wepay + "get_pay_request_params", key: onePayKey3, body: order, form: formJSON})
+	require.Equal(t, http.StatusOK, status)
+	require.True(t, strings.HasPrefix(body, `{"errcode":0,`), "it is the same order: %s", body)
 }

@@ -142,3 +142,27 @@ func TestNoKeyOfAMerchantIsLogged(t *testing.T) {
 	}
 	require.NotContains(t, d.log.String(), "PRIVATE KEY")
 }
+
+func TestAnUnreadableAnswerGivesNoArguments(t *testing.T) {
+	d := openPayment(t)
+	for _, body := range []string{"<html>busy</html>", "{}", "<xml><return_code>SUCCESS</return_code></xml>", "<xml>"} {
+		d.pay.AddFault(paytest.Fault{Path: "/pay/unifiedorder", Status: 200, Body: body})
+		got := d.post(onePayKey, "get_pay_request_params", `{"id":"order-1","fee":100,"openid":"o1","body":"tea"}`)
+		require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,"message":"pay fail! `), "%s: %s", body, got.text)
+		require.NotContains(t, got.text, "undefined")
+		require.NotContains(t, got.text, "paySign")
+		d.pay.Heal()
+	}
+}
+
+// TestTheSignatureIsOfWhatIsSent has parameters that are empty, and those that are left out: the old system signed them.
+func TestTheSignatureIsOfWhatIsSent(t *testing.T) {
+	d := openPayment(t)
+	d.settle(onePayKey, oldMchID, "order-1")
+	result := resultOf(t, d.post(refundKey, "refund",
+		`{"out_refund_no":"r1","out_trade_no":"order-1","total_fee":100,"refund_fee":60,"refund_desc":"","refund_account":"","op_user_id":"me","sign":"x","refund_fee_type":"CNY"}`))
+	require.Equal(t, "SUCCESS", result["result_code"], "WeChat has verified the signature")
+	got := d.post(refundKey, "refund", `{"out_refund_no":"r2","out_trade_no":"order-1","total_fee":100,"refund_fee":10,"a></a><mch_id":"1"}`)
+	require.True(t, strings.HasPrefix(got.text, `{"errcode":-1,`), got.text)
+	require.Equal(t, 1, d.pay.Calls("/secapi/pay/refund"), "a name with markup is not sent")
+}
