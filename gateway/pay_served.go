@@ -89,6 +89,9 @@ func (a *app) placeFlat(ctx context.Context, by *caller, o pay.Order) (p pay.Pre
 	return p, err
 }
 
+// CheckPay returns why the app takes no payments now, or nil. An app without payments returns [pay.ErrNotFound].
+func (a ServedApp) CheckPay() error { return a.app.checkServesPay() }
+
 // checkServesPay returns an error if a takes no payments now.
 func (a *app) checkServesPay() error {
 	switch {

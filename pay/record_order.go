@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -93,9 +94,10 @@ func (r *orderRecord) expiry() time.Time {
 }
 
 // isOfAnotherApp reports whether a transaction names another appid than the order and its app. A query of APIv2 names that of the app,
-// whatever the order has.
+// whatever the order has. One of a provider's shop names the provider's appid, and need not have that of the shop.
 func (r *orderRecord) isOfAnotherApp(t Transaction) bool {
-	if !r.Known || t.AppID == "" || r.Order.AppID == "" && r.AppID == "" {
+	isShop := strings.Contains(merchantKey(r.Merchant), "/") || t.SubMchID != ""
+	if !r.Known || t.AppID == "" || isShop && t.SubAppID == "" || r.Order.AppID == "" && r.AppID == "" {
 		return false
 	}
 	for _, own := range []string{r.Order.AppID, r.AppID} {

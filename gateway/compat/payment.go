@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/wetoken/wetoken/gateway"
@@ -29,6 +31,7 @@ func (s *payment) private() http.Handler {
 	m.HandleFunc("POST "+paymentPrefix+"get_pay_request_params", s.serve("pay", s.order))
 	m.HandleFunc("POST "+paymentPrefix+"refund", s.serve("refund", s.refund))
 	m.HandleFunc("POST "+paymentPrefix+"get_sign_key", s.serve("pay", s.signKey))
+	m.HandleFunc(paymentPrefix, func(w http.ResponseWriter, _ *http.Request) { writeOldError(w, errNoAPI) })
 	return paths{m, isPaymentPath}
 }
 
@@ -75,19 +78,21 @@ func (s *payment) find(in paymentRequest, scope string) (a gateway.ServedApp, c 
 	if c, err = g.findCaller(in.Request, in.params); err != nil {
 		return a, nil, err
 	}
+	missing := "the key has several apps that take payments, or none: name one as appid, or use a key for one app"
 	if id := in.text("appid"); id != "" {
 		a, err = s.gateway.ServedApp(in.Context(), id, "/pay")
+		missing = "no app with this appid takes payments"
 	} else {
 		a, err = s.gateway.OnlyPaidApp(in.Context(), c, "/pay")
-	}
-	if errors.Is(err, gateway.ErrNoApp) {
-		return a, c, errParameter("the key has several apps that take payments, or none: name one as appid, or use a key for one app")
 	}
 	if err == nil {
 		err = g.check(c, a, scope)
 	}
-	if err == nil && a.Merchant() == "" {
-		err = errParameter("the app takes no payments")
+	if err == nil {
+		err = a.CheckPay()
+	}
+	if errors.Is(err, gateway.ErrNoApp) || errors.Is(err, pay.ErrNotFound) {
+		err = errParameter(missing)
 	}
 	return a, c, err
 }
@@ -116,6 +121,17 @@ var paymentParams = map[string]string{
 	"Order.OutTradeNo": "id", "Order.Fen": "fee", "Order.Description": "body", "Order.OpenID": "openid", "Order.Attach": "attach",
 	"Refund.OutTradeNo": "out_trade_no", "Refund.TransactionID": "transaction_id", "Refund.OutRefundNo": "out_refund_no", "Refund.Fen": "refund_fee",
 	"Refund.TotalFen": "total_fee", "Refund.Reason": "refund_desc",
+}
+
+// parseFen returns an amount. JSON may have a fraction of zero.
+func parseFen(name, text string) (int64, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return int64(f), nil
+	}
+	return 0, errFailed(name + ": want a whole number of fen")
 }
 
 // errFailed returns an error with a text for people.

@@ -3,7 +3,6 @@ package compat
 import (
 	"cmp"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/wetoken/wetoken/internal/peer"
@@ -20,13 +19,13 @@ const (
 // order places an order of trade JSAPI, also that of a mini program, or APP. It returns the arguments with which the program of the payer
 // starts the payment.
 func (s *payment) order(in paymentRequest) (map[string]string, error) {
-	id, fee := in.text("id"), in.text("fee")
+	id := in.text("id")
 	if id == "" {
 		return nil, errParameter("id is missing")
 	}
-	fen, err := strconv.ParseInt(fee, 10, 64)
+	fen, err := parseFen("fee", in.text("fee"))
 	if err != nil {
-		return nil, errFailed("fee: want a whole number of fen")
+		return nil, err
 	}
 	o := pay.Order{
 		Trade: trades[strings.ToUpper(cmp.Or(in.text("trade_type"), "JSAPI"))], OutTradeNo: id, Fen: fen, Description: cut(in.text("body"), maxDescription),
@@ -35,15 +34,20 @@ func (s *payment) order(in paymentRequest) (map[string]string, error) {
 	if o.ClientIP, err = in.address(); err != nil {
 		return nil, err
 	}
-	switch {
-	case o.Trade != pay.JSAPI && o.Trade != pay.APP:
+	if o.Trade != pay.JSAPI && o.Trade != pay.APP {
 		return nil, errFailed("trade_type: want JSAPI or APP")
-	case o.Description == "":
-		return nil, errMissing([]string{"body"})
-	case o.Trade == pay.JSAPI:
+	}
+	var missing []string
+	if o.Description == "" {
+		missing = append(missing, "body")
+	}
+	if o.Trade == pay.JSAPI {
 		if o.OpenID = in.text("openid"); o.OpenID == "" {
-			return nil, errMissing([]string{"openid"})
+			missing = append(missing, "openid")
 		}
+	}
+	if len(missing) > 0 {
+		return nil, errMissing(missing)
 	}
 	if detail := in.text("detail"); detail != "" && strings.HasPrefix(in.app.Merchant(), "v2/") { // APIv3 has it in another form
 		o.Extra = map[string]any{"detail": cut(detail, maxDetail)}

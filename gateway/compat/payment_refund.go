@@ -37,17 +37,20 @@ func (s *payment) refund(in paymentRequest) (map[string]string, error) {
 		return nil, errMissing(missing)
 	}
 	var err error
-	if f.TotalFen, err = strconv.ParseInt(in.text("total_fee"), 10, 64); err != nil {
-		return nil, errFailed("total_fee: want a whole number of fen")
+	if f.TotalFen, err = parseFen("total_fee", in.text("total_fee")); err != nil {
+		return nil, err
 	}
-	if f.Fen, err = strconv.ParseInt(in.text("refund_fee"), 10, 64); err != nil {
-		return nil, errFailed("refund_fee: want a whole number of fen")
+	if f.Fen, err = parseFen("refund_fee", in.text("refund_fee")); err != nil {
+		return nil, err
 	}
 	if f.Extra, err = in.otherFields(); err != nil {
 		return nil, err
 	}
 	if f, err = in.app.Refund(in.Context(), in.caller, f); err != nil {
 		return nil, err
+	}
+	if f.State == pay.Closed || f.State == pay.Abnormal { // of a repeated call
+		return nil, errFailed("pay fail! the refund is " + string(f.State))
 	}
 	return in.refundResult(f), nil
 }
@@ -69,6 +72,9 @@ func (in paymentRequest) otherFields() (map[string]any, error) {
 			}
 			if !fieldName.MatchString(name) {
 				return nil, errFailed(fmt.Sprintf("%.40q is not the name of a field of WeChat", name))
+			}
+			if name == "refund_fee_type" && value != "CNY" {
+				return nil, errFailed("refund_fee_type: want CNY")
 			}
 			extra[name] = value
 		}
