@@ -103,7 +103,6 @@ func callerOf(k Key, ids map[string]string) (c *caller, err error) {
 		case known:
 			c.apps[id] = true
 		case !isPlatform(name):
-			c.apps[name] = true // an app's id is its first name, by default
 			if c.named == nil {
 				c.named = make(map[string]bool)
 			}

@@ -154,6 +154,8 @@ func checkAppName(name string) error {
 	switch {
 	case name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\?#%") || name == "." || name == "..":
 		return fmt.Errorf("invalid name %q: want 1 to 64 bytes of UTF-8 without / \\ ? # %%", name)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("invalid name %q: want one without control characters", name)
 	case looksLikeAppID(name):
 		return fmt.Errorf("invalid name %q: want one that does not look like an appid", name)
 	}

@@ -170,14 +170,21 @@ func (k *Keys) Delete(ctx context.Context, name string) error {
 // change changes an entry, and has this process see the change at once.
 func (k *Keys) change(ctx context.Context, name string, change func(*registry.Entry) (*registry.Entry, error)) error {
 	g := k.gateway
-	if k.isInFile(name) {
+	switch {
+	case g.registered != nil:
+	case k.isInFile(name):
 		return ErrInFile
-	}
-	if g.registered == nil {
+	default:
 		return ErrUnsealed
 	}
 	_, err := g.registered.Change(ctx, keyKind, name, change)
 	g.registered.applyChange(registry.Ref{Kind: keyKind, ID: idOfKey(name)})
+	if errors.Is(err, ErrNotRegistered) && k.isInFile(name) { // a registered key of that name can be revoked
+		return ErrInFile
+	}
+	if errors.Is(err, registry.ErrTooLarge) {
+		return &SettingError{Reason: "it is too large"}
+	}
 	if errors.Is(err, registry.ErrNameTaken) || errors.Is(err, registry.ErrIDTaken) {
 		return fmt.Errorf("%w (%w)", ErrTaken, err)
 	}

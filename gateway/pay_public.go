@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	publicLife       = 2 * time.Hour // of an order that a browser places; its code_url and prepay_id live as long
-	publicRefresh    = time.Minute   // after which a repeated order asks WeChat again
-	maxOpenOfBrowser = 5             // orders of one browser that are not paid, unless a link fixes them
-	maxOpenOfAddress = 200           // orders of one address that are not paid
+	minPublicLife    = 2 * time.Minute // of an order of a link that ends soon: WeChat takes no shorter one than a minute
+	publicLife       = 2 * time.Hour   // of an order that a browser places; its code_url and prepay_id live as long
+	publicRefresh    = time.Minute     // after which a repeated order asks WeChat again
+	maxOpenOfBrowser = 5               // orders of one browser that are not paid, unless a link fixes them
+	maxOpenOfAddress = 200             // orders of one address that are not paid
 
 	browserCookie = "wetoken_pay_" // and a part that follows from the app
 	browserLife   = 24 * time.Hour
@@ -57,10 +58,20 @@ func (a ServedApp) PrepayPublic(w http.ResponseWriter, r *http.Request, link str
 	if !p.named {
 		p.order.OutTradeNo = newOutTradeNo(now, p.order.OpenID)
 	}
-	if end := now.Add(publicLife).Truncate(time.Second); p.order.ExpiresAt.IsZero() || p.order.ExpiresAt.After(end) {
+	end := now.Add(publicLife)
+	if !p.linkEnd.IsZero() && p.linkEnd.Before(end) {
+		end = p.linkEnd
+		if least := now.Add(minPublicLife); end.Before(least) {
+			end = least
+		}
+	}
+	if end = end.Truncate(time.Second); p.order.ExpiresAt.IsZero() || p.order.ExpiresAt.After(end) {
 		p.order.ExpiresAt = end
 	}
 	if err := p.order.Check(); err != nil { // before it counts, and is logged
+		return pay.Prepaid{}, err
+	}
+	if err := app.checkFlatCall(noCaller, pay.Call{Action: "order", Number: p.order.OutTradeNo, Fen: p.order.Fen, NotifyTo: wholeCall(p.order.NotifyTo)}); err != nil {
 		return pay.Prepaid{}, err
 	}
 	if err := p.reserve(r, browser, now); err != nil {
@@ -80,6 +91,8 @@ type publicOrder struct {
 	named  bool   // the request names the number
 	order  pay.Order
 	memory string // key of what is remembered of it
+
+	linkEnd time.Time // zero without a link
 }
 
 // fix sets what the link fixes, or checks the amount of an order without one.
@@ -99,7 +112,7 @@ func (p *publicOrder) fix(link string, now time.Time) error {
 	if err != nil {
 		return &pay.Error{Op: "order", Cause: pay.ErrDenied, Message: strings.TrimPrefix(err.Error(), "gateway: ")}
 	}
-	p.link, o.Fen, o.Description, o.NotifyTo = l.ID, l.Fen, l.Name, l.Call
+	p.link, p.linkEnd, o.Fen, o.Description, o.NotifyTo = l.ID, time.Unix(l.End, 0), l.Fen, l.Name, l.Call
 	if l.OpenID != "" {
 		o.OpenID = l.OpenID
 	}

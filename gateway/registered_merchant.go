@@ -157,7 +157,7 @@ func (a *app) mayUseAll(ctx context.Context, c *caller, scope string, wide bool)
 		if err != nil {
 			return false, err
 		}
-		if ok && slices.Contains(e.Terms, term) {
+		if ok && slices.Contains(e.Terms, term) && !(c.named[e.Name] && c.hasScope(scope)) {
 			return false, nil
 		}
 	}

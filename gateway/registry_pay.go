@@ -167,10 +167,7 @@ func (a *Apps) delete(ctx context.Context, name, revision string) error {
 	if err := a.gateway.checkUnfinished(ctx, r.App.id(name), name); err != nil {
 		return err
 	}
-	if end := r.App.ExpiresAt; !end.IsZero() && time.Since(end) > closingTime {
-		return a.remove(ctx, name, r.Revision, true)
-	}
-	return a.hideAndRemove(ctx, r)
+	return a.hideAndRemove(ctx, r) // even one that has ended: others may have read that only now
 }
 
 // hideAndRemove removes an app with payments, or shows it again if that fails.

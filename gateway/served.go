@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/wetoken/wetoken/jssdk"
@@ -53,13 +54,13 @@ func (g *Gateway) OnlyPaidApp(ctx context.Context, c *Caller, route string) (Ser
 func (g *Gateway) onlyApp(ctx context.Context, c *Caller, route string, counts func(*app) bool) (ServedApp, error) {
 	s, found := snapshotIn(ctx, g), []*app(nil)
 	switch {
-	case c != nil && !c.caller.allApps && len(c.caller.apps) <= maxOwnApps:
-		for id := range c.caller.apps {
-			a, err := g.appOfCaller(ctx, c.caller, id)
-			if err != nil {
-				return ServedApp{}, err
-			}
-			if a != nil && counts(a) {
+	case c != nil && !c.caller.allApps && len(c.caller.apps)+len(c.caller.named) <= maxOwnApps:
+		own, err := g.appsOfCaller(ctx, c.caller)
+		if err != nil {
+			return ServedApp{}, err
+		}
+		for _, a := range own {
+			if counts(a) {
 				found = append(found, a)
 			}
 		}
@@ -78,16 +79,27 @@ func (g *Gateway) onlyApp(ctx context.Context, c *Caller, route string, counts f
 
 const maxOwnApps = 100 // that onlyApp looks at
 
-// appOfCaller returns the app with an id in the settings of a caller, or nil.
-func (g *Gateway) appOfCaller(ctx context.Context, c *caller, id string) (*app, error) {
-	a, err := g.appByID(ctx, id)
-	if err != nil {
-		return nil, errRecordsAway
+// appsOfCaller returns the apps that the settings of a caller name: by id those that existed before its key, and by name later ones.
+func (g *Gateway) appsOfCaller(ctx context.Context, c *caller) (list []*app, err error) {
+	for id := range c.apps {
+		a, err := g.appByID(ctx, id)
+		if err != nil {
+			return nil, errRecordsAway
+		}
+		if a != nil {
+			list = append(list, a)
+		}
 	}
-	if a == nil && c.named[id] { // it was registered after the key
-		return g.appNamed(ctx, id)
+	for name := range c.named {
+		a, err := g.appNamed(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if a != nil && !slices.Contains(list, a) {
+			list = append(list, a)
+		}
 	}
-	return a, nil
+	return list, nil
 }
 
 // AppWithSecret returns the app with an appid, if secret is its secret, and if it may be used through route. ok is false for a wrong

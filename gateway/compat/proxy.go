@@ -83,10 +83,14 @@ func hasAny(query url.Values, names ...string) bool {
 	return false
 }
 
-// handleSlash registers a handler for a path, with and without a slash at its end.
+// handleSlash registers a handler for a path, with and without a slash at its end. HEAD, by which programs look at links, has no effects.
 func handleSlash(m *http.ServeMux, method, path string, h http.HandlerFunc) {
-	m.HandleFunc(method+" "+path, h)
-	m.HandleFunc(method+" "+path+"/{$}", h)
+	for _, path := range []string{path, path + "/{$}"} {
+		m.HandleFunc(method+" "+path, h)
+		if method == http.MethodGet {
+			m.HandleFunc("HEAD "+path, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "no-store") })
+		}
+	}
 }
 
 // codeProxy is the code of errors that are not WeChat's.

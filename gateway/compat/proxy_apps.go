@@ -43,6 +43,9 @@ func (s *proxy) showApp(w http.ResponseWriter, r *http.Request) {
 		writeAdmission(w, err)
 		return
 	}
+	if a, err := s.gateway.ServedApp(ctx, name, "/"); err == nil { // the name may be an appid
+		name = a.Name()
+	}
 	found, err := s.gateway.Apps().Get(ctx, name)
 	if err != nil && !errors.Is(err, gateway.ErrNotRegistered) {
 		writeAdmission(w, err)

@@ -120,7 +120,7 @@ func writePayQR(w http.ResponseWriter, in payRequest, p pay.Prepaid, err error) 
 		writeProxyError(w, http.StatusBadGateway, codeProxy, "WeChat's code_url cannot be shown as a QR code")
 		return
 	}
-	writePNG(w, image, "max-age=7200") // as long as the code works
+	writePNG(w, image, "private, max-age=7200") // as long as the code works
 }
 
 // variable matches the names that var may have.

@@ -188,7 +188,7 @@ func TestAQRCodeIs256PixelsWide(t *testing.T) {
 		got := d.ask(nil, in)
 		require.Equal(t, http.StatusOK, got.status, got.text)
 		require.Equal(t, "image/png", got.header.Get("Content-Type"))
-		require.Equal(t, "max-age=7200", got.header.Get("Cache-Control"))
+		require.Equal(t, "private, max-age=7200", got.header.Get("Cache-Control"))
 		image, err := png.Decode(bytes.NewReader([]byte(got.text)))
 		require.NoError(t, err)
 		require.Equal(t, 256, image.Bounds().Dx())

@@ -118,7 +118,12 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 		return err
 	}
 	if merchant != "" && (app.Pay == nil || app.Pay.Merchant != merchant) {
-		app.Pay = &gateway.Pay{Merchant: merchant}
+		changed := gateway.Pay{}
+		if app.Pay != nil {
+			changed = *app.Pay // with its notify_to
+		}
+		changed.Merchant, changed.Own = merchant, nil
+		app.Pay = &changed
 	}
 	_, err = apps.Put(ctx, key, app, revision)
 	return err
