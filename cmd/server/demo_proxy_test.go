@@ -13,7 +13,7 @@ func TestTheRequestsOfWechatProxysClientsWorkAgainstTheDemo(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("needs %s: %v", name, err)
+			skip(t, name+" is missing")
 		}
 	}
 	d := startDemo(t, "127.0.0.1:0")

@@ -48,7 +48,7 @@ func TestASecondImportDoesNotCloseTheRoutesOfTheFirst(t *testing.T) {
 	}
 }
 
-// What an import prints is one line each, whatever the source has.
+// A source cannot add a line to what an import prints.
 func TestASourceCannotForgeLinesOfTheReport(t *testing.T) {
 	t.Parallel()
 	i := newImporter(t, "public_url: https://wx.example.com")
