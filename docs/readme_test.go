@@ -97,7 +97,7 @@ func TestTheREADMEsRunTheSameCommands(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, commands[readmes[0]], 4)
+	require.Len(t, commands[readmes[0]], 5)
 	require.Equal(t, commands[readmes[0]], commands[readmes[1]])
 }
 
