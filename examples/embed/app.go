@@ -170,10 +170,10 @@ func (a *app) countOrders(ctx context.Context, id string) (all, paid int, err er
 	return all, paid, nil
 }
 
-// settle marks an order as paid, such as by "counter", and reports whether this is the one payment of the order. Calling it again
-// with the same arguments returns the same.
-func (a *app) settle(ctx context.Context, no, paidBy string) (settled bool, err error) {
-	_, err = a.db.ExecContext(ctx, "UPDATE bookshop_orders SET paid_by = ? WHERE no = ? AND paid_by = ''", paidBy, no)
+// settle marks an order as paid, such as by "counter", and reports whether this is the one payment of the order, of its price. Calling
+// it again with the same arguments returns the same.
+func (a *app) settle(ctx context.Context, no string, fen int64, paidBy string) (settled bool, err error) {
+	_, err = a.db.ExecContext(ctx, "UPDATE bookshop_orders SET paid_by = ? WHERE no = ? AND fen = ? AND paid_by = ''", paidBy, no, fen)
 	if err != nil {
 		return false, fmt.Errorf("bookshop: settle: %w", err)
 	}

@@ -49,11 +49,11 @@ func run(ctx context.Context, addr, url, where string) error {
 	var w *world // nil for the real WeChat
 	var err error
 	if os.Getenv("WECHAT_APP_ID") != "" {
-		if c, err = accountFromEnv(); err != nil {
-			return err
-		}
 		if where == "" || url == "" {
 			return errors.New("a real account needs -db, a database that keeps its orders, and -url, the address that WeChat can reach")
+		}
+		if c, err = accountFromEnv(); err != nil {
+			return err
 		}
 	} else {
 		if w, err = simulateWeChat(); err != nil {
@@ -101,7 +101,7 @@ func run(ctx context.Context, addr, url, where string) error {
 		a.payScript = c.WeChat + "/phone/pay/bridge.js"
 		fmt.Printf("%s/   # log in, buy a book and pay, in any browser\n%s   # asks for the orders\n", url, w.pushCommand(url+"/wx/message", "orders"))
 	} else {
-		fmt.Printf("%s/\n%[1]s/wx/message   # the callback URL for WeChat's console\n", url)
+		fmt.Printf("%s/   # served at http://%s/\n%[1]s/wx/message   # the callback URL for WeChat's console\n", url, l.Addr())
 	}
 	return serve(ctx, l, a, cashier.Run)
 }

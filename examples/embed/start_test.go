@@ -50,7 +50,8 @@ func (o *output) String() string {
 
 // command returns the command of the READMEs with more flags. Its processes are a group, since go run passes no signal on to the program.
 func command(more ...string) *exec.Cmd {
-	words := append(strings.Fields(line), more...)
+	words := append(strings.Fields(line), "-addr", "127.0.0.1:0")
+	words = append(words, more...)
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "WECHAT_APP_ID=")
@@ -58,11 +59,21 @@ func command(more ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs the program on a free port.
+// start runs the program on a free port, with its simulated WeChat.
 func start(t *testing.T, more ...string) *program {
 	t.Helper()
-	cmd := command(append([]string{"-addr", "127.0.0.1:0"}, more...)...)
-	p := &program{log: new(output)}
+	p := new(program)
+	lines := p.run(t, command(more...))
+	m := regexp.MustCompile(`^(http://\S+)/   # log in.*\n(curl .* (http://\S+)/_wechattest/push)   # `).FindStringSubmatch(lines)
+	require.NotNil(t, m, lines)
+	p.at, p.push, p.weChat = m[1], m[2], m[3]
+	return p
+}
+
+// run runs cmd until the test ends, and returns its first two lines.
+func (p *program) run(t *testing.T, cmd *exec.Cmd) (lines string) {
+	t.Helper()
+	p.log = new(output)
 	cmd.Stderr = p.log
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -73,13 +84,11 @@ func start(t *testing.T, more ...string) *program {
 		_ = cmd.Wait()
 	})
 	t.Cleanup(p.stop)
-	lines := bufio.NewReader(stdout)
-	first, err := lines.ReadString('\n')
-	require.NoError(t, err, "%s", p.log)
-	second, err := lines.ReadString('\n')
-	require.NoError(t, err, "%s", p.log)
-	m := regexp.MustCompile(`^(http://\S+)/   # log in.*\n(curl .* (http://\S+)/_wechattest/push)   # `).FindStringSubmatch(first + second)
-	require.NotNil(t, m, "%s%s", first, second)
-	p.at, p.push, p.weChat = m[1], m[2], m[3]
-	return p
+	r := bufio.NewReader(stdout)
+	for range 2 {
+		line, err := r.ReadString('\n')
+		require.NoError(t, err, "%s", p.log)
+		lines += line
+	}
+	return lines
 }

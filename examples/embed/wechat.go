@@ -42,26 +42,28 @@ func addWeChat(a *app, s store.Store, c account, url string) (*pay.Cashier, erro
 	cashier := &pay.Cashier{
 		Merchants: []pay.Merchant{c.Merchant}, URL: url + "/wx", Store: s,
 		OnPaid: func(ctx context.Context, t pay.Transaction) error {
-			settled, err := a.settle(ctx, t.OutTradeNo, "wechat:"+t.TransactionID)
-			switch {
-			case err != nil:
-				return err // WeChat notifies again
-			case !settled:
+			settled, err := a.settle(ctx, t.OutTradeNo, t.Fen, "wechat:"+t.TransactionID)
+			if err == nil && !settled {
 				log.Printf("payment %s of %d fen is not that of order %s: refund it", t.TransactionID, t.Fen, t.OutTradeNo)
-			default:
+			}
+			if settled {
 				if err := message.Send(ctx, api, t.OpenID, message.Text("已付款 Paid: "+t.OutTradeNo)); err != nil {
 					log.Print(err) // such as 48 hours after the last message of the user
 				}
 			}
-			return nil
+			return err // not nil: WeChat notifies again
 		},
 	}
 	wetoken.Bind(a, "/wx", in, login, cashier)
 
 	a.Post("/orders/{no}/pay", func(w http.ResponseWriter, r *http.Request) { // the arguments for WeChat's script
 		o, err := a.ownOrder(r)
+		if err != nil {
+			fail(w, err)
+			return
+		}
 		openID, ok := strings.CutPrefix(o.Member, "wechat:")
-		if err != nil || !ok || o.PaidBy != "" {
+		if !ok || o.PaidBy != "" {
 			http.Error(w, "this order cannot be paid with WeChat", http.StatusConflict)
 			return
 		}

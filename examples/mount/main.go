@@ -1,6 +1,6 @@
 // Mount has, in mount.go, the line that mounts parts of wetoken below /wx on four routers: ServeMux, chi, gin and echo.
 //
-//	go run ./examples/mount chi
+//	go run ./examples/mount echo
 //	curl -s http://127.0.0.1:8092/wx/token
 //
 // It serves an app of a WeChat that is simulated in this process, so anybody may have its token.
