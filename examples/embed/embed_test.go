@@ -134,6 +134,12 @@ func walk(t *testing.T, p *program) {
 		return strings.Contains(page, `id="paid"`)
 	}, 30*time.Second, 20*time.Millisecond)
 	require.Equal(t, "订单 1，已付款 1。Orders: 1, paid: 1.", write(t, p))
+	require.Eventually(t, func() bool { // WeChat's notification was accepted
+		var deliveries []struct{ Status int }
+		_, answer := v.get(p.weChat + "/_paytest/deliveries")
+		require.NoError(t, json.Unmarshal([]byte(answer), &deliveries), answer)
+		return len(deliveries) > 0 && deliveries[len(deliveries)-1].Status == http.StatusNoContent
+	}, 60*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool { // with the app's access token
 		_, sent := v.get(p.weChat + "/_wechattest/sent")
 		return strings.Contains(sent, "已付款 Paid: "+order[strings.LastIndex(order, "/")+1:])
@@ -204,7 +210,7 @@ func TestTheCommandServesTheBookshopOnMariaDB(t *testing.T) {
 	db, err := sql.Open("mysql", dsn)
 	require.NoError(t, err)
 	name := fmt.Sprintf("bookshop_%d", time.Now().UnixNano())
-	_, err = db.ExecContext(t.Context(), "CREATE DATABASE "+name)
+	_, err = db.ExecContext(t.Context(), "CREATE DATABASE "+name+" CHARACTER SET latin1")
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_, err := db.Exec("DROP DATABASE " + name)
@@ -215,4 +221,7 @@ func TestTheCommandServesTheBookshopOnMariaDB(t *testing.T) {
 	require.NoError(t, err)
 	at := url.URL{Scheme: "mysql", User: url.UserPassword(c.User, c.Passwd), Host: c.Addr, Path: "/" + name}
 	walk(t, start(t, "-db", at.String()))
+	var same int
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+name+".bookshop_orders WHERE member = UPPER(member)").Scan(&same))
+	require.Zero(t, same, "openids that differ in case are different")
 }
