@@ -8,6 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// line is the command of the READMEs.
+const line = "go run ./examples/embed"
+
 func TestOneShortFileAddsWeChatToTheBookshop(t *testing.T) {
 	for name, imports := range map[string]bool{"wechat.go": true, "app.go": false, "page.go": false, "db.go": false} {
 		text, err := os.ReadFile(name)

@@ -17,9 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// line is the command of the READMEs.
-const line = "go run ./examples/embed"
-
 // program is the running program with its simulated WeChat.
 type program struct {
 	at     string // URL of the bookshop
