@@ -178,7 +178,7 @@ func (k *Keys) change(ctx context.Context, name string, change func(*registry.En
 		return ErrUnsealed
 	}
 	_, err := g.registered.Change(ctx, keyKind, name, change)
-	g.registered.applyChange(registry.Ref{Kind: keyKind, ID: idOfKey(name)})
+	g.registered.applyChanges(registry.Ref{Kind: keyKind, ID: idOfKey(name)})
 	if errors.Is(err, ErrNotRegistered) && k.isInFile(name) { // a registered key of that name can be revoked
 		return ErrInFile
 	}

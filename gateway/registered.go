@@ -122,21 +122,26 @@ func (r *registered) follow(ctx context.Context) {
 		r.changed.addAll()
 		return
 	}
-	for _, ref := range changed {
-		r.applyChange(ref)
-	}
+	r.applyChanges(changed...)
 }
 
-// applyChange drops what this process holds of an entry. The next use reads it.
-func (r *registered) applyChange(ref registry.Ref) {
-	switch ref.Kind {
-	case appKind:
-		r.apps.drop(ref.ID)
-		r.changed.add(ref.ID)
-	case keyKind:
-		r.keys.drop(ref.ID)
-	case merchantKind:
-		r.dropMerchant(ref.ID)
+// applyChanges drops what this process holds of entries. The next use reads it.
+func (r *registered) applyChanges(refs ...registry.Ref) {
+	anyApp := false
+	for _, ref := range refs {
+		switch ref.Kind {
+		case appKind:
+			r.apps.drop(ref.ID)
+			r.changed.add(ref.ID)
+			anyApp = true
+		case keyKind:
+			r.keys.drop(ref.ID)
+		case merchantKind:
+			r.dropMerchant(ref.ID)
+		}
+	}
+	if anyApp {
+		r.apps.unlink("appid/") // the app may share that of another one now, or no longer
 	}
 }
 
@@ -151,7 +156,6 @@ func (r *registered) read(find func(context.Context) (*registry.Entry, bool, err
 		if err != nil {
 			return "", nil, false, err
 		}
-		r.apps.unlink("appid/"+a.appID, e.ID) // the appid may be shared now
 		return e.ID, a, true, nil
 	}
 }
@@ -228,6 +232,30 @@ func (r *registered) byTerm(ctx context.Context, term string, alone bool) (*app,
 	return a, err
 }
 
+// byFile returns an app that has a verification file, and whose registration has not ended; or nil.
+func (r *registered) byFile(ctx context.Context, file string) (*app, error) {
+	r.catchUp(ctx)
+	term := "file/" + file
+	if a, ok := r.apps.held(term); ok && a.expired() {
+		r.apps.unlink(term)
+	}
+	a, _, err := r.apps.get(ctx, term, r.read(func(ctx context.Context) (*registry.Entry, bool, error) {
+		for e, err := range r.WithTerm(ctx, appKind, term) {
+			if err != nil && !isUnreadable(err) {
+				return nil, false, err
+			}
+			if err != nil {
+				continue
+			}
+			if found, err := readRegisteredApp(e); err == nil && !isPast(found.App.ExpiresAt) {
+				return e, true, nil
+			}
+		}
+		return nil, false, nil
+	}))
+	return a, err
+}
+
 // appByID returns the app with an id.
 func (g *Gateway) appByID(ctx context.Context, id string) (*app, error) {
 	if a := g.served.Load().apps[id]; a != nil {
@@ -296,7 +324,7 @@ func (v verifyFile) Handler(r *http.Request) (http.Handler, string) {
 	if len(routes) == 0 || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return http.NotFoundHandler(), ""
 	}
-	a, err := v.registered.byTerm(r.Context(), "file/"+name, false)
+	a, err := v.registered.byFile(r.Context(), name)
 	if err != nil || a == nil || a.expired() {
 		return http.NotFoundHandler(), ""
 	}

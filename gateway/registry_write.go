@@ -153,7 +153,7 @@ func (g *Gateway) writeEntry(ctx context.Context, kind registry.Kind, name strin
 		return next, err
 	})
 	for _, id := range slices.Compact(ids) {
-		g.registered.applyChange(registry.Ref{Kind: kind, ID: id})
+		g.registered.applyChanges(registry.Ref{Kind: kind, ID: id})
 	}
 	switch {
 	case errors.Is(err, registry.ErrNameTaken):

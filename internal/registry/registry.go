@@ -65,22 +65,32 @@ func (r *Registry) ByName(ctx context.Context, kind Kind, name string) (e *Entry
 
 // ByTerm returns at most limit entries that have a term.
 func (r *Registry) ByTerm(ctx context.Context, kind Kind, term string, limit int) (list []*Entry, err error) {
-	ids, err := r.Listed(ctx, kind, term)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		e, err := r.read(ctx, kind, id)
+	for e, err := range r.WithTerm(ctx, kind, term) {
 		if err != nil {
 			return nil, err
 		}
-		if e != nil && slices.Contains(e.Terms, term) {
-			if list = append(list, e); len(list) == limit {
-				break
-			}
+		if list = append(list, e); len(list) == limit {
+			break
 		}
 	}
 	return list, nil
+}
+
+// WithTerm yields the entries that have a term, in the order of their ids, and the errors of those that cannot be read.
+func (r *Registry) WithTerm(ctx context.Context, kind Kind, term string) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		ids, err := r.Listed(ctx, kind, term)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, id := range ids {
+			e, err := r.read(ctx, kind, id)
+			if (err != nil || e != nil && slices.Contains(e.Terms, term)) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 // Listed returns the ids that are listed under a term. Their entries may be gone, or no longer have it.
