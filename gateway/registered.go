@@ -59,7 +59,7 @@ func (g *Gateway) newRegistered(o Options) *registered {
 		limit = defaultResident
 	}
 	r := &registered{
-		Registry: &registry.Registry{Store: g.records}, gateway: g, changed: newChangedApps(),
+		Registry: &registry.Registry{Store: g.records, OnHeal: g.reportHealed}, gateway: g, changed: newChangedApps(),
 		apps: newResident[*app](limit), merchants: newResident[*merchant](limit),
 		keys: newResident[*heldKey](residentKeys), useSlots: make(chan struct{}, maxUses),
 	}
@@ -107,6 +107,12 @@ func (r *registered) follow(ctx context.Context) {
 	defer cancel()
 	changed, all, err := r.feed.Read(ctx)
 	r.readAt.Store(time.Now().UnixMilli())
+	if all {
+		r.merchants.dropAll() // before the apps, which have merchants
+		r.apps.dropAll()
+		r.keys.dropAll()
+		r.changed.addAll()
+	}
 	if err != nil {
 		if !r.failing && !isReported(err) && ctx.Err() == nil {
 			r.gateway.log.WarnContext(ctx, "changes of registrations cannot be read: those in use are served as they were", "error", err)
@@ -115,14 +121,9 @@ func (r *registered) follow(ctx context.Context) {
 		return
 	}
 	r.failing = false
-	if all {
-		r.merchants.dropAll() // before the apps, which have merchants
-		r.apps.dropAll()
-		r.keys.dropAll()
-		r.changed.addAll()
-		return
+	if !all {
+		r.applyChanges(changed...)
 	}
-	r.applyChanges(changed...)
 }
 
 // applyChanges drops what this process holds of entries. The next use reads it.

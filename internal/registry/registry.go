@@ -42,6 +42,9 @@ type Kind string
 // Registry is the entries in a store. Its methods are safe for concurrent use.
 type Registry struct {
 	Store store.Store
+
+	// OnHeal is called after a record that cannot be read, as err says, was replaced: an index, or that of the changes. Default none.
+	OnHeal func(ctx context.Context, err error)
 }
 
 // ByID returns the entry with an id.

@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
 	"github.com/wetoken/wetoken/store"
 )
@@ -11,8 +13,29 @@ type recordError struct{ error }
 
 func (e *recordError) Unwrap() error { return e.error }
 
+// unreadable returns the error about the content of the record under a key.
+func unreadable(key string, err error) error {
+	return &recordError{fmt.Errorf("%w, under %q", err, key)}
+}
+
 // IsUnreadable reports whether err is about the content of a record, so that reading it again gives the same error.
 func IsUnreadable(err error) bool {
 	return errors.As(err, new(*recordError)) || errors.Is(err, ErrNewer) ||
 		errors.Is(err, store.ErrPlaintext) || errors.Is(err, store.ErrSealKey) || errors.Is(err, store.ErrTampered)
+}
+
+// isDamaged reports whether err is about a record that no release can read.
+func isDamaged(err error) bool { return IsUnreadable(err) && !errors.Is(err, ErrNewer) }
+
+// discard removes the record under a key, which cannot be read because of damage. The caller writes another one.
+func (r *Registry) discard(ctx context.Context, key string, damage error) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := r.Store.Delete(ctx, key); err != nil {
+		return fmt.Errorf("registry: replace a record that cannot be read: %w", err)
+	}
+	if r.OnHeal != nil {
+		r.OnHeal(ctx, damage)
+	}
+	return nil
 }
