@@ -159,6 +159,7 @@ func (k *Keys) Delete(ctx context.Context, name string) error {
 		}
 		return nil, nil
 	})
+	err = k.gateway.discardUnreadable(ctx, keyKind, name, "", err, nil)
 	k.audit(ctx, "delete", name, err)
 	if err != nil {
 		return err
@@ -177,7 +178,7 @@ func (k *Keys) change(ctx context.Context, name string, change func(*registry.En
 	default:
 		return ErrUnsealed
 	}
-	_, err := g.registered.Change(ctx, keyKind, name, change)
+	_, err := g.registered.Change(ctx, keyKind, name, idOfName(keyKind, name), change)
 	g.registered.applyChanges(registry.Ref{Kind: keyKind, ID: idOfKey(name)})
 	if errors.Is(err, ErrNotRegistered) && k.isInFile(name) { // a registered key of that name can be revoked
 		return ErrInFile

@@ -148,6 +148,7 @@ func takesPayments(e *registry.Entry) bool {
 // later. A revision that is not empty must be that of the app.
 func (a *Apps) Delete(ctx context.Context, name, revision string) error {
 	err := a.delete(ctx, name, revision)
+	err = a.gateway.discardUnreadable(ctx, appKind, name, revision, err, func(id string) error { return a.gateway.checkUnfinished(ctx, id, name) })
 	a.gateway.auditChange(ctx, registrationEvent, err, "action", "delete", "app", name)
 	return err
 }

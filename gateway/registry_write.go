@@ -142,7 +142,7 @@ func (g *Gateway) writeEntry(ctx context.Context, kind registry.Kind, name strin
 		return nil, ErrUnsealed
 	}
 	var ids []string
-	e, err := g.registered.Change(ctx, kind, name, func(old *registry.Entry) (*registry.Entry, error) {
+	e, err := g.registered.Change(ctx, kind, name, idOfName(kind, name), func(old *registry.Entry) (*registry.Entry, error) {
 		if old != nil {
 			ids = append(ids, old.ID)
 		}

@@ -160,10 +160,12 @@ func (r *Registry) Page(ctx context.Context, kind Kind, after string, limit int)
 // and returns nil to remove the entry. It must not modify the entry that it gets, may be called several times, and decides
 // every field but Revision and Former. An entry keeps its id; one that gets another name keeps the old one, too, for 30 days.
 //
+// If the index of the name is lost, the entry with the id otherID is the one, if it has the name; "" is none.
+//
 // After an error of the store the change is made or not. Processes that follow the changes by [Feed] learn of it either way.
-func (r *Registry) Change(ctx context.Context, kind Kind, name string, change func(old *Entry) (*Entry, error)) (*Entry, error) {
+func (r *Registry) Change(ctx context.Context, kind Kind, name, otherID string, change func(old *Entry) (*Entry, error)) (*Entry, error) {
 	for try := range changeTries {
-		old, err := r.named(ctx, kind, name)
+		old, err := r.named(ctx, kind, name, otherID)
 		if err != nil {
 			return nil, err
 		}
@@ -188,9 +190,22 @@ func (r *Registry) Change(ctx context.Context, kind Kind, name string, change fu
 }
 
 // named returns the entry whose present name is name, or nil.
-func (r *Registry) named(ctx context.Context, kind Kind, name string) (*Entry, error) {
-	e, ok, err := r.ByName(ctx, kind, name)
-	if err != nil || !ok || e.Name != name {
+func (r *Registry) named(ctx context.Context, kind Kind, name, otherID string) (*Entry, error) {
+	n, _, err := r.readName(ctx, kind, name)
+	if isDamaged(err) {
+		if err = r.healName(ctx, kind, name, err); err == nil {
+			n, _, err = r.readName(ctx, kind, name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	id := otherID
+	if n != nil {
+		id = n.ID
+	}
+	e, err := r.read(ctx, kind, id)
+	if err != nil || e == nil || e.Name != name {
 		return nil, err
 	}
 	return e, nil

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -26,16 +25,3 @@ func IsUnreadable(err error) bool {
 
 // isDamaged reports whether err is about a record that no release can read.
 func isDamaged(err error) bool { return IsUnreadable(err) && !errors.Is(err, ErrNewer) }
-
-// discard removes the record under a key, which cannot be read because of damage. The caller writes another one.
-func (r *Registry) discard(ctx context.Context, key string, damage error) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := r.Store.Delete(ctx, key); err != nil {
-		return fmt.Errorf("registry: replace a record that cannot be read: %w", err)
-	}
-	if r.OnHeal != nil {
-		r.OnHeal(ctx, damage)
-	}
-	return nil
-}
