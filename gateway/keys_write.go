@@ -159,7 +159,7 @@ func (k *Keys) Delete(ctx context.Context, name string) error {
 		}
 		return nil, nil
 	})
-	err = k.gateway.discardUnreadable(ctx, keyKind, name, "", err, nil)
+	_, err = k.gateway.discardUnreadable(ctx, keyKind, name, "", err, nil)
 	k.audit(ctx, "delete", name, err)
 	if err != nil {
 		return err

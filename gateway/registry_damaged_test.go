@@ -169,3 +169,29 @@ func TestAKeyWithoutAnIndexIsRevoked(t *testing.T) {
 	require.Equal(t, 204, askAdmin(t, g, adminKey, "DELETE", "/keys/backend", "", nil).Code)
 	require.Equal(t, http.StatusUnauthorized, readToken(t, g, "shop", key))
 }
+
+// The payments of an app whose record is damaged do not keep it from being deleted, and are finished once it is registered again.
+func TestThePaymentsOfADamagedAppWaitForTheNextOne(t *testing.T) {
+	runTills(t, func(t *testing.T, d *tills) {
+		d.register(t)
+		status, got := call(t, d.second, wideKey, "POST /app/later/pay/orders", orderOf("order-1"))
+		require.Equal(t, http.StatusOK, status, got)
+		require.NoError(t, d.records.Set(t.Context(), "registry/app/later", []byte(`{"v":1}`), 0))
+		var unfinished *gateway.UnfinishedError
+		require.ErrorAs(t, d.first.Apps().Delete(t.Context(), "later", ""), &unfinished, "the later release serves it")
+		for _, record := range []string{"app/later", "merchant/" + mchID} {
+			require.NoError(t, d.records.Set(t.Context(), "registry/"+record, []byte("x"), 0))
+		}
+		require.NoError(t, d.first.Merchants().Delete(t.Context(), "m2", ""))
+		require.NoError(t, d.first.Apps().Delete(t.Context(), "later", ""))
+		require.Contains(t, d.log.text(), "out_trade_no order-1")
+		advance(5 * time.Second)
+		_, err := d.wx.Pay(mchID, "order-1", "o1")
+		require.NoError(t, err)
+		advance(time.Hour)
+		require.Empty(t, d.reports())
+		d.register(t)
+		advance(time.Hour)
+		require.Len(t, d.reports(), 1)
+	})
+}

@@ -155,7 +155,7 @@ func (m *Merchants) Delete(ctx context.Context, name, revision string) error {
 		}
 		return nil, m.checkUnused(ctx, name)
 	})
-	err = m.gateway.discardUnreadable(ctx, merchantKind, name, revision, err, func(string) error { return m.checkUnused(ctx, name) })
+	_, err = m.gateway.discardUnreadable(ctx, merchantKind, name, revision, err, func(string) error { return m.checkUnused(ctx, name) })
 	m.gateway.auditChange(ctx, registrationEvent, err, "action", "delete", "merchant", name)
 	return err
 }

@@ -17,29 +17,38 @@ func (a *Apps) change(ctx context.Context, name, revision string, change func(ol
 	if err := a.checkName(name); err != nil {
 		return RegisteredApp{}, false, err
 	}
-	r, err = a.write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
-		if err := checkRevision(old, revision); err != nil {
-			return nil, err
-		}
-		var before *App
-		if old != nil {
-			r, err := readRegisteredApp(old)
+	put := func(revision string, closed bool) error {
+		r, err = a.write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
+			if err := checkRevision(old, revision); err != nil {
+				return nil, err
+			}
+			var before *App
+			if old != nil {
+				r, err := readRegisteredApp(old)
+				if err != nil {
+					return nil, err
+				}
+				before = &r.App
+			}
+			created = old == nil
+			next, err := change(before)
 			if err != nil {
 				return nil, err
 			}
-			before = &r.App
-		}
-		created = old == nil
-		next, err := change(before)
-		if err != nil {
-			return nil, err
-		}
-		e, err := a.newEntry(ctx, name, old, next)
-		if err == nil {
-			err = verify(next)
-		}
-		return e, err
-	})
+			e, err := a.newEntry(ctx, name, old, next)
+			if err == nil {
+				err = verify(next)
+			}
+			if err == nil && !closed && endsPayments(old, e.Terms) {
+				err = errNotClosed
+			}
+			return e, err
+		})
+		return err
+	}
+	if err = put(revision, false); errors.Is(err, errNotClosed) {
+		err = a.whileClosed(ctx, name, revision, func(closed string) error { return put(closed, true) })
+	}
 	a.gateway.auditChange(ctx, registrationEvent, err, "action", "put", "app", name)
 	if err == nil {
 		err = a.checkMerchantStays(ctx, r.App)

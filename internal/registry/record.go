@@ -34,6 +34,9 @@ type Entry struct {
 	Terms    []string        `json:"terms,omitempty"`
 	Settings json.RawMessage `json:"settings"`
 
+	// Closing is set while a change waits until all processes know that it comes. Every other change unsets it.
+	Closing bool `json:"closing,omitempty"`
+
 	raw []byte // the record
 }
 
