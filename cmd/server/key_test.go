@@ -86,6 +86,7 @@ apps: {shop: {app_id: wx0123456789abcdef, secret: a-secret-of-this-test}}
 		"apps: must name":                 {"create", "x", "-scopes", "token"},
 		"scopes[0]: unknown scope":        {"create", "x", "-apps", "shop", "-scopes", "tokens"},
 		"-expires: want a time":           {"create", "x", "-expires", "soon"},
+		"-expires: want a time such":      {"create", "x", "-apps", "shop", "-scopes", "token", "-expires", "0001-01-01T00:00:00Z"},
 		"not registered":                  {"revoke", "x"},
 		"part of the configuration":       {"revoke", "boot"},
 		"overlap: want 0s to 720h":        {"rotate", "ops", "-overlap", "721h"},

@@ -37,7 +37,7 @@ func (k *Key) AddFlags(f *flag.FlagSet) error {
 		addList(f, &s.Paths, "paths", "paths of APIv3 for the scope pay-api, separated by commas")
 		addList(f, &s.Addresses, "addresses", "addresses or ranges that may use the key, separated by commas (default any)")
 		f.Func("expires", "`time` at which the key ends, such as 2027-01-01T00:00:00Z (default never)", func(text string) (err error) {
-			if s.ExpiresAt, err = time.Parse(time.RFC3339, text); err != nil {
+			if s.ExpiresAt, err = time.Parse(time.RFC3339, text); err != nil || s.ExpiresAt.IsZero() { // which would be never
 				return errors.New("want a time such as 2027-01-01T00:00:00Z")
 			}
 			return nil
