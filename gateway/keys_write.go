@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/registry"
 )
 
@@ -72,9 +72,11 @@ func newKey(id string) (key string, d storedDigest) {
 
 // checkKeyName returns an error for a name that a registered key cannot have.
 func checkKeyName(name string) error {
-	if name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\?#%") || name == "." || name == ".." ||
-		strings.ContainsFunc(name, unicode.IsControl) || strings.TrimSpace(name) != name {
-		return &SettingError{"name", `want 1 to 64 bytes of UTF-8 without control characters, blanks at the ends, and / \ ? # %`}
+	if name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\?#%") || name == "." || name == ".." {
+		return &SettingError{"name", `want 1 to 64 bytes of UTF-8 without / \ ? # %`}
+	}
+	if err := field.CheckVisible(name); err != nil {
+		return &SettingError{"name", err.Error()}
 	}
 	return nil
 }

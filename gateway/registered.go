@@ -203,7 +203,7 @@ func (r *registered) byName(ctx context.Context, name string) (*app, error) {
 	switch {
 	case looksLikeAppID(name):
 		return r.byTerm(ctx, "appid/"+name, true)
-	case checkAppName(name) != nil:
+	case checkRouteName(name) != nil:
 		return nil, nil
 	}
 	r.catchUp(ctx)

@@ -59,10 +59,14 @@ func (a *Apps) change(ctx context.Context, name, revision string, change func(ol
 // newEntry returns the entry of an app, after the checks that the configuration passes.
 func (a *Apps) newEntry(ctx context.Context, name string, old *registry.Entry, c App) (*registry.Entry, error) {
 	g, id := a.gateway, c.id(name)
-	if old != nil {
-		if c.ID != "" && c.ID != old.ID {
-			return nil, &SettingError{"id", "an app keeps its id"}
+	switch {
+	case old == nil:
+		if err := checkID(c.ID); err != nil {
+			return nil, &SettingError{Reason: err.Error()}
 		}
+	case c.ID != "" && c.ID != old.ID:
+		return nil, &SettingError{"id", "an app keeps its id"}
+	default:
 		id = old.ID
 	}
 	if g.served.Load().apps[id] != nil {

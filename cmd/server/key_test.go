@@ -55,8 +55,8 @@ apps: {shop: {app_id: wx0123456789abcdef, secret: a-secret-of-this-test}}
 	waitUntil(t, 20*time.Second, "the server knows the next key", sees(second, http.StatusOK))
 	waitUntil(t, 20*time.Second, "and the first one no more", sees(key, http.StatusUnauthorized))
 	list := run("list")
-	require.Contains(t, list, `"boot"  apps *  scopes admin  in the configuration`)
-	require.Contains(t, list, `"ops"  apps *  scopes admin,token  ends 2099-01-01T00:00:00Z  id `+key[8:24])
+	require.Contains(t, list, `boot  apps *  scopes admin  in the configuration`)
+	require.Contains(t, list, `ops  apps *  scopes admin,token  ends 2099-01-01T00:00:00Z  id `+key[8:24])
 	require.Contains(t, list, "2 caller keys")
 	for _, hidden := range []string{key, second, bootKey} {
 		require.NotContains(t, list, hidden)
