@@ -185,7 +185,7 @@ func (a *Apps) remove(ctx context.Context, name, revision string, closed bool) e
 			return nil, ErrNotRegistered
 		}
 		if takesPayments(old) {
-			if err := a.gateway.checkUnfinished(ctx, old.ID, name); err != nil {
+			if err := a.gateway.checkUnfinished(ctx, old.ID, name, old.Terms); err != nil {
 				return nil, err
 			}
 			if !closed {

@@ -49,7 +49,7 @@ func (g *Gateway) discardUnreadable(ctx context.Context, kind registry.Kind, nam
 // reportUnfinished logs the payments of an app that was removed although they are not finished.
 func (g *Gateway) reportUnfinished(ctx context.Context, id, name string) {
 	_ = waitClosing(ctx)
-	if err := g.checkUnfinished(context.WithoutCancel(ctx), id, name); err != nil {
+	if err := g.checkUnfinished(context.WithoutCancel(ctx), id, name, nil); err != nil {
 		g.log.ErrorContext(ctx, "the payments of an app that could not be read wait until it is registered again with its id and merchant", "app", name, "id", id, "error", err)
 	}
 }

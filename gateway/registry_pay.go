@@ -45,7 +45,7 @@ func (e *UnfinishedError) Error() string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{e.Orders, "orders"}, {e.Refunds, "refunds"}, {e.Transfers, "transfers"}, {e.Reports, "reports that notify_to has not accepted"}} {
+	}{{e.Orders, "orders"}, {e.Refunds, "refunds"}, {e.Transfers, "transfers"}, {e.Refused, "refused payments"}, {e.Reports, "reports that notify_to has not accepted"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}
@@ -54,12 +54,19 @@ func (e *UnfinishedError) Error() string {
 	if names := append(e.Numbers[:len(e.Numbers):len(e.Numbers)], e.ReportsNamed...); len(names) > 0 {
 		text += " (" + strings.Join(names, ", ") + ")"
 	}
-	return text + ": close or wait for them, and retry or drop the reports"
+	return text + ": close or wait for them, accept or refund refused payments, and retry or drop the reports"
 }
 
-// checkUnfinished returns an UnfinishedError if the app with an id has payments or reports that are not finished.
-func (g *Gateway) checkUnfinished(ctx context.Context, id, name string) error {
-	open, err := (&pay.Cashier{Store: g.store, Records: g.records, App: id}).Unfinished(ctx)
+// checkUnfinished returns an UnfinishedError if the app with an id has payments or reports that are not finished. Refused payments are
+// those of the merchant that the app has by its terms.
+func (g *Gateway) checkUnfinished(ctx context.Context, id, name string, terms []string) error {
+	c := &pay.Cashier{Store: g.store, Records: g.records, App: id}
+	for _, term := range terms {
+		if number, ok := strings.CutPrefix(term, "number/"); ok {
+			c.Merchants = append(c.Merchants, recordedMerchant{number: strings.TrimSuffix(number, "/")})
+		}
+	}
+	open, err := c.Unfinished(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,6 +88,14 @@ func (g *Gateway) checkUnfinished(ctx context.Context, id, name string) error {
 	return nil
 }
 
+// recordedMerchant is a merchant of whom only the records are read.
+type recordedMerchant struct {
+	pay.Merchant // nil
+	number       string
+}
+
+func (m recordedMerchant) Name() string { return "v3/" + m.number } // which has the records of v2, too
+
 // checkPay checks the payments of an app that replaces old, as the configuration is checked. It returns the terms of the app.
 func (a *Apps) checkPay(ctx context.Context, name, id string, old *registry.Entry, c App) (terms []string, err error) {
 	g := a.gateway
@@ -95,7 +110,7 @@ func (a *Apps) checkPay(ctx context.Context, name, id string, old *registry.Entr
 		terms = payTerms(m)
 	}
 	if endsPayments(old, terms) {
-		err = g.checkUnfinished(ctx, id, name)
+		err = g.checkUnfinished(ctx, id, name, old.Terms)
 	}
 	return terms, err
 }
@@ -150,7 +165,7 @@ func (a *Apps) Delete(ctx context.Context, name, revision string) error {
 	if errors.Is(err, errNotClosed) {
 		err = a.whileClosed(ctx, name, revision, func(closed string) error { return a.remove(ctx, name, closed, true) })
 	}
-	id, err := a.gateway.discardUnreadable(ctx, appKind, name, revision, err, func(id string) error { return a.gateway.checkUnfinished(ctx, id, name) })
+	id, err := a.gateway.discardUnreadable(ctx, appKind, name, revision, err, func(id string) error { return a.gateway.checkUnfinished(ctx, id, name, nil) })
 	if id != "" {
 		a.gateway.reportUnfinished(ctx, id, name)
 	}
