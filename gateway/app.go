@@ -226,7 +226,10 @@ func (a *app) guardReadOrRenew(scope string) func(http.Handler) http.Handler {
 	}
 }
 
-func (a *app) expired() bool { return !a.expiresAt.IsZero() && time.Now().After(a.expiresAt) }
+func (a *app) expired() bool { return isPast(a.expiresAt) }
+
+// isPast reports whether an end of a registration has passed; zero is never.
+func isPast(end time.Time) bool { return !end.IsZero() && time.Now().After(end) }
 
 // allows reports whether the app's setting allow admits a route below /app/{app}/.
 func (a *app) allows(route string) bool {

@@ -46,11 +46,11 @@ func (a *app) payLinks() routeMap {
 
 func (a *app) servePayLinks(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Fee       int64     `json:"fee"`
-		Name      string    `json:"name"`
-		Call      string    `json:"call"`
-		OpenID    string    `json:"openid"`
-		ExpiresAt time.Time `json:"expires_at"`
+		Fee       int64      `json:"fee"`
+		Name      string     `json:"name"`
+		Call      string     `json:"call"`
+		OpenID    string     `json:"openid"`
+		ExpiresAt *time.Time `json:"expires_at"`
 	}
 	if !a.gateway.hasProxy {
 		answer.Refuse(w, http.StatusNotFound, "links need the routes of wechat-proxy: set compat.systems to [proxy]")
@@ -69,13 +69,14 @@ func (a *app) servePayLinks(w http.ResponseWriter, r *http.Request) {
 }
 
 // newPayLink returns the signed text of a link, after the checks of an order.
-func (a *app) newPayLink(r *http.Request, l payLink, end time.Time) (string, error) {
+func (a *app) newPayLink(r *http.Request, l payLink, end *time.Time) (string, error) {
 	if err := a.checkServesPay(); err != nil {
 		return "", err
 	}
 	now := time.Now()
-	if end.IsZero() {
-		end = now.Add(linkLife)
+	if end == nil {
+		usual := now.Add(linkLife)
+		end = &usual
 	}
 	l.End = end.Unix()
 	switch left := end.Sub(now); {

@@ -77,6 +77,7 @@ func TestALinkIsMadeForCallersWithScopePay(t *testing.T) {
 		`{"fee":1,"openid":"` + strings.Repeat("o", 129) + `"}`:                                 "openid is too long",
 		`{"fee":1,"call":"http://evil.example.com/"}`:                                           "call is refused",
 		`{"fee":1,"call":"/` + strings.Repeat("a", 5000) + `"}`:                                 "call is not a path",
+		`{"fee":1,"expires_at":"0001-01-01T00:00:00Z"}`:                                         "expires_at is invalid: want a time within the next 30 days",
 		`{"fee":1,"expires_at":"` + time.Now().Add(-time.Second).Format(time.RFC3339) + `"}`:    "expires_at is invalid: want a time within the next 30 days",
 		`{"fee":1,"expires_at":"` + time.Now().Add(31*24*time.Hour).Format(time.RFC3339) + `"}`: "expires_at is invalid",
 	} {

@@ -83,6 +83,9 @@ func (a *app) placeFlat(ctx context.Context, by *caller, o pay.Order) (p pay.Pre
 		o.NotifyTo = flatPrefix + call.NotifyTo
 	}
 	if err = a.checkFlatCall(by, call); err == nil {
+		err = a.checkStillPays(ctx)
+	}
+	if err == nil {
 		p, err = a.pay.cashier.Prepay(ctx, o)
 	}
 	a.audit(context.WithoutCancel(ctx), by, call, err)
