@@ -25,9 +25,15 @@ func withProxy(o *gateway.Options) {
 // visit asks for an order as a browser does.
 func visit(t *testing.T, g *gateway.Gateway, app, link string, o pay.Order, cookies ...*http.Cookie) (pay.Prepaid, []*http.Cookie, error) {
 	t.Helper()
+	return visitFrom(t, g, "192.0.2.1:1234", app, link, o, cookies...)
+}
+
+func visitFrom(t *testing.T, g *gateway.Gateway, address, app, link string, o pay.Order, cookies ...*http.Cookie) (pay.Prepaid, []*http.Cookie, error) {
+	t.Helper()
 	a, err := g.ServedApp(t.Context(), app, "/pay")
 	require.NoError(t, err)
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/app/"+app+"/pay", nil).WithContext(t.Context())
+	r.RemoteAddr = address
 	for _, c := range cookies {
 		r.AddCookie(c)
 	}
