@@ -74,26 +74,27 @@ func (p *publicOrder) find(ctx context.Context, now time.Time) (b begunOrder, er
 	if ok {
 		b.stored = raw
 	}
-	if b.Order.OutTradeNo == "" {
+	no := b.Order.OutTradeNo
+	if p.numbered { // the store may have lost b
+		no = p.order.OutTradeNo
+	}
+	if no == "" {
 		return b, nil
 	}
-	t, err := p.app.pay.cashier.Recorded(ctx, b.Order.OutTradeNo)
+	t, err := p.app.pay.cashier.Recorded(ctx, no)
+	placed, ended := err == nil, b.stored != nil && !now.Before(b.Order.ExpiresAt)
 	kept := p.link != "" || p.named // a new order would not be what the request asks for
 	switch {
-	case errors.Is(err, pay.ErrNotFound): // it was not placed, or not yet
-	case err != nil:
+	case err != nil && !errors.Is(err, pay.ErrNotFound):
 		return b, err
-	case t.Paid() && kept:
+	case placed && t.Paid() && kept:
 		return b, &pay.Error{Op: "order", Cause: pay.ErrPaid, Transaction: &t}
-	case t.State != pay.NotPaid && p.named:
+	case placed && p.numbered && (ended || t.State != pay.NotPaid):
 		return b, &pay.Error{Op: "order", Cause: pay.ErrClosed}
-	case t.State != pay.NotPaid:
+	case ended || placed && t.State != pay.NotPaid:
 		return begunOrder{stored: raw}, nil
 	}
-	if !now.Before(b.Order.ExpiresAt) {
-		return begunOrder{stored: raw}, nil
-	}
-	return b, nil
+	return b, nil // it may not be placed yet
 }
 
 // countBegun has the lists of an order count it, and reports false if another request has done so, or has dropped the order. If a list is

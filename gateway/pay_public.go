@@ -17,24 +17,28 @@ import (
 )
 
 const (
-	minPublicLife    = 2 * time.Minute // of an order of a link that ends soon: WeChat takes no shorter one than a minute
-	publicLife       = 2 * time.Hour   // of an order that a browser places; its code_url and prepay_id live as long
-	publicRefresh    = time.Minute     // after which a repeated order asks WeChat again
-	maxOpenOfBrowser = 5               // orders of one browser that are not paid, unless a link fixes them
-	maxOpenOfAddress = 200             // orders of one address that are not paid
+	minPublicLife    = 2 * time.Minute    // of an order of a link that ends soon: WeChat takes no shorter one than a minute
+	publicLife       = 2 * time.Hour      // of an order that a browser places; its code_url and prepay_id live as long
+	numberedLife     = 7 * 24 * time.Hour // longest life of the order of a link with a number; WeChat takes a payment for as long
+	publicRefresh    = time.Minute        // after which a repeated order asks WeChat again
+	maxOpenOfBrowser = 5                  // orders of one browser that are not paid, unless a link fixes them
+	maxOpenOfAddress = 200                // orders of one address that are not paid
 
 	browserCookie = "wetoken_pay_" // and a part that follows from the app
 	browserLife   = 24 * time.Hour
 )
 
 // PrepayPublic is Prepay for a browser on the public side. A link, made by POST /app/{app}/pay/links, replaces the amount, the
-// description, the target and, if it has one, the openid of the order. Without a link the amount is at most the app's open_pay.max_fen,
-// and a browser, known by a cookie that PrepayPublic sets, has at most 5 orders that are not paid. An address has at most 200 with
-// links and without. Other orders return an error with [pay.ErrBusy], and a wrong link or amount one with [pay.ErrDenied].
+// description and the target of the order, and its openid, OutTradeNo and Attach if it has them. Without a link the amount is at most the
+// app's open_pay.max_fen, and a browser, known by a cookie that PrepayPublic sets, has at most 5 orders that are not paid. An address has
+// at most 200 with links and without. Other orders return an error with [pay.ErrBusy], and a wrong link or amount one with [pay.ErrDenied].
 //
-// An order ends after 2 hours. The same request returns the same order until then, also at the same time, and after an answer was lost: by
-// anybody if it names an OutTradeNo, else by the same browser. It returns [pay.ErrPaid] once that is paid; without a link and an OutTradeNo
-// it then places a new order.
+// The number of an order is that of its link, or a new one. The OutTradeNo of a request only says which requests are for the same order:
+// a stranger must not take a number that the merchant is about to use.
+//
+// An order ends after 2 hours, or with its link if that has a number, at most after 7 days. The same request returns the same order until
+// then, also at the same time, and after an answer was lost: by anybody if it or its link has an OutTradeNo, else by the same browser. It
+// returns [pay.ErrPaid] once that is paid; without a link and an OutTradeNo it then places a new order.
 func (a ServedApp) PrepayPublic(w http.ResponseWriter, r *http.Request, link string, o pay.Order) (pay.Prepaid, error) {
 	app, now := a.app, time.Now()
 	if err := app.checkServesPay(); err != nil {
@@ -43,6 +47,11 @@ func (a ServedApp) PrepayPublic(w http.ResponseWriter, r *http.Request, link str
 	p := publicOrder{app: app, named: o.OutTradeNo != "", order: o}
 	if err := p.fix(link, now); err != nil {
 		return pay.Prepaid{}, err
+	}
+	if p.named || p.numbered {
+		if err := pay.CheckOutTradeNo(p.order.OutTradeNo); err != nil {
+			return pay.Prepaid{}, err
+		}
 	}
 	browser := app.findBrowser(w, r)
 	p.memory, p.lists = p.memoryKey(browser), p.slotLists(r, browser)
@@ -58,12 +67,13 @@ func (a ServedApp) PrepayPublic(w http.ResponseWriter, r *http.Request, link str
 
 // publicOrder is an order that a browser asks for.
 type publicOrder struct {
-	app    *app
-	link   string // id of the link; empty without one
-	named  bool   // the request names the number
-	order  pay.Order
-	memory string // key of the begunOrder
-	lists  []slotList
+	app      *app
+	link     string // id of the link; empty without one
+	numbered bool   // the link has the number of the order
+	named    bool   // the request has a number, by which it finds the order again
+	order    pay.Order
+	memory   string // key of the begunOrder
+	lists    []slotList
 
 	linkEnd time.Time // zero without a link
 }
@@ -89,16 +99,26 @@ func (p *publicOrder) fix(link string, now time.Time) error {
 	if l.OpenID != "" {
 		o.OpenID = l.OpenID
 	}
+	if l.OutTradeNo != "" {
+		p.numbered, p.named, o.OutTradeNo = true, false, l.OutTradeNo
+	}
+	if l.Attach != nil {
+		o.Attach = *l.Attach
+	}
 	return nil
 }
 
-// memoryKey returns the key of what is remembered of an order as it was asked for.
+// memoryKey returns the key of the begunOrder for an order as it was asked for. All links with the same number and terms are for one.
 func (p *publicOrder) memoryKey(browser string) string {
-	if p.named {
+	link := p.link
+	switch {
+	case p.numbered:
+		link, browser = "", ""
+	case p.named:
 		browser = ""
 	}
 	asked, _ := json.Marshal(p.order) // texts, numbers and times always encode
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %s", p.link, browser, asked))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%t %q %q %s", p.numbered, link, browser, asked))
 	return p.app.publicKey("made", hex.EncodeToString(sum[:16]))
 }
 
@@ -112,10 +132,11 @@ func (p *publicOrder) complete(r *http.Request, now time.Time) {
 	if payer := peer.Parse(r.RemoteAddr); o.ClientIP == "" && payer.IsValid() {
 		o.ClientIP = payer.Unmap().WithZone("").String()
 	}
-	if !p.named {
-		o.OutTradeNo = newOutTradeNo(now, o.OpenID)
+	life := numberedLife
+	if !p.numbered {
+		life, o.OutTradeNo = publicLife, newOutTradeNo(now, o.OpenID)
 	}
-	end := now.Add(publicLife)
+	end := now.Add(life)
 	if !p.linkEnd.IsZero() && p.linkEnd.Before(end) {
 		end = p.linkEnd
 		if least := now.Add(minPublicLife); end.Before(least) {
