@@ -100,6 +100,11 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 	default:
 		revision = old.Revision
 	}
+	if old.Name == "" {
+		if old.App, err = s.newAppOf(ctx, appID); err != nil {
+			return err
+		}
+	}
 	app, err := mergeApp(old.App, p, time.Now())
 	if err != nil {
 		return err
@@ -126,6 +131,20 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 	}
 	_, err = apps.Put(ctx, key, app, revision)
 	return err
+}
+
+// newAppOf returns an app to register for an appid. Several keys may have one appid: they share its token, so the new one has the kind and
+// the token_mode of the others, if these agree.
+func (s *proxy) newAppOf(ctx context.Context, appID string) (app gateway.App, err error) {
+	others, err := s.gateway.Apps().WithAppID(ctx, appID)
+	for i, other := range others {
+		kind, mode := other.App.Kind, other.App.TokenMode
+		if i > 0 && (kind != app.Kind || mode != app.TokenMode) {
+			return gateway.App{}, err
+		}
+		app.Kind, app.TokenMode = kind, mode
+	}
+	return app, err
 }
 
 // compareApp returns nil if an app of the configuration has all parameters that are given. Old clients register at each of their starts.
