@@ -3,6 +3,7 @@ package compat_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,4 +86,31 @@ func TestKeysOfOneCorpMayHaveTheirOwnSecrets(t *testing.T) {
 		require.Equal(t, success, body)
 	}
 	require.Equal(t, tokenAt(t, w.private, "/app/first/qyapi"), tokenAt(t, w.private, "/app/second/qyapi"))
+}
+
+// A forced renewal of a stable token ends the one before at once.
+func TestAForcedRenewalReachesAllAppsOfTheAppid(t *testing.T) {
+	for name, in := range map[string]input{
+		"/api/new":    {path: "/app/shop/api/new", key: allKey},
+		"POST /token": {method: "POST", path: "/app/shop/token", key: allKey, body: `{"refused":"%s"}`, form: formJSON},
+		"force=true":  {path: "/apis/v1/wx/mp/access_token?force=true", key: shopKey},
+	} {
+		w := newProxyWorld(t, nil, func(o *gateway.Options) { o.Config.Compat.Systems = []string{"proxy", "accesstoken"} })
+		for _, key := range []string{"first", "second"} {
+			_, body := w.register("key", key, "appid", shopID, "secret", secret)
+			require.Equal(t, success, body)
+		}
+		apps, before := []string{"shop", "first", "second"}, ""
+		for _, app := range apps {
+			before = tokenAt(t, w.private, "/app/"+app+"/token")
+		}
+		in.body = strings.Replace(in.body, "%s", before, 1)
+		status, body := w.get(in)
+		require.Equal(t, 200, status, "%s: %s", name, body)
+		require.NotContains(t, body, before)
+		require.NotZero(t, w.wx.Check(before))
+		for _, app := range apps {
+			require.Zero(t, w.wx.Check(tokenAt(t, w.private, "/app/"+app+"/api")), "%s: %s", name, app)
+		}
+	}
 }
