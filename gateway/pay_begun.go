@@ -38,10 +38,11 @@ func (p *publicOrder) place(ctx context.Context, now time.Time) (pay.Prepaid, er
 		}
 		if b.Order.OutTradeNo == "" {
 			next := begunOrder{Order: p.order, Lists: p.lists}
-			if ok, err := p.swap(ctx, &b, &next, now); err != nil || !ok {
-				if err != nil {
-					return pay.Prepaid{}, err
-				}
+			ok, err := p.swap(ctx, &b, &next, now)
+			if err != nil {
+				return pay.Prepaid{}, err
+			}
+			if !ok {
 				continue
 			}
 			b = next

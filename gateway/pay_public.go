@@ -100,7 +100,7 @@ func (p *publicOrder) fix(link string, now time.Time) error {
 		o.OpenID = l.OpenID
 	}
 	if l.OutTradeNo != "" {
-		p.numbered, p.named, o.OutTradeNo = true, false, l.OutTradeNo
+		p.numbered, p.named, o.OutTradeNo, o.ExpiresAt = true, false, l.OutTradeNo, time.Time{}
 	}
 	if l.Attach != nil {
 		o.Attach = *l.Attach
