@@ -26,14 +26,14 @@ type slot struct {
 
 // slotList is a list of orders that are not paid, in the shared store, so that its limit holds for all servers.
 type slotList struct {
-	Key   string `json:"key"`
+	Name  string `json:"name"` // its key in the store
 	Limit int    `json:"limit"`
 }
 
 // reserveOrder adds an order to a list that lacks it, unless that is full.
 func (a *app) reserveOrder(ctx context.Context, l slotList, no string, now time.Time) error {
 	limit := l.Limit
-	return a.changeSlots(ctx, l.Key, func(list []slot) ([]slot, error) {
+	return a.changeSlots(ctx, l.Name, func(list []slot) ([]slot, error) {
 		if slices.ContainsFunc(list, func(s slot) bool { return s.No == no }) {
 			return nil, nil
 		}
@@ -53,7 +53,7 @@ func (a *app) reserveOrder(ctx context.Context, l slotList, no string, now time.
 
 // releaseOrder removes an order from a list.
 func (a *app) releaseOrder(ctx context.Context, l slotList, no string) error {
-	return a.changeSlots(ctx, l.Key, func(list []slot) ([]slot, error) {
+	return a.changeSlots(ctx, l.Name, func(list []slot) ([]slot, error) {
 		rest := slices.DeleteFunc(slices.Clone(list), func(s slot) bool { return s.No == no })
 		if len(rest) == len(list) {
 			return nil, nil
