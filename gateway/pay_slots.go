@@ -32,20 +32,19 @@ type slotList struct {
 
 // reserveOrder adds an order to a list that lacks it, unless that is full.
 func (a *app) reserveOrder(ctx context.Context, l slotList, no string, now time.Time) error {
-	limit := l.Limit
 	return a.changeSlots(ctx, l.Name, func(list []slot) ([]slot, error) {
 		if slices.ContainsFunc(list, func(s slot) bool { return s.No == no }) {
 			return nil, nil
 		}
 		list = slices.DeleteFunc(list, func(s slot) bool { return s.Until <= now.Unix() })
-		if len(list) >= limit {
+		if len(list) >= l.Limit {
 			var err error
 			if list, err = a.withoutEnded(ctx, list, now); err != nil {
 				return nil, err
 			}
 		}
-		if len(list) >= limit {
-			return nil, &pay.Error{Op: "order", Cause: pay.ErrBusy, Message: fmt.Sprintf("there are %d orders already that are not paid: pay one, or wait until they end", limit)}
+		if len(list) >= l.Limit {
+			return nil, &pay.Error{Op: "order", Cause: pay.ErrBusy, Message: fmt.Sprintf("there are %d orders already that are not paid: pay one, or wait until they end", l.Limit)}
 		}
 		return append(list, slot{no, now.Add(publicLife).Unix()}), nil
 	})
