@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/wetoken/wetoken/internal/registry"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Errors of the registries, besides [SettingError] and those of the records.
@@ -198,8 +200,15 @@ func (a *Apps) remove(ctx context.Context, name, revision string, closed bool) e
 		}
 		return nil, nil
 	})
-	if err == nil && gone != nil {
-		err = gone.forget(ctx)
+	if err != nil || gone == nil {
+		return err
 	}
-	return err
+	others, err := a.WithAppID(ctx, gone.appID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(others, func(r RegisteredApp) bool { return r.App.Kind != wechat.Work || r.HasSecret(gone.secret) }) {
+		return nil // they use the token
+	}
+	return gone.forget(ctx)
 }
