@@ -10,4 +10,5 @@ var (
 	ErrNoGoods   = errors.New("shop: no such goods")
 	ErrState     = errors.New("shop: the state of the order does not allow this")
 	ErrForbidden = errors.New("shop: not allowed")
+	ErrInvalid   = errors.New("shop: invalid argument")
 )
