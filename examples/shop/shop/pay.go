@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	codeLife     = 2 * time.Hour          // of a code_url
+	codeURLLife  = 2 * time.Hour          // of a code_url
 	renewBefore  = 5 * time.Minute        // a code with less than this is renewed
 	renewEvery   = 15 * time.Second       // of an open page
 	watchEvery   = 400 * time.Millisecond // of an open page
@@ -24,7 +24,7 @@ func (s *Shop) Pay(ctx context.Context, outTradeNo string) (Order, error) {
 	if err != nil || o.State != NotPaid || o.CodeURL != "" && time.Until(o.CodeExpires) > renewBefore {
 		return o, err
 	}
-	expires := now().Add(codeLife)
+	expires := now().Add(codeURLLife)
 	prepaid, err := s.Cashier.Prepay(ctx, pay.Order{
 		Trade: pay.Native, OutTradeNo: o.OutTradeNo, Fen: o.TotalFee, Description: o.Body, ExpiresAt: o.ExpiresAt,
 	})
