@@ -95,7 +95,7 @@ func (s *Shop) upload(ctx context.Context, o Order) error {
 	return s.WeChat.Post(ctx, "/wxa/sec/order/upload_shipping_info", nil, map[string]any{
 		"order_key":      map[string]any{"order_number_type": 2, "transaction_id": o.TransactionID},
 		"logistics_type": kind, "delivery_mode": 1, "shipping_list": []any{item},
-		"upload_time": o.ShippedAt.In(beijing).Format("2006-01-02T15:04:05.000-07:00"), "payer": map[string]any{"openid": o.OpenID},
+		"upload_time": o.ShippedAt.In(Beijing).Format("2006-01-02T15:04:05.000-07:00"), "payer": map[string]any{"openid": o.OpenID},
 	}, nil)
 }
 

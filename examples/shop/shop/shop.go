@@ -70,8 +70,8 @@ func (s *Shop) Run(ctx context.Context) error {
 	}
 }
 
-// beijing is the time zone of WeChat's texts.
-var beijing = time.FixedZone("CST", 8*60*60)
+// Beijing is the time zone of WeChat's texts.
+var Beijing = time.FixedZone("CST", 8*60*60)
 
 // now returns the time as the database stores it.
 func now() time.Time { return time.Now().Truncate(time.Millisecond) }
