@@ -3,6 +3,7 @@ package shop
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/wetoken/wetoken/pay"
@@ -29,6 +30,8 @@ type Shop struct {
 
 	// WeChat uploads shipping information to WeChat. Default none: nothing is uploaded.
 	WeChat *wechat.Client
+
+	counting sync.Mutex
 }
 
 // Store is the database of a Shop. Package store of this program implements it.
