@@ -4,6 +4,7 @@ package shop
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/wetoken/wetoken/pay"
@@ -30,6 +31,8 @@ type Shop struct {
 
 	// WeChat uploads shipping information. Default none: nothing is uploaded.
 	WeChat *wechat.Client
+
+	counting sync.Mutex
 }
 
 // Store is the database of a Shop. Package store of this program implements it.
