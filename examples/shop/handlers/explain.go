@@ -1,0 +1,42 @@
+package handlers
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/pay"
+)
+
+// explain returns the status and the text of an error for people. An error that is no fault of theirs is logged.
+func explain(r *http.Request, err error) (status int, text string) {
+	for _, known := range []struct {
+		err    error
+		status int
+		text   string
+	}{
+		{shop.ErrNotFound, http.StatusNotFound, "找不到这个页面。"},
+		{shop.ErrNoGoods, http.StatusNotFound, "没有这件商品。"},
+		{shop.ErrForbidden, http.StatusForbidden, "只有管理员可以打开这个页面。"},
+		{shop.ErrExists, http.StatusConflict, "用户名或手机号已注册，请直接登录。"},
+		{shop.ErrPassword, http.StatusUnauthorized, "用户名或密码不正确。"},
+		{shop.ErrCode, http.StatusBadRequest, "验证码不正确或已过期。"},
+		{shop.ErrLimited, http.StatusTooManyRequests, "操作过于频繁，请稍后再试。"},
+		{shop.ErrPrice, http.StatusConflict, "价格已变动，请确认后重新购买。"},
+		{shop.ErrState, http.StatusConflict, "订单的当前状态不允许这个操作。"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.status, known.text
+		}
+	}
+	if errors.Is(err, shop.ErrInvalid) {
+		return http.StatusBadRequest, fieldTexts[err.Error()[strings.LastIndex(err.Error(), " ")+1:]]
+	}
+	slog.ErrorContext(r.Context(), "handlers: "+r.Method+" "+r.URL.Path+": "+err.Error())
+	if cause := pay.Cause(""); errors.As(err, &cause) {
+		return cause.Status(), "微信支付暂时没有完成这个操作，请稍后再试。"
+	}
+	return http.StatusInternalServerError, "出错了，请稍后再试。"
+}

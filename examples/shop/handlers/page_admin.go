@@ -1,0 +1,70 @@
+package handlers
+
+import (
+	"net/http"
+	"time"
+)
+
+// showAdmin shows the orders of all users.
+func (h *Handlers) showAdmin(w http.ResponseWriter, r *http.Request) {
+	h.renderAdmin(w, r, http.StatusOK, page{Said: adminNews[r.FormValue("done")]})
+}
+
+// adminNews are the messages after a change.
+var adminNews = map[string]string{
+	"refund": "退款已提交，微信完成后订单显示为已退款。",
+	"ship":   "订单已发货。",
+}
+
+func (h *Handlers) renderAdmin(w http.ResponseWriter, r *http.Request, status int, p page) {
+	orders, next, err := h.Shop.Orders(r.Context(), 0, number(r.FormValue("before")))
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	p.Title, p.Data = "全部订单", map[string]any{"Orders": orders, "Next": next}
+	h.render(w, r, status, "admin", p)
+}
+
+// refund returns the money of an order.
+func (h *Handlers) refund(w http.ResponseWriter, r *http.Request) {
+	_, err := h.Shop.Refund(r.Context(), r.PathValue("no"), r.PostFormValue("reason"))
+	h.afterChange(w, r, "refund", err)
+}
+
+// ship marks an order as shipped.
+func (h *Handlers) ship(w http.ResponseWriter, r *http.Request) {
+	_, err := h.Shop.Ship(r.Context(), r.PathValue("no"), r.PostFormValue("company"), r.PostFormValue("tracking"))
+	h.afterChange(w, r, "ship", err)
+}
+
+func (h *Handlers) afterChange(w http.ResponseWriter, r *http.Request, done string, err error) {
+	if err != nil {
+		status, text := explain(r, err)
+		h.renderAdmin(w, r, status, page{Wrong: text})
+		return
+	}
+	http.Redirect(w, r, "/admin?done="+done, http.StatusSeeOther)
+}
+
+// showBill compares a day with WeChat's bill, which WeChat makes on the next morning.
+func (h *Handlers) showBill(w http.ResponseWriter, r *http.Request) {
+	const form = time.DateOnly
+	last := time.Now().In(beijing).AddDate(0, 0, -1).Format(form)
+	data := map[string]any{"Last": last, "Day": last}
+	p, status := page{Title: "对账", Data: data}, http.StatusOK
+	if text := r.FormValue("day"); text != "" {
+		day, err := time.ParseInLocation(form, text, beijing)
+		if err != nil {
+			p.Wrong, status = "日期不正确。", http.StatusBadRequest
+		} else if data["Day"] = text; p.Wrong == "" {
+			bill, err := h.Shop.Bill(r.Context(), day)
+			if err != nil {
+				status, p.Wrong = explain(r, err)
+			} else {
+				data["Bill"] = bill
+			}
+		}
+	}
+	h.render(w, r, status, "bill", p)
+}
