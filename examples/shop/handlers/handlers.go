@@ -1,0 +1,59 @@
+// Package handlers serves a shop over HTTP: the JSON routes of the old program, and pages for browsers.
+package handlers
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/wetoken/wetoken"
+	"github.com/wetoken/wetoken/examples/shop/shop"
+)
+
+// Sessions knows the users of requests.
+type Sessions interface {
+	// User returns the user who sent a request, or false if it has no valid session.
+	User(r *http.Request) (shop.User, bool)
+}
+
+// Handlers serves a Shop.
+type Handlers struct {
+	Shop     *shop.Shop
+	Sessions Sessions
+
+	// Phone is the URL of the simulated WeChat Pay. Default none: the merchant is real.
+	Phone string
+}
+
+// Handler returns the handler of all routes. Paths match in any letter case, as in the old program. Requests of other origins that
+// change something are refused.
+func (h *Handlers) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, routes := range []map[string]http.HandlerFunc{h.orderRoutes(), h.accountRoutes(), h.catalogueRoutes(), h.pageRoutes()} {
+		for pattern, handler := range routes {
+			mux.HandleFunc(pattern, handler)
+		}
+	}
+	wetoken.Bind(mux, "/", h.Shop.Cashier) // POST /pay/notify, GET /pay/qr/{id} …
+	return http.NewCrossOriginProtection().Handler(foldCase(mux))
+}
+
+// foldCase serves a path that mux does not know as it is by its lower-case form.
+func foldCase(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" {
+			if lower := strings.ToLower(r.URL.Path); lower != r.URL.Path {
+				r = r.Clone(r.Context())
+				r.URL.Path, r.URL.RawPath = lower, ""
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// user returns the user who sent a request.
+func (h *Handlers) user(r *http.Request) (shop.User, bool) {
+	if h.Sessions == nil {
+		return shop.User{}, false
+	}
+	return h.Sessions.User(r)
+}

@@ -1,0 +1,86 @@
+// Shop is a whole shop that is paid by WeChat Pay: a catalogue, accounts with SMS codes, orders with a QR code, refunds and bills.
+//
+//	go run ./examples/shop
+//
+// It simulates WeChat Pay in this process, with a phone in the browser to pay with. See README.md for a real merchant.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/wetoken/wetoken/examples/shop/handlers"
+	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/examples/shop/store"
+	"github.com/wetoken/wetoken/pay"
+	"github.com/wetoken/wetoken/store/sqlstore"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("shop: ")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	c, err := readConfig()
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, c.db)
+	if err != nil {
+		return err
+	}
+	defer db.DB.Close()
+	shared := &sqlstore.Store{DB: db.DB, Dialect: db.Dialect}
+	if err := shared.Migrate(ctx); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	if c.public == "" {
+		c.public = "http://" + l.Addr().String()
+	}
+	merchants, phone, err := newMerchants()
+	if err != nil {
+		return err
+	}
+	s := &shop.Shop{
+		Store: db, Shared: shared,
+		Cashier: &pay.Cashier{Merchants: merchants, URL: c.public, Store: shared},
+	}
+	h := &handlers.Handlers{Shop: s, Phone: phone}
+
+	fmt.Printf("%s/\n", c.public)
+	if phone != "" {
+		fmt.Printf("%s/phone   # pays: paste the text of a QR code\n", phone)
+	}
+	server := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	go func() { _ = s.Run(ctx) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(end); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil // requests that outlast it are cut off
+}

@@ -1,0 +1,13 @@
+package shop
+
+import "errors"
+
+// The errors of a Shop. Errors of package pay are passed on.
+var (
+	ErrNotFound  = errors.New("shop: not found")
+	ErrExists    = errors.New("shop: exists already")
+	ErrPrice     = errors.New("shop: the amount is not the price of the goods")
+	ErrNoGoods   = errors.New("shop: no such goods")
+	ErrState     = errors.New("shop: the state of the order does not allow this")
+	ErrForbidden = errors.New("shop: not allowed")
+)
