@@ -24,6 +24,7 @@ func explain(r *http.Request, err error) (status int, text string) {
 		{shop.ErrPassword, http.StatusUnauthorized, "用户名或密码不正确。"},
 		{shop.ErrCode, http.StatusBadRequest, "验证码不正确或已过期。"},
 		{shop.ErrLimited, http.StatusTooManyRequests, "操作过于频繁，请稍后再试。"},
+		{shop.ErrSend, http.StatusBadGateway, "短信发送失败，请稍后再试。"},
 		{shop.ErrPrice, http.StatusConflict, "价格已变动，请确认后重新购买。"},
 		{shop.ErrState, http.StatusConflict, "订单的当前状态不允许这个操作。"},
 	} {

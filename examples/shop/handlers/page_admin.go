@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -49,22 +50,21 @@ func (h *Handlers) afterChange(w http.ResponseWriter, r *http.Request, done stri
 
 // showBill compares a day with WeChat's bill, which WeChat makes on the next morning.
 func (h *Handlers) showBill(w http.ResponseWriter, r *http.Request) {
-	const form = time.DateOnly
-	last := time.Now().In(beijing).AddDate(0, 0, -1).Format(form)
-	data := map[string]any{"Last": last, "Day": last}
+	last := time.Now().In(beijing).AddDate(0, 0, -1).Format(time.DateOnly)
+	text := cmp.Or(r.FormValue("day"), last)
+	data := map[string]any{"Day": text, "Last": last}
 	p, status := page{Title: "对账", Data: data}, http.StatusOK
-	if text := r.FormValue("day"); text != "" {
-		day, err := time.ParseInLocation(form, text, beijing)
+	day, err := time.ParseInLocation(time.DateOnly, text, beijing)
+	switch {
+	case err != nil:
+		status, p.Wrong = http.StatusBadRequest, "日期不正确。"
+	case r.FormValue("day") != "":
+		bill, err := h.Shop.Bill(r.Context(), day)
 		if err != nil {
-			p.Wrong, status = "日期不正确。", http.StatusBadRequest
-		} else if data["Day"] = text; p.Wrong == "" {
-			bill, err := h.Shop.Bill(r.Context(), day)
-			if err != nil {
-				status, p.Wrong = explain(r, err)
-			} else {
-				data["Bill"] = bill
-			}
+			status, p.Wrong = explain(r, err)
+			break
 		}
+		data["Bill"] = bill
 	}
 	h.render(w, r, status, "bill", p)
 }
