@@ -7,8 +7,8 @@ import (
 )
 
 // showAdmin shows the orders of all users.
-func (h *Handlers) showAdmin(w http.ResponseWriter, r *http.Request) {
-	h.renderAdmin(w, r, http.StatusOK, page{Said: adminNews[r.FormValue("done")]})
+func (s *site) showAdmin(w http.ResponseWriter, r *http.Request) {
+	s.renderAdmin(w, r, http.StatusOK, page{Said: adminNews[r.FormValue("done")]})
 }
 
 // adminNews are the messages after a change.
@@ -17,39 +17,39 @@ var adminNews = map[string]string{
 	"ship":   "订单已发货。",
 }
 
-func (h *Handlers) renderAdmin(w http.ResponseWriter, r *http.Request, status int, p page) {
-	orders, next, err := h.Shop.Orders(r.Context(), 0, number(r.FormValue("before")))
+func (s *site) renderAdmin(w http.ResponseWriter, r *http.Request, status int, p page) {
+	orders, next, err := s.Shop.Orders(r.Context(), 0, number(r.FormValue("before")))
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
 	p.Title, p.Data = "全部订单", map[string]any{"Orders": orders, "Next": next}
-	h.render(w, r, status, "admin", p)
+	s.render(w, r, status, "admin", p)
 }
 
 // refund returns the money of an order.
-func (h *Handlers) refund(w http.ResponseWriter, r *http.Request) {
-	_, err := h.Shop.Refund(r.Context(), r.PathValue("no"), r.PostFormValue("reason"))
-	h.afterChange(w, r, "refund", err)
+func (s *site) refund(w http.ResponseWriter, r *http.Request) {
+	_, err := s.Shop.Refund(r.Context(), r.PathValue("no"), r.PostFormValue("reason"))
+	s.afterChange(w, r, "refund", err)
 }
 
 // ship marks an order as shipped.
-func (h *Handlers) ship(w http.ResponseWriter, r *http.Request) {
-	_, err := h.Shop.Ship(r.Context(), r.PathValue("no"), r.PostFormValue("company"), r.PostFormValue("tracking"))
-	h.afterChange(w, r, "ship", err)
+func (s *site) ship(w http.ResponseWriter, r *http.Request) {
+	_, err := s.Shop.Ship(r.Context(), r.PathValue("no"), r.PostFormValue("company"), r.PostFormValue("tracking"))
+	s.afterChange(w, r, "ship", err)
 }
 
-func (h *Handlers) afterChange(w http.ResponseWriter, r *http.Request, done string, err error) {
+func (s *site) afterChange(w http.ResponseWriter, r *http.Request, done string, err error) {
 	if err != nil {
-		status, text := explain(r, err)
-		h.renderAdmin(w, r, status, page{Wrong: text})
+		status, text := explainFault(r, err)
+		s.renderAdmin(w, r, status, page{Wrong: text})
 		return
 	}
 	http.Redirect(w, r, "/admin?done="+done, http.StatusSeeOther)
 }
 
 // showBill compares a day with WeChat's bill, which WeChat makes on the next morning.
-func (h *Handlers) showBill(w http.ResponseWriter, r *http.Request) {
+func (s *site) showBill(w http.ResponseWriter, r *http.Request) {
 	last := time.Now().In(beijing).AddDate(0, 0, -1).Format(time.DateOnly)
 	text := cmp.Or(r.FormValue("day"), last)
 	data := map[string]any{"Day": text, "Last": last}
@@ -59,12 +59,12 @@ func (h *Handlers) showBill(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		status, p.Wrong = http.StatusBadRequest, "日期不正确。"
 	case r.FormValue("day") != "":
-		bill, err := h.Shop.Bill(r.Context(), day)
+		bill, err := s.Shop.Bill(r.Context(), day)
 		if err != nil {
-			status, p.Wrong = explain(r, err)
+			status, p.Wrong = explainFault(r, err)
 			break
 		}
 		data["Bill"] = bill
 	}
-	h.render(w, r, status, "bill", p)
+	s.render(w, r, status, "bill", p)
 }

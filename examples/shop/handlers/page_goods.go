@@ -12,11 +12,11 @@ import (
 const maxCount = 5
 
 // showGoods shows the products, those of a category or those of a brand.
-func (h *Handlers) showGoods(w http.ResponseWriter, r *http.Request) {
+func (s *site) showGoods(w http.ResponseWriter, r *http.Request) {
 	category, brand := number(r.FormValue("category")), number(r.FormValue("brand"))
-	c, err := h.Shop.Catalogue(r.Context())
+	c, err := s.Shop.Catalogue(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
 	title := "全部商品"
@@ -24,39 +24,39 @@ func (h *Handlers) showGoods(w http.ResponseWriter, r *http.Request) {
 	if category != 0 {
 		i := slices.IndexFunc(c.Categories, func(c shop.Category) bool { return c.ID == category })
 		if i < 0 {
-			h.fail(w, r, shop.ErrNotFound)
+			s.fail(w, r, shop.ErrNotFound)
 			return
 		}
 		title = c.Categories[i].Name
-		if brands, err = h.Shop.Brands(r.Context(), category); err != nil {
-			h.fail(w, r, err)
+		if brands, err = s.Shop.Brands(r.Context(), category); err != nil {
+			s.fail(w, r, err)
 			return
 		}
 	}
 	products := slices.DeleteFunc(c.Products, func(p shop.Product) bool {
 		return category != 0 && p.CategoryID != category || brand != 0 && p.BrandID != brand
 	})
-	h.render(w, r, http.StatusOK, "goods", page{Title: title, Data: map[string]any{
+	s.render(w, r, http.StatusOK, "goods", page{Title: title, Data: map[string]any{
 		"Title": title, "Categories": c.Categories, "Category": category, "Brands": brands, "Brand": brand, "Products": products,
 	}})
 }
 
 // showProduct shows a product.
-func (h *Handlers) showProduct(w http.ResponseWriter, r *http.Request) {
-	h.renderProduct(w, r, http.StatusOK, r.PathValue("id"), "")
+func (s *site) showProduct(w http.ResponseWriter, r *http.Request) {
+	s.renderProduct(w, r, http.StatusOK, r.PathValue("id"), "")
 }
 
 // renderProduct shows a product, and why it was not bought.
-func (h *Handlers) renderProduct(w http.ResponseWriter, r *http.Request, status int, id, wrong string) {
-	p, err := h.product(r, id)
+func (s *site) renderProduct(w http.ResponseWriter, r *http.Request, status int, id, wrong string) {
+	p, err := s.product(r, id)
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
 	data := map[string]any{"Product": p, "Counts": []int{1, 2, 3, 4, maxCount}}
-	c, err := h.Shop.Catalogue(r.Context())
+	c, err := s.Shop.Catalogue(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
 	for _, category := range c.Categories {
@@ -64,9 +64,9 @@ func (h *Handlers) renderProduct(w http.ResponseWriter, r *http.Request, status 
 			data["Category"] = category.Name
 		}
 	}
-	brands, err := h.Shop.Brands(r.Context(), p.CategoryID)
+	brands, err := s.Shop.Brands(r.Context(), p.CategoryID)
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
 	for _, brand := range brands {
@@ -74,12 +74,12 @@ func (h *Handlers) renderProduct(w http.ResponseWriter, r *http.Request, status 
 			data["Brand"] = brand.Name
 		}
 	}
-	h.render(w, r, status, "product", page{Title: p.Name, Wrong: wrong, Data: data})
+	s.render(w, r, status, "product", page{Title: p.Name, Wrong: wrong, Data: data})
 }
 
 // product returns a product by its id.
-func (h *Handlers) product(r *http.Request, id string) (shop.Product, error) {
-	list, err := h.Shop.Store.Products(r.Context(), number(id))
+func (s *site) product(r *http.Request, id string) (shop.Product, error) {
+	list, err := s.Shop.Store.Products(r.Context(), number(id))
 	if err == nil && len(list) == 0 {
 		err = shop.ErrNotFound
 	}

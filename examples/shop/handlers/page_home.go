@@ -18,25 +18,23 @@ var (
 		{Name: "足球", Image: "/static/sports/football.svg", Link: "/goods/7"},
 		{Name: "羽毛球", Image: "/static/sports/badminton.svg", Link: "/goods/8"},
 		{Name: "登山", Image: "/static/sports/hiking.svg", Link: "/goods/11"},
-		{Name: "训练", Image: "/static/sports/training.svg", Link: "/goods?category=2"},
 		{Name: "运动鞋", Image: "/static/grid/shoes.svg", Link: "/goods?category=1"},
 		{Name: "运动服", Image: "/static/grid/clothes.svg", Link: "/goods?category=2"},
 		{Name: "装备", Image: "/static/grid/gear.svg", Link: "/goods?category=4"},
-		{Name: "全部商品", Image: "/static/grid/brands.svg", Link: "/goods"},
 	}
 )
 
 // homeProducts is how many products the first page shows.
-const homeProducts = 8
+const homeProducts = 10
 
 // showHome shows the first page.
-func (h *Handlers) showHome(w http.ResponseWriter, r *http.Request) {
-	c, err := h.Shop.Catalogue(r.Context())
+func (s *site) showHome(w http.ResponseWriter, r *http.Request) {
+	c, err := s.Shop.Catalogue(r.Context())
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
-	h.render(w, r, http.StatusOK, "home", page{Title: "首页", Data: map[string]any{
+	s.render(w, r, http.StatusOK, "home", page{Title: "首页", Data: map[string]any{
 		"Banners": banners, "Grid": grid, "Sports": c.Products[:min(len(c.Products), homeProducts)],
 	}})
 }

@@ -1,15 +1,12 @@
 package handlers
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/wetoken/wetoken/examples/shop/shop"
 )
@@ -29,10 +26,10 @@ type orderView struct {
 func version(o shop.Order) string { return fmt.Sprintf("%s-%d", o.State, o.CodeExpires.Unix()) }
 
 // buy places an order. The price in the form is the one that the user has seen: if it is not the price of the shop, nothing is ordered.
-func (h *Handlers) buy(w http.ResponseWriter, r *http.Request, u shop.User) {
-	p, err := h.product(r, r.PostFormValue("product"))
+func (s *site) buy(w http.ResponseWriter, r *http.Request, u shop.User) {
+	p, err := s.product(r, r.PostFormValue("product"))
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
 	count := number(r.PostFormValue("count"))
@@ -44,39 +41,39 @@ func (h *Handlers) buy(w http.ResponseWriter, r *http.Request, u shop.User) {
 	}
 	var o shop.Order
 	if err == nil {
-		o, err = h.Shop.PlaceOrder(r.Context(), u.ID, clientAddress(r), slices.Repeat([]int64{p.ID}, int(count))...)
+		o, err = s.Shop.PlaceOrder(r.Context(), u.ID, address(r), slices.Repeat([]int64{p.ID}, int(count))...)
 	}
 	if err != nil {
-		status, text := explain(r, err)
-		h.renderProduct(w, r, status, strconv.FormatInt(p.ID, 10), text)
+		status, text := explainFault(r, err)
+		s.renderProduct(w, r, status, strconv.FormatInt(p.ID, 10), text)
 		return
 	}
 	http.Redirect(w, r, "/orders/"+o.OutTradeNo, http.StatusSeeOther)
 }
 
-func (h *Handlers) showOrders(w http.ResponseWriter, r *http.Request, u shop.User) {
-	orders, next, err := h.Shop.Orders(r.Context(), u.ID, number(r.FormValue("before")))
+func (s *site) showOrders(w http.ResponseWriter, r *http.Request, u shop.User) {
+	orders, next, err := s.Shop.Orders(r.Context(), u.ID, number(r.FormValue("before")))
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
-	h.render(w, r, http.StatusOK, "orders", page{Title: "我的订单", Data: map[string]any{"Orders": orders, "Next": next}})
+	s.render(w, r, http.StatusOK, "orders", page{Title: "我的订单", Data: map[string]any{"Orders": orders, "Next": next}})
 }
 
 // showOrder shows an order, with its QR code while it can be paid.
-func (h *Handlers) showOrder(w http.ResponseWriter, r *http.Request, u shop.User) {
-	o, err := h.Shop.Order(r.Context(), u, r.PathValue("no"))
+func (s *site) showOrder(w http.ResponseWriter, r *http.Request, u shop.User) {
+	o, err := s.Shop.Order(r.Context(), u, r.PathValue("no"))
 	if err != nil {
-		h.fail(w, r, err)
+		s.fail(w, r, err)
 		return
 	}
-	o = h.withCode(r.Context(), o)
-	h.render(w, r, http.StatusOK, "order", page{Title: "订单", Data: orderView{o, h.Phone}})
+	o = s.withCode(r.Context(), o)
+	s.render(w, r, http.StatusOK, "order", page{Title: "订单", Data: orderView{o, s.Phone}})
 }
 
 // withCode returns an order with a QR code that lasts, or as it is if WeChat does not give one.
-func (h *Handlers) withCode(ctx context.Context, o shop.Order) shop.Order {
-	fresh, err := h.Shop.Pay(ctx, o.OutTradeNo)
+func (s *site) withCode(ctx context.Context, o shop.Order) shop.Order {
+	fresh, err := s.Shop.Pay(ctx, o.OutTradeNo)
 	if err != nil {
 		slog.ErrorContext(ctx, "handlers: QR code of order "+o.OutTradeNo+": "+err.Error())
 		return o

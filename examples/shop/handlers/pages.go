@@ -38,30 +38,37 @@ type page struct {
 	User        *shop.User
 }
 
+// site serves the pages of a shop for browsers.
+type site struct {
+	*Handlers
+	streams streams
+}
+
 // pageRoutes returns the pages for browsers.
 func (h *Handlers) pageRoutes() map[string]http.HandlerFunc {
+	s := &site{Handlers: h}
 	routes := map[string]http.HandlerFunc{
 		"GET /static/":           serveStatic,
 		"POST /language":         switchLanguage,
-		"GET /{$}":               h.showHome,
-		"GET /goods":             h.showGoods,
-		"GET /goods/{id}":        h.showProduct,
-		"GET /account/login":     h.showLogin,
-		"POST /account/login":    h.login,
-		"POST /account/logout":   h.logout,
-		"GET /account/register":  h.showRegister,
-		"POST /account/register": h.register,
-		"POST /account/code":     h.sendCode,
-		"GET /orders":            h.signedIn(h.showOrders),
-		"POST /orders":           h.signedIn(h.buy),
-		"GET /orders/{no}":       h.signedIn(h.showOrder),
+		"GET /{$}":               s.showHome,
+		"GET /goods":             s.showGoods,
+		"GET /goods/{id}":        s.showProduct,
+		"GET /account/login":     s.showLogin,
+		"POST /account/login":    s.login,
+		"POST /account/logout":   s.logout,
+		"GET /account/register":  s.showRegister,
+		"POST /account/register": s.register,
+		"POST /account/code":     s.sendCode,
+		"GET /orders":            s.signedIn(s.showOrders),
+		"POST /orders":           s.signedIn(s.buy),
+		"GET /orders/{no}":       s.signedIn(s.showOrder),
 
-		"GET /orders/{no}/events": h.signedIn(h.streamOrder),
+		"GET /orders/{no}/events": s.signedIn(s.streamOrder),
 
-		"GET /admin":                     h.adminOnly(h.showAdmin),
-		"POST /admin/orders/{no}/refund": h.adminOnly(h.refund),
-		"POST /admin/orders/{no}/ship":   h.adminOnly(h.ship),
-		"GET /admin/bill":                h.adminOnly(h.showBill),
+		"GET /admin":                     s.adminOnly(s.showAdmin),
+		"POST /admin/orders/{no}/refund": s.adminOnly(s.refund),
+		"POST /admin/orders/{no}/ship":   s.adminOnly(s.ship),
+		"GET /admin/bill":                s.adminOnly(s.showBill),
 	}
 	for pattern, handler := range routes {
 		routes[pattern] = func(w http.ResponseWriter, r *http.Request) {
@@ -75,18 +82,18 @@ func (h *Handlers) pageRoutes() map[string]http.HandlerFunc {
 func parsePages(l language) *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"t": l.say, "yuan": yuan, "at": formatTime, "version": version, "qr": drawQR,
-		"state": func(s shop.State) string { return l.say(stateWords[s]) },
+		"state": func(o shop.State) string { return l.say(stateWords[o]) },
 	}).ParseFS(files, "templates/*.html"))
 }
 
 // render writes a page.
-func (h *Handlers) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Lang = languageOf(r)
 	p.Other, p.Path, p.Here = p.Lang.other(), r.URL.Path, "/"
 	if r.Method == http.MethodGet {
 		p.Here = r.URL.RequestURI()
 	}
-	if u, ok := h.user(r); ok {
+	if u, ok := s.user(r); ok {
 		p.User = &u
 	}
 	var body bytes.Buffer
@@ -106,15 +113,15 @@ func (h *Handlers) render(w http.ResponseWriter, r *http.Request, status int, na
 }
 
 // fail writes the page of an error.
-func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := explain(r, err)
-	h.render(w, r, status, "error", page{Title: text})
+func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, text := explainFault(r, err)
+	s.render(w, r, status, "error", page{Title: text})
 }
 
 // signedIn serves users only. Others are sent to the login page.
-func (h *Handlers) signedIn(next func(http.ResponseWriter, *http.Request, shop.User)) http.HandlerFunc {
+func (s *site) signedIn(next func(http.ResponseWriter, *http.Request, shop.User)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		u, ok := h.user(r)
+		u, ok := s.user(r)
 		switch {
 		case ok:
 			next(w, r, u)
@@ -129,10 +136,10 @@ func (h *Handlers) signedIn(next func(http.ResponseWriter, *http.Request, shop.U
 }
 
 // adminOnly serves admins only.
-func (h *Handlers) adminOnly(next http.HandlerFunc) http.HandlerFunc {
-	return h.signedIn(func(w http.ResponseWriter, r *http.Request, u shop.User) {
+func (s *site) adminOnly(next http.HandlerFunc) http.HandlerFunc {
+	return s.signedIn(func(w http.ResponseWriter, r *http.Request, u shop.User) {
 		if !u.Admin {
-			h.fail(w, r, shop.ErrForbidden)
+			s.fail(w, r, shop.ErrForbidden)
 			return
 		}
 		next(w, r)

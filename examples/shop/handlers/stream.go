@@ -51,18 +51,18 @@ func (s *streams) leave(user int64) {
 }
 
 // streamOrder sends server-sent events: "state" has the order's part of the page, whenever it has changed, and "end" follows the last one.
-func (h *Handlers) streamOrder(w http.ResponseWriter, r *http.Request, u shop.User) {
+func (s *site) streamOrder(w http.ResponseWriter, r *http.Request, u shop.User) {
 	no := r.PathValue("no")
-	if _, err := h.Shop.Order(r.Context(), u, no); err != nil {
-		status, _ := explain(r, err)
+	if _, err := s.Shop.Order(r.Context(), u, no); err != nil {
+		status, _ := explainFault(r, err)
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	if !h.streams.enter(u.ID) {
+	if !s.streams.enter(u.ID) {
 		http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
 		return
 	}
-	defer h.streams.leave(u.ID)
+	defer s.streams.leave(u.ID)
 	ctx, cancel := context.WithTimeout(r.Context(), streamLife)
 	defer cancel()
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -75,7 +75,7 @@ func (h *Handlers) streamOrder(w http.ResponseWriter, r *http.Request, u shop.Us
 		_, err := w.Write([]byte(event))
 		return err == nil && control.Flush() == nil
 	}
-	changes := h.changes(ctx, no)
+	changes := s.changes(ctx, no)
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
 	renew := time.NewTimer(streamLife)
@@ -92,9 +92,9 @@ func (h *Handlers) streamOrder(w http.ResponseWriter, r *http.Request, u shop.Us
 			if o.State == shop.NotPaid {
 				renew.Reset(max(time.Until(o.CodeExpires)-renewBefore, time.Second))
 			}
-			going = send(h.event(r, o))
+			going = send(s.event(r, o))
 		case <-renew.C:
-			if _, err := h.Shop.Pay(ctx, no); err != nil { // otherwise changes has the new code
+			if _, err := s.Shop.Pay(ctx, no); err != nil { // otherwise changes has the new code
 				slog.ErrorContext(ctx, "handlers: QR code of order "+no+": "+err.Error())
 			}
 			renew.Reset(renewAgainIn)
@@ -105,11 +105,11 @@ func (h *Handlers) streamOrder(w http.ResponseWriter, r *http.Request, u shop.Us
 }
 
 // changes sends an order whenever it has changed. The channel is closed after the last change, after an error, and when ctx ends.
-func (h *Handlers) changes(ctx context.Context, no string) <-chan shop.Order {
+func (s *site) changes(ctx context.Context, no string) <-chan shop.Order {
 	orders := make(chan shop.Order)
 	go func() {
 		defer close(orders)
-		for o, err := range h.Shop.Changes(ctx, no) {
+		for o, err := range s.Shop.Changes(ctx, no) {
 			if err != nil {
 				if ctx.Err() == nil {
 					slog.ErrorContext(ctx, "handlers: changes of order "+no+": "+err.Error())
@@ -127,9 +127,9 @@ func (h *Handlers) changes(ctx context.Context, no string) <-chan shop.Order {
 }
 
 // event returns the event "state" of an order.
-func (h *Handlers) event(r *http.Request, o shop.Order) string {
+func (s *site) event(r *http.Request, o shop.Order) string {
 	var part bytes.Buffer
-	if err := pages[languageOf(r)].ExecuteTemplate(&part, "state", orderView{o, h.Phone}); err != nil {
+	if err := pages[languageOf(r)].ExecuteTemplate(&part, "state", orderView{o, s.Phone}); err != nil {
 		slog.ErrorContext(r.Context(), "handlers: part of a page: "+err.Error())
 		return ":\n\n"
 	}

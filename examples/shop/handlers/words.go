@@ -36,7 +36,6 @@ var englishWords = map[string]string{
 	"足球":        "Football",
 	"羽毛球":       "Badminton",
 	"登山":        "Hiking",
-	"训练":        "Training",
 	"分类":        "Category",
 	"全部":        "All",
 	"品牌":        "Brand",

@@ -10,8 +10,8 @@ import (
 	"github.com/wetoken/wetoken/pay"
 )
 
-// explain returns the status and the text of an error for people. An error that is no fault of theirs is logged.
-func explain(r *http.Request, err error) (status int, text string) {
+// explainFault returns the status and the text of an error for people. An error that is no fault of theirs is logged.
+func explainFault(r *http.Request, err error) (status int, text string) {
 	for _, known := range []struct {
 		err    error
 		status int
