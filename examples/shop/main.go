@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/wetoken/wetoken/examples/shop/handlers"
@@ -58,11 +59,22 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	key, err := shop.LoadKey(ctx, os.Getenv("SHOP_KEY"), shared)
+	if err != nil {
+		return err
+	}
+	sender, err := newSender(os.Stdout)
+	if err != nil {
+		return err
+	}
 	s := &shop.Shop{
-		Store: db, Shared: shared,
+		Store: db, Shared: shared, Sender: sender, Key: key, OldSalt: shop.Secret(os.Getenv("SHOP_OLD_SALT")),
 		Cashier: &pay.Cashier{Merchants: merchants, URL: c.public, Store: shared},
 	}
-	h := &handlers.Handlers{Shop: s, Phone: phone}
+	h := &handlers.Handlers{
+		Shop: s, Phone: phone,
+		Sessions: &handlers.Tokens{Key: key, Users: db, Secure: strings.HasPrefix(c.public, "https://")},
+	}
 
 	fmt.Printf("%s/\n", c.public)
 	if phone != "" {

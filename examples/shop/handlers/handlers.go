@@ -2,6 +2,7 @@
 package handlers
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -9,10 +10,14 @@ import (
 	"github.com/wetoken/wetoken/examples/shop/shop"
 )
 
-// Sessions knows the users of requests.
+// Sessions knows the users of requests. Tokens implements it.
 type Sessions interface {
 	// User returns the user who sent a request, or false if it has no valid session.
 	User(r *http.Request) (shop.User, bool)
+	// Issue returns a token of a user.
+	Issue(u shop.User) (token string, err error)
+	// SetCookie gives a browser a token. The empty token ends its session.
+	SetCookie(w http.ResponseWriter, token string)
 }
 
 // Handlers serves a Shop.
@@ -48,6 +53,13 @@ func foldCase(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// writeJSON writes v.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client has gone
 }
 
 // user returns the user who sent a request.

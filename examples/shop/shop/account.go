@@ -9,7 +9,7 @@ import (
 type User struct {
 	ID           int64
 	Username     string
-	PasswordHash string // argon2id
+	PasswordHash string // of bcrypt, or the MD5 of the old program
 	Mobile       string
 	Admin        bool
 	CreatedAt    time.Time

@@ -10,4 +10,9 @@ var (
 	ErrNoGoods   = errors.New("shop: no such goods")
 	ErrState     = errors.New("shop: the state of the order does not allow this")
 	ErrForbidden = errors.New("shop: not allowed")
+	ErrInvalid   = errors.New("shop: invalid") // a field, which the error names last
+	ErrPassword  = errors.New("shop: wrong username or password")
+	ErrCode      = errors.New("shop: wrong or expired code")
+	ErrLimited   = errors.New("shop: too many tries")
+	ErrSend      = errors.New("shop: send code")
 )

@@ -16,6 +16,13 @@ type Shop struct {
 	Store   Store
 	Cashier *pay.Cashier
 	Sender  Sender
+	Key     Secret // signs tokens and hashes codes; see LoadKey
+
+	// OldSalt is the salt of the old program's passwords, which are hashed anew at the next login. Default none: they are refused.
+	OldSalt Secret
+
+	// PasswordCost is that of bcrypt. Default bcrypt.DefaultCost.
+	PasswordCost int
 
 	// Shared holds SMS codes and limits. All processes share it.
 	Shared store.Store
