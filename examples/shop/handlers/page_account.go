@@ -50,7 +50,7 @@ func (s *site) showRegister(w http.ResponseWriter, r *http.Request) {
 // renderRegister shows the form with what was entered, except the passwords.
 func (s *site) renderRegister(w http.ResponseWriter, r *http.Request, status int, p page) {
 	p.Title = "注册"
-	p.Data = map[string]string{"Username": r.PostFormValue("username"), "Mobile": r.PostFormValue("mobile"), "Code": r.PostFormValue("code")}
+	p.Data = map[string]string{"To": localPath(r.FormValue("to")), "Username": r.PostFormValue("username"), "Mobile": r.PostFormValue("mobile"), "Code": r.PostFormValue("code")}
 	s.render(w, r, status, "register", p)
 }
 
@@ -68,7 +68,7 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 		s.renderRegister(w, r, status, page{Wrong: text})
 		return
 	}
-	s.begin(w, r, u, "/")
+	s.begin(w, r, u, r.PostFormValue("to"))
 }
 
 // sendCode sends a code to a mobile. It answers with a line of text for the page's script, and with the page for a browser without it.

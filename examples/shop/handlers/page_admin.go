@@ -15,6 +15,7 @@ func (s *site) showAdmin(w http.ResponseWriter, r *http.Request) {
 var adminNews = map[string]string{
 	"refund": "退款已提交，微信完成后订单显示为已退款。",
 	"ship":   "订单已发货。",
+	"accept": "已接受付款，请发货。",
 }
 
 func (s *site) renderAdmin(w http.ResponseWriter, r *http.Request, status int, p page) {
@@ -23,7 +24,12 @@ func (s *site) renderAdmin(w http.ResponseWriter, r *http.Request, status int, p
 		s.fail(w, r, err)
 		return
 	}
-	p.Title, p.Data = "全部订单", map[string]any{"Orders": orders, "Next": next}
+	problems, err := s.Shop.Problems(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	p.Title, p.Data = "全部订单", map[string]any{"Orders": orders, "Next": next, "Problems": problems}
 	s.render(w, r, status, "admin", p)
 }
 
@@ -37,6 +43,16 @@ func (s *site) refund(w http.ResponseWriter, r *http.Request) {
 func (s *site) ship(w http.ResponseWriter, r *http.Request) {
 	_, err := s.Shop.Ship(r.Context(), r.PathValue("no"), r.PostFormValue("company"), r.PostFormValue("tracking"))
 	s.afterChange(w, r, "ship", err)
+}
+
+// accept takes a payment with a problem for that of its order.
+func (s *site) accept(w http.ResponseWriter, r *http.Request) {
+	s.afterChange(w, r, "accept", s.Shop.AcceptPayment(r.Context(), r.PathValue("id")))
+}
+
+// refundPayment returns the money of a payment with a problem.
+func (s *site) refundPayment(w http.ResponseWriter, r *http.Request) {
+	s.afterChange(w, r, "refund", s.Shop.RefundPayment(r.Context(), r.PathValue("id"), r.PostFormValue("reason")))
 }
 
 func (s *site) afterChange(w http.ResponseWriter, r *http.Request, done string, err error) {

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -33,7 +34,7 @@ func explainFault(r *http.Request, err error) (status int, text string) {
 		}
 	}
 	if errors.Is(err, shop.ErrInvalid) {
-		return http.StatusBadRequest, fieldTexts[err.Error()[strings.LastIndex(err.Error(), " ")+1:]]
+		return http.StatusBadRequest, cmp.Or(fieldTexts[err.Error()[strings.LastIndex(err.Error(), " ")+1:]], "请检查填写的内容。")
 	}
 	slog.ErrorContext(r.Context(), "handlers: "+r.Method+" "+r.URL.Path+": "+err.Error())
 	if cause := pay.Cause(""); errors.As(err, &cause) {

@@ -43,31 +43,32 @@ func (s *site) showGoods(w http.ResponseWriter, r *http.Request) {
 
 // showProduct shows a product.
 func (s *site) showProduct(w http.ResponseWriter, r *http.Request) {
-	s.renderProduct(w, r, http.StatusOK, r.PathValue("id"), "")
+	s.renderProduct(w, r, http.StatusOK, number(r.PathValue("id")), "")
 }
 
 // renderProduct shows a product, and why it was not bought.
-func (s *site) renderProduct(w http.ResponseWriter, r *http.Request, status int, id, wrong string) {
-	p, err := s.product(r, id)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	data := map[string]any{"Product": p, "Counts": []int{1, 2, 3, 4, maxCount}}
+func (s *site) renderProduct(w http.ResponseWriter, r *http.Request, status int, id int64, wrong string) {
 	c, err := s.Shop.Catalogue(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	for _, category := range c.Categories {
-		if category.ID == p.CategoryID {
-			data["Category"] = category.Name
-		}
+	i := slices.IndexFunc(c.Products, func(p shop.Product) bool { return p.ID == id })
+	if i < 0 {
+		s.fail(w, r, shop.ErrNoGoods)
+		return
 	}
+	p := c.Products[i]
 	brands, err := s.Shop.Brands(r.Context(), p.CategoryID)
 	if err != nil {
 		s.fail(w, r, err)
 		return
+	}
+	data := map[string]any{"Product": p, "Counts": []int{1, 2, 3, 4, maxCount}}
+	for _, category := range c.Categories {
+		if category.ID == p.CategoryID {
+			data["Category"] = category.Name
+		}
 	}
 	for _, brand := range brands {
 		if brand.ID == p.BrandID {
@@ -75,18 +76,6 @@ func (s *site) renderProduct(w http.ResponseWriter, r *http.Request, status int,
 		}
 	}
 	s.render(w, r, status, "product", page{Title: p.Name, Wrong: wrong, Data: data})
-}
-
-// product returns a product by its id.
-func (s *site) product(r *http.Request, id string) (shop.Product, error) {
-	list, err := s.Shop.Store.Products(r.Context(), number(id))
-	if err == nil && len(list) == 0 {
-		err = shop.ErrNotFound
-	}
-	if err != nil {
-		return shop.Product{}, err
-	}
-	return list[0], nil
 }
 
 // number returns a number that is not negative, or 0, which no record has as its id.

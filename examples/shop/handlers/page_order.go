@@ -2,11 +2,9 @@ package handlers
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/wetoken/wetoken/examples/shop/shop"
 )
@@ -23,29 +21,21 @@ type orderView struct {
 }
 
 // version changes with what the template "state" shows.
-func version(o shop.Order) string { return fmt.Sprintf("%s-%d", o.State, o.CodeExpires.Unix()) }
+func version(o shop.Order) string { return string(o.State) + " " + o.CodeURL }
 
-// buy places an order. The price in the form is the one that the user has seen: if it is not the price of the shop, nothing is ordered.
+// buy places an order. The price in the form is the one that the user has seen: if the shop has another one, nothing is ordered.
 func (s *site) buy(w http.ResponseWriter, r *http.Request, u shop.User) {
-	p, err := s.product(r, r.PostFormValue("product"))
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	count := number(r.PostFormValue("count"))
+	id, count, fen := number(r.PostFormValue("product")), number(r.PostFormValue("count")), number(r.PostFormValue("fen"))
+	o, err := shop.Order{}, shop.ErrPrice
 	switch {
-	case r.PostFormValue("fen") != strconv.FormatInt(p.Fen, 10):
-		err = shop.ErrPrice
 	case count < 1 || count > maxCount:
 		err = shop.ErrNoGoods
-	}
-	var o shop.Order
-	if err == nil {
-		o, err = s.Shop.PlaceOrder(r.Context(), u.ID, address(r), slices.Repeat([]int64{p.ID}, int(count))...)
+	case fen > 0:
+		o, err = s.Shop.PlaceCart(r.Context(), u.ID, address(r), shop.Cart{ProductIDs: slices.Repeat([]int64{id}, int(count)), TotalFee: fen * count})
 	}
 	if err != nil {
 		status, text := explainFault(r, err)
-		s.renderProduct(w, r, status, strconv.FormatInt(p.ID, 10), text)
+		s.renderProduct(w, r, status, id, text)
 		return
 	}
 	http.Redirect(w, r, "/orders/"+o.OutTradeNo, http.StatusSeeOther)

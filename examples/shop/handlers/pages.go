@@ -69,6 +69,9 @@ func (h *Handlers) pageRoutes() map[string]http.HandlerFunc {
 		"POST /admin/orders/{no}/refund": s.adminOnly(s.refund),
 		"POST /admin/orders/{no}/ship":   s.adminOnly(s.ship),
 		"GET /admin/bill":                s.adminOnly(s.showBill),
+
+		"POST /admin/payments/{id}/accept": s.adminOnly(s.accept),
+		"POST /admin/payments/{id}/refund": s.adminOnly(s.refundPayment),
 	}
 	for pattern, handler := range routes {
 		routes[pattern] = func(w http.ResponseWriter, r *http.Request) {

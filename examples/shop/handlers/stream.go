@@ -14,12 +14,10 @@ import (
 )
 
 const (
-	streamLife   = 30 * time.Minute // after it the browser opens another one, if the session has not ended
-	streamBeat   = 20 * time.Second // proxies close connections that are silent
-	streamWrite  = 10 * time.Second // the time to write an event
-	streamsEach  = 8                // of a user
-	renewBefore  = 5 * time.Minute  // the end of a QR code
-	renewAgainIn = 30 * time.Second // after WeChat gave none
+	streamLife  = 30 * time.Minute // after it the browser opens another one, if the session has not ended
+	streamBeat  = 20 * time.Second // proxies close connections that are silent
+	streamWrite = 10 * time.Second // the time to write an event
+	streamsEach = 8                // of a user
 )
 
 // streams counts the open streams of each user.
@@ -78,8 +76,6 @@ func (s *site) streamOrder(w http.ResponseWriter, r *http.Request, u shop.User) 
 	changes := s.changes(ctx, no)
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
-	renew := time.NewTimer(streamLife)
-	defer renew.Stop()
 	for going := true; going; {
 		select {
 		case o, more := <-changes:
@@ -89,15 +85,7 @@ func (s *site) streamOrder(w http.ResponseWriter, r *http.Request, u shop.User) 
 				}
 				return
 			}
-			if o.State == shop.NotPaid {
-				renew.Reset(max(time.Until(o.CodeExpires)-renewBefore, time.Second))
-			}
 			going = send(s.event(r, o))
-		case <-renew.C:
-			if _, err := s.Shop.Pay(ctx, no); err != nil { // otherwise changes has the new code
-				slog.ErrorContext(ctx, "handlers: QR code of order "+no+": "+err.Error())
-			}
-			renew.Reset(renewAgainIn)
 		case <-beat.C:
 			going = send(":\n\n")
 		}
