@@ -61,12 +61,14 @@ func (l language) Name() string {
 	return "English"
 }
 
-// say returns a Chinese text in a language. With arguments the text is a format of package fmt. A text without a translation stays as it
-// is, such as the name of a product that was added later.
+// say returns a text in a language. With arguments the text is a format of package fmt. A text without a translation stays as it is, such
+// as the name of a product that was added later.
 func (l language) say(text string, args ...any) string {
-	if l == english {
-		text = cmp.Or(englishWords[text], text)
+	words := englishWords
+	if l == chinese {
+		words = chineseReasons
 	}
+	text = cmp.Or(words[text], text)
 	if len(args) > 0 {
 		return fmt.Sprintf(text, args...)
 	}

@@ -7,34 +7,34 @@ import (
 )
 
 func (s *site) showLogin(w http.ResponseWriter, r *http.Request) {
-	s.renderLogin(w, r, http.StatusOK, r.FormValue("to"), "", "")
+	s.renderLogin(w, r, http.StatusOK, "", "")
 }
 
-func (s *site) renderLogin(w http.ResponseWriter, r *http.Request, status int, to, username, wrong string) {
-	s.render(w, r, status, "login", page{Title: "登录", Wrong: wrong, Data: map[string]string{"To": localPath(to), "Username": username}})
+func (s *site) renderLogin(w http.ResponseWriter, r *http.Request, status int, username, wrong string) {
+	s.render(w, r, status, "login", page{Title: "登录", Wrong: wrong, Data: map[string]string{"Username": username}})
 }
 
 // login signs a user in.
 func (s *site) login(w http.ResponseWriter, r *http.Request) {
-	username, to := r.PostFormValue("username"), r.PostFormValue("to")
+	username := r.PostFormValue("username")
 	u, err := s.Shop.Login(r.Context(), username, r.PostFormValue("password"), address(r))
 	if err != nil {
 		status, text := explainFault(r, err)
-		s.renderLogin(w, r, status, to, username, text)
+		s.renderLogin(w, r, status, username, text)
 		return
 	}
-	s.begin(w, r, u, to)
+	s.begin(w, r, u)
 }
 
-// begin starts the session of a user, and goes to a page.
-func (s *site) begin(w http.ResponseWriter, r *http.Request, u shop.User, to string) {
+// begin starts the session of a user, and goes back to the page that asked for it.
+func (s *site) begin(w http.ResponseWriter, r *http.Request, u shop.User) {
 	token, err := s.Sessions.Issue(u)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	s.Sessions.SetCookie(w, token)
-	http.Redirect(w, r, localPath(to), http.StatusSeeOther)
+	http.Redirect(w, r, localPath(r.PostFormValue("to")), http.StatusSeeOther)
 }
 
 // logout ends the session in this browser.
@@ -50,7 +50,7 @@ func (s *site) showRegister(w http.ResponseWriter, r *http.Request) {
 // renderRegister shows the form with what was entered, except the passwords.
 func (s *site) renderRegister(w http.ResponseWriter, r *http.Request, status int, p page) {
 	p.Title = "注册"
-	p.Data = map[string]string{"To": localPath(r.FormValue("to")), "Username": r.PostFormValue("username"), "Mobile": r.PostFormValue("mobile"), "Code": r.PostFormValue("code")}
+	p.Data = map[string]string{"Username": r.PostFormValue("username"), "Mobile": r.PostFormValue("mobile"), "Code": r.PostFormValue("code")}
 	s.render(w, r, status, "register", p)
 }
 
@@ -68,7 +68,7 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 		s.renderRegister(w, r, status, page{Wrong: text})
 		return
 	}
-	s.begin(w, r, u, r.PostFormValue("to"))
+	s.begin(w, r, u)
 }
 
 // sendCode sends a code to a mobile. It answers with a line of text for the page's script, and with the page for a browser without it.

@@ -37,6 +37,9 @@ func explainFault(r *http.Request, err error) (status int, text string) {
 		return http.StatusBadRequest, cmp.Or(fieldTexts[err.Error()[strings.LastIndex(err.Error(), " ")+1:]], "请检查填写的内容。")
 	}
 	slog.ErrorContext(r.Context(), "handlers: "+r.Method+" "+r.URL.Path+": "+err.Error())
+	if errors.Is(err, pay.ErrBusy) {
+		return http.StatusTooManyRequests, "微信支付繁忙或账单尚未生成，请稍后再试。"
+	}
 	if cause := pay.Cause(""); errors.As(err, &cause) {
 		return cause.Status(), "微信支付暂时没有完成这个操作，请稍后再试。"
 	}

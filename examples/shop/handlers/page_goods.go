@@ -75,7 +75,15 @@ func (s *site) renderProduct(w http.ResponseWriter, r *http.Request, status int,
 			data["Brand"] = brand.Name
 		}
 	}
+	data["Related"] = related(c.Products, p)
 	s.render(w, r, status, "product", page{Title: p.Name, Wrong: wrong, Data: data})
+}
+
+// related returns other products of the category.
+func related(products []shop.Product, p shop.Product) []shop.Product {
+	const few = 5
+	others := slices.DeleteFunc(slices.Clone(products), func(o shop.Product) bool { return o.CategoryID != p.CategoryID || o.ID == p.ID })
+	return others[:min(few, len(others))]
 }
 
 // number returns a number that is not negative, or 0, which no record has as its id.

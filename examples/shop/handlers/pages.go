@@ -35,6 +35,7 @@ type page struct {
 
 	Lang, Other language
 	Path, Here  string // of the request, without and with its query
+	Back        string // where to go after a login
 	User        *shop.User
 }
 
@@ -95,6 +96,10 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	p.Other, p.Path, p.Here = p.Lang.other(), r.URL.Path, "/"
 	if r.Method == http.MethodGet {
 		p.Here = r.URL.RequestURI()
+	}
+	p.Back = p.Here
+	if strings.HasPrefix(p.Path, "/account/") {
+		p.Back = localPath(r.FormValue("to"))
 	}
 	if u, ok := s.user(r); ok {
 		p.User = &u

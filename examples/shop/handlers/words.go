@@ -29,9 +29,9 @@ var englishWords = map[string]string{
 	"运动专区":      "Sports",
 	"早起跑一程":     "Run before breakfast",
 	"轻便跑鞋，软弹鞋底": "Light shoes with a soft sole",
-	"周末球场见":     "See you on the court",
+	"周末球场见":     "Weekend on the court",
 	"篮球、足球、羽毛球": "Basketball, football, badminton",
-	"去山里走走":     "Into the mountains",
+	"去山里走走":     "Off to the hills",
 	"跑步":        "Running",
 	"足球":        "Football",
 	"羽毛球":       "Badminton",
@@ -43,6 +43,7 @@ var englishWords = map[string]string{
 	"这里还没有商品。":  "There is nothing here yet.",
 	"付款方式":      "Payment",
 	"微信扫码支付":    "WeChat Pay by QR code",
+	"同类商品":      "More of this kind",
 	"商品编号":      "Number",
 	"数量":        "Quantity",
 	"立即购买":      "Buy now",
@@ -98,6 +99,8 @@ var englishWords = map[string]string{
 	"价格已变动，请确认后重新购买。":       "The price has changed. Please check it and buy again.",
 	"微信支付暂时没有完成这个操作，请稍后再试。": "WeChat Pay has not done this. Please try again later.",
 
+	"微信支付繁忙或账单尚未生成，请稍后再试。": "WeChat Pay is busy, or has not made the bill yet. Please try again later.",
+
 	// Admin
 	"全部订单":     "All orders",
 	"对账":       "Compare bills",
@@ -145,4 +148,21 @@ var englishWords = map[string]string{
 	"运动袜": "Sports socks", "篮球": "Basketball", "羽毛球拍": "Badminton racket", "高帮篮球鞋": "High-top basketball shoes",
 	"高帮板鞋": "High-top skate shoes", "防滑登山靴": "Hiking boots", "帆布鞋": "Canvas shoes", "沙滩拖鞋": "Beach slides",
 	"训练短裤": "Training shorts", "棒球帽": "Baseball cap", "双肩背包": "Backpack", "运动水壶": "Water bottle",
+}
+
+// chineseReasons translates what a Shop says of payments.
+var chineseReasons = map[string]string{
+	"this shop did not place the order":         "不是本店的订单",
+	"paid after the order was closed":           "订单关闭后付款",
+	"paid after the order was expired":          "订单过期后付款",
+	"the shop does not have the payment":        "商店没有这笔收款",
+	"the bill does not have the payment":        "账单没有这笔收款",
+	"the shop does not have the refund":         "商店没有这笔退款",
+	"the bill does not have the refund":         "账单没有这笔退款",
+	"the amounts differ":                        "金额不一致",
+	"the amounts of the refund differ":          "退款金额不一致",
+	"the order was SUCCESS before this payment": "订单此前已付款",
+	"the order was SHIPPED before this payment": "订单此前已发货",
+	"the order was REFUND before this payment":  "订单此前已退款",
+	"the order was CLOSED before this payment":  "订单此前已关闭",
 }
