@@ -44,6 +44,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer db.DB.Close()
+	if c.admin != "" {
+		return db.MakeAdmin(ctx, c.admin)
+	}
 	shared := &sqlstore.Store{DB: db.DB, Dialect: db.Dialect}
 	if err := shared.Migrate(ctx); err != nil {
 		return err
@@ -71,6 +74,7 @@ func run(ctx context.Context) error {
 		Store: db, Shared: shared, Sender: sender, Key: key, OldSalt: shop.Secret(os.Getenv("SHOP_OLD_SALT")),
 		Cashier: &pay.Cashier{Merchants: merchants, URL: c.public, Store: shared},
 	}
+	s.Connect()
 	h := &handlers.Handlers{
 		Shop: s, Phone: phone,
 		Sessions: &handlers.Tokens{Key: key, Users: db, Secure: strings.HasPrefix(c.public, "https://")},
