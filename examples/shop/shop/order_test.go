@@ -1,6 +1,7 @@
 package shop_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,9 +18,17 @@ func openPaid(t *testing.T, name string, versions ...string) (*shop.Shop, *shopt
 	return s, b
 }
 
+// versionFor returns the version of WeChat Pay's API for a test on each database, which takes too long in all combinations.
+func versionFor(name string) string {
+	if strings.HasSuffix(name, ".db") {
+		return "v2"
+	}
+	return "v3"
+}
+
 func TestAnOrderHasThePricesOfTheShop(t *testing.T) {
 	shoptest.OnEach(t, func(t *testing.T, name string) {
-		s, _ := openPaid(t, name, "v3")
+		s, _ := openPaid(t, name, versionFor(name))
 		o, err := s.PlaceOrder(t.Context(), 7, "10.0.0.9", 5, 1, 5)
 		require.NoError(t, err)
 		require.Equal(t, int64(19900+2*1200), o.TotalFee)

@@ -63,7 +63,7 @@ func TestAQRCodeIsRenewedUnderTheSameNumber(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *shop.Shop, b *shoptest.Bank) {
 				o := place(t, s, 5)
 				require.Equal(t, time.Now().Add(2*time.Hour), o.CodeExpires)
-				time.Sleep(time.Hour)
+				time.Sleep(110 * time.Minute)
 				again, err := s.Pay(t.Context(), o.OutTradeNo)
 				require.NoError(t, err)
 				require.Equal(t, o.CodeURL, again.CodeURL)

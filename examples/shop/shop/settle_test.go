@@ -14,50 +14,49 @@ import (
 )
 
 func TestAPaymentSettlesOnceHoweverOftenItIsNotified(t *testing.T) {
-	for _, version := range []string{"v3", "v2"} {
-		shoptest.OnEach(t, func(t *testing.T, name string) {
-			s, b := openPaid(t, name, version)
-			b.AddNotificationFault(paytest.NotificationFault{Copies: 4})
-			o := place(t, s, 5)
-			require.NoError(t, scanAndPay(b, o.CodeURL))
-			paid := waitFor(t, s, o.OutTradeNo, shop.Paid)
-			atWeChat, err := b.Order(shoptest.MchID, o.OutTradeNo)
-			require.NoError(t, err)
-			require.Equal(t, atWeChat.TransactionID, paid.TransactionID)
-			require.Equal(t, atWeChat.OpenID, paid.OpenID)
-			require.Equal(t, []string{"OTHERS", "CNY"}, []string{paid.BankType, paid.FeeType})
-			require.Equal(t, int64(1200), paid.CashFee)
-			require.WithinDuration(t, atWeChat.PaidAt, paid.PaidAt, time.Second)
-			require.Equal(t, map[string]string{"v3": "", "v2": "N"}[version], paid.IsSubscribe)
+	shoptest.OnEach(t, func(t *testing.T, name string) {
+		version := versionFor(name)
+		s, b := openPaid(t, name, version)
+		b.AddNotificationFault(paytest.NotificationFault{Copies: 4})
+		o := place(t, s, 5)
+		require.NoError(t, scanAndPay(b, o.CodeURL))
+		paid := waitFor(t, s, o.OutTradeNo, shop.Paid)
+		atWeChat, err := b.Order(shoptest.MchID, o.OutTradeNo)
+		require.NoError(t, err)
+		require.Equal(t, atWeChat.TransactionID, paid.TransactionID)
+		require.Equal(t, atWeChat.OpenID, paid.OpenID)
+		require.Equal(t, []string{"OTHERS", "CNY"}, []string{paid.BankType, paid.FeeType})
+		require.Equal(t, int64(1200), paid.CashFee)
+		require.WithinDuration(t, atWeChat.PaidAt, paid.PaidAt, time.Second)
+		require.Equal(t, map[string]string{"v3": "", "v2": "N"}[version], paid.IsSubscribe)
 
-			_, err = s.Ship(t.Context(), o.OutTradeNo, "", "")
-			require.NoError(t, err)
-			again := pay.Transaction{
-				OutTradeNo: o.OutTradeNo, TransactionID: paid.TransactionID, State: pay.Success, Fen: 1200, Known: true, PaidAt: paid.PaidAt,
-			}
-			var wg sync.WaitGroup
-			for range 20 { // as when records of the Cashier are lost
-				wg.Go(func() {
-					if err := s.Settle(t.Context(), again); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			wg.Wait()
-			shipped := waitFor(t, s, o.OutTradeNo, shop.Shipped)
-			require.Equal(t, paid.CashFee, shipped.CashFee)
-			payments, err := s.Store.Payments(t.Context(), paid.PaidAt, paid.PaidAt.Add(time.Second))
-			require.NoError(t, err)
-			require.Len(t, payments, 1)
-			problems, err := s.Problems(t.Context())
-			require.NoError(t, err)
-			require.Empty(t, problems)
+		_, err = s.Ship(t.Context(), o.OutTradeNo, "", "")
+		require.NoError(t, err)
+		again := pay.Transaction{
+			OutTradeNo: o.OutTradeNo, TransactionID: paid.TransactionID, State: pay.Success, Fen: 1200, Known: true, PaidAt: paid.PaidAt,
+		}
+		var wg sync.WaitGroup
+		for range 20 { // as when records of the Cashier are lost
+			wg.Go(func() {
+				if err := s.Settle(t.Context(), again); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		shipped := waitFor(t, s, o.OutTradeNo, shop.Shipped)
+		require.Equal(t, paid.CashFee, shipped.CashFee)
+		payments, err := s.Store.Payments(t.Context(), paid.PaidAt, paid.PaidAt.Add(time.Second))
+		require.NoError(t, err)
+		require.Len(t, payments, 1)
+		problems, err := s.Problems(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, problems)
 
-			again.OutTradeNo = place(t, s, 5).OutTradeNo
-			require.Error(t, s.Settle(t.Context(), again), "the payment of another order")
-			waitFor(t, s, again.OutTradeNo, shop.NotPaid)
-		})
-	}
+		again.OutTradeNo = place(t, s, 5).OutTradeNo
+		require.Error(t, s.Settle(t.Context(), again), "the payment of another order")
+		waitFor(t, s, again.OutTradeNo, shop.NotPaid)
+	})
 }
 
 func TestPaymentsAtTheSameTimeSettleAnOrderOnce(t *testing.T) {
