@@ -3,6 +3,7 @@ package shop
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // use one database.
 type Shop struct {
 	Store   Store
-	Cashier *pay.Cashier
+	Cashier *pay.Cashier // its OnPaid is Settle, its OnRefund is EndRefund
 	Sender  Sender
 	Key     Secret // signs tokens and hashes codes; see LoadKey
 
@@ -28,7 +29,7 @@ type Shop struct {
 	// Shared holds SMS codes and limits. All processes share it.
 	Shared store.Store
 
-	// WeChat uploads shipping information to WeChat. Default none: nothing is uploaded.
+	// WeChat uploads shipping information. Default none: nothing is uploaded.
 	WeChat *wechat.Client
 
 	counting sync.Mutex
@@ -39,12 +40,41 @@ type Store interface {
 	ProductStore
 	AccountStore
 	OrderStore
+	PaymentStore
+	RefundStore
+	ShipStore
 }
+
+// Connect sets the hooks of the Cashier.
+func (s *Shop) Connect() {
+	s.Cashier.OnPaid, s.Cashier.OnRefund = s.Settle, s.EndRefund
+}
+
+const workEvery = time.Minute
 
 // Run does the work of the shop that no request does, until ctx ends: the Cashier's, closing expired orders, and uploading shipping
 // information again. Each process may call it.
 func (s *Shop) Run(ctx context.Context) error {
-	return s.Cashier.Run(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Cashier.Run(ctx) }()
+	ticks := time.NewTicker(workEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-ticks.C:
+		}
+		for name, work := range map[string]func(context.Context) error{"close expired orders": s.closeExpired, "upload": s.uploadDue} {
+			if err := work(ctx); err != nil && ctx.Err() == nil {
+				slog.Error("shop: "+name, "error", err)
+			}
+		}
+	}
 }
 
+// Beijing is the time zone of WeChat's texts.
+var Beijing = time.FixedZone("CST", 8*60*60)
+
+// now returns the time as the database stores it.
 func now() time.Time { return time.Now().Truncate(time.Millisecond) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/wetoken/wetoken/examples/shop/shop"
 )
@@ -14,7 +15,7 @@ const orderColumns = `id, COALESCE(appid, ''), COALESCE(mch_id, ''), COALESCE(bo
 	out_trade_no, COALESCE(spbill_create_ip, ''), COALESCE(total_fee, 0), COALESCE(trade_type, ''), COALESCE(trade_state, ''),
 	COALESCE(bank_type, ''), COALESCE(cash_fee, 0), COALESCE(fee_type, ''), COALESCE(is_subscribe, ''), COALESCE(openid, ''),
 	COALESCE(transaction_id, ''), user_id, COALESCE(items, ''), code_url, code_expires, created_at, expires_at, paid_at,
-	express_company, tracking_no, shipped_at`
+	express_company, tracking_no, shipped_at, upload_error`
 
 // scanOrder reads the orderColumns of a row.
 func scanOrder(scan func(...any) error) (o shop.Order, err error) {
@@ -24,7 +25,7 @@ func scanOrder(scan func(...any) error) (o shop.Order, err error) {
 		&o.OutTradeNo, &o.SpbillCreateIP, &o.TotalFee, &o.TradeType, &o.State,
 		&o.BankType, &o.CashFee, &o.FeeType, &o.IsSubscribe, &o.OpenID,
 		&o.TransactionID, &o.UserID, &items, &o.CodeURL, &codeExpires, &createdAt, &expiresAt, &paidAt,
-		&o.ExpressCompany, &o.TrackingNo, &shippedAt)
+		&o.ExpressCompany, &o.TrackingNo, &shippedAt, &o.UploadError)
 	if err == nil && items != "" {
 		err = json.Unmarshal([]byte(items), &o.Items)
 	}
@@ -79,7 +80,16 @@ func (s *Store) Orders(ctx context.Context, userID, before int64, limit int) ([]
 	if userID != 0 {
 		query, args = query+" AND user_id = ?", append(args, userID)
 	}
-	rows, err := s.DB.QueryContext(ctx, query+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
+	return readOrders(ctx, s.DB, query+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
+}
+
+// querier is an *sql.DB or *sql.Tx.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func readOrders(ctx context.Context, q querier, query string, args ...any) ([]shop.Order, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("store: read orders: %w", err)
 	}
@@ -93,4 +103,32 @@ func (s *Store) Orders(ctx context.Context, userID, before int64, limit int) ([]
 		list = append(list, o)
 	}
 	return list, rows.Err()
+}
+
+// SetCode implements shop.OrderStore.
+func (s *Store) SetCode(ctx context.Context, outTradeNo, codeURL string, expires time.Time) error {
+	return s.exec(ctx, "set QR code", "UPDATE payorder SET code_url = ?, code_expires = ? WHERE out_trade_no = ?", codeURL, millis(expires), outTradeNo)
+}
+
+// CloseOrder implements shop.OrderStore.
+func (s *Store) CloseOrder(ctx context.Context, outTradeNo string) error {
+	return s.exec(ctx, "close order", "UPDATE payorder SET trade_state = ? WHERE out_trade_no = ? AND trade_state = ?", shop.Closed, outTradeNo, shop.NotPaid)
+}
+
+// ExpiredOrders implements shop.OrderStore. It leaves out the orders of the old program, which have no expiry.
+func (s *Store) ExpiredOrders(ctx context.Context, before time.Time, limit int) (numbers []string, err error) {
+	rows, err := s.DB.QueryContext(ctx, "SELECT out_trade_no FROM payorder WHERE trade_state = ? AND expires_at > 0 AND expires_at < ? ORDER BY expires_at LIMIT ?",
+		shop.NotPaid, millis(before), limit)
+	if err != nil {
+		return nil, fmt.Errorf("store: read expired orders: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var no string
+		if err := rows.Scan(&no); err != nil {
+			return nil, fmt.Errorf("store: read expired orders: %w", err)
+		}
+		numbers = append(numbers, no)
+	}
+	return numbers, rows.Err()
 }

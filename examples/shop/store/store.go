@@ -69,6 +69,50 @@ func open(name string) (*Store, error) {
 	return &Store{DB: db, Dialect: sqlstore.MySQL}, nil
 }
 
+// exec runs a statement that may match no row.
+func (s *Store) exec(ctx context.Context, what, query string, args ...any) error {
+	if _, err := s.DB.ExecContext(ctx, query, args...); err != nil {
+		return fmt.Errorf("store: %s: %w", what, err)
+	}
+	return nil
+}
+
+// within runs work in a transaction, again if MariaDB chose it to end a deadlock.
+func (s *Store) within(ctx context.Context, what string, work func(*sql.Tx) error) error {
+	for try := 1; ; try++ {
+		err := s.try(ctx, work)
+		var my *mysql.MySQLError
+		if err == nil || errors.Is(err, shop.ErrState) {
+			return err
+		}
+		if try == 5 || !errors.As(err, &my) || my.Number != 1213 {
+			return fmt.Errorf("store: %s: %w", what, err)
+		}
+	}
+}
+
+func (s *Store) try(ctx context.Context, work func(*sql.Tx) error) error {
+	tx, err := s.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := work(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// change runs a statement, and reports whether it matched a row.
+func change(ctx context.Context, tx *sql.Tx, query string, args ...any) (bool, error) {
+	result, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
 // notFound returns shop.ErrNotFound for a missing row.
 func notFound(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {

@@ -31,13 +31,5 @@ CREATE TABLE IF NOT EXISTS payorder (
 	spbill_create_ip VARCHAR(64),
 	total_fee BIGINT,
 	trade_type VARCHAR(16),
-	trade_state VARCHAR(16),
-	bank_type VARCHAR(32),
-	cash_fee BIGINT,
-	fee_type VARCHAR(16),
-	is_subscribe VARCHAR(1),
-	openid VARCHAR(128),
-	sign VARCHAR(64),
-	time_end VARCHAR(14),
-	transaction_id VARCHAR(64)
+	trade_state VARCHAR(16)
 ) CHARACTER SET utf8mb4;
