@@ -62,7 +62,7 @@ func (h *Handlers) register(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, shop.ErrCode):
 		reply(w, d.refused(), false, "验证码错误或已失效", nil)
 	case errors.Is(err, shop.ErrInvalid):
-		reply(w, d.refused(), false, explain(err), nil)
+		reply(w, d.refused(), false, d.explain(err), nil)
 	default:
 		h.failAccount(w, r, err)
 	}
@@ -81,21 +81,22 @@ func checkRegistration(d dialect, fields map[string]string) error {
 	repeated, ok := fields["repeat_password"]
 	switch {
 	case d.later && len(fields["password"]) < 6, !d.later && len(fields["password"]) > 20:
-		return fmt.Errorf("%w: password", shop.ErrInvalid)
+		return &shop.FieldError{Field: "password"}
 	case (ok || !d.later) && repeated != fields["password"]:
-		return fmt.Errorf("%w: repeat_password", shop.ErrInvalid)
+		return &shop.FieldError{Field: "repeat_password"}
 	}
 	return nil
 }
 
-// explain returns an ErrInvalid in the user's language.
-func explain(err error) string {
-	field := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
-	switch field {
+// explain returns an ErrInvalid in the language of the users.
+func (d dialect) explain(err error) string {
+	field := new(shop.FieldError)
+	errors.As(err, &field)
+	switch field.Field {
 	case "username":
 		return "用户名须为3-20位字母或数字"
 	case "password":
-		return "密码须为3-20位字母或数字"
+		return fmt.Sprintf("密码须为%v位字母或数字", d.state("3-20", "6-30"))
 	case "repeat_password":
 		return "两次输入的密码不一致"
 	case "mobile":
@@ -121,7 +122,7 @@ func (h *Handlers) login(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		h.Sessions.SetCookie(w, token)
-		reply(w, http.StatusOK, http.StatusOK, "登录成功", map[string]any{
+		reply(w, http.StatusOK, http.StatusOK, "登陆成功", map[string]any{
 			"code": http.StatusOK, "token": token, "mobile": u.Mobile,
 			"userInfo": map[string]string{"username": u.Username, "mobile": u.Mobile},
 		})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // maxBody is the longest body of a request, in bytes.
@@ -15,8 +17,8 @@ const maxBody = 16 << 10
 var errBody = errors.New("invalid body: want a JSON object or a form")
 
 // readFields returns the fields of a request's body, which is a JSON object or a form. Numbers are accepted where old clients send them
-// for strings; lists, objects, booleans and null are not.
-func readFields(w http.ResponseWriter, r *http.Request) (map[string]string, error) {
+// for strings; lists, objects, booleans and null are not. The fields that lists names may be lists of these, which are joined by commas.
+func readFields(w http.ResponseWriter, r *http.Request, lists ...string) (map[string]string, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != "application/json" {
@@ -25,10 +27,10 @@ func readFields(w http.ResponseWriter, r *http.Request) (map[string]string, erro
 		}
 		fields := make(map[string]string, len(r.PostForm))
 		for name, values := range r.PostForm {
-			if len(values) > 1 {
+			if len(values) > 1 && !slices.Contains(lists, name) {
 				return nil, fmt.Errorf("%w: %q has several values", errBody, name)
 			}
-			fields[name] = values[0]
+			fields[name] = strings.Join(values, ",")
 		}
 		return fields, nil
 	}
@@ -43,14 +45,22 @@ func readFields(w http.ResponseWriter, r *http.Request) (map[string]string, erro
 	}
 	fields := make(map[string]string, len(values))
 	for name, value := range values {
-		switch v := value.(type) {
-		case string:
-			fields[name] = v
-		case json.Number:
-			fields[name] = v.String()
-		default:
-			return nil, fmt.Errorf("%w: %q is no string", errBody, name)
+		parts, isList := value.([]any)
+		if !isList || !slices.Contains(lists, name) {
+			parts = []any{value}
 		}
+		texts := make([]string, len(parts))
+		for i, part := range parts {
+			switch v := part.(type) {
+			case string:
+				texts[i] = v
+			case json.Number:
+				texts[i] = v.String()
+			default:
+				return nil, fmt.Errorf("%w: %q is no string", errBody, name)
+			}
+		}
+		fields[name] = strings.Join(texts, ",")
 	}
 	return fields, nil
 }

@@ -33,8 +33,8 @@ type Bill struct {
 // Bill compares WeChat's trade bill (交易账单) of a day in Beijing with the payments and refunds of the shop. The bill is ready at 10:00 on
 // the next day; before that the error is pay.ErrBusy, or another of WeChat's.
 func (s *Shop) Bill(ctx context.Context, day time.Time) (Bill, error) {
-	day = day.In(beijing)
-	day = time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, beijing)
+	day = day.In(Beijing)
+	day = time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, Beijing)
 	rows, err := s.downloadBill(ctx, day)
 	if err != nil {
 		return Bill{}, fmt.Errorf("shop: bill of %s: %w", day.Format(time.DateOnly), err)

@@ -43,7 +43,7 @@ type sentCode struct {
 // ErrInvalid, ErrLimited and those of the Sender.
 func (s *Shop) SendCode(ctx context.Context, mobile, address string) error {
 	if !mobilePattern.MatchString(mobile) {
-		return fmt.Errorf("%w: mobile", ErrInvalid)
+		return &FieldError{"mobile"}
 	}
 	for _, l := range []struct {
 		key string

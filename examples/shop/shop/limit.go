@@ -17,6 +17,8 @@ type limit struct {
 // allow counts an event under a key in the store that all processes share. It returns ErrLimited beyond the limit.
 func (s *Shop) allow(ctx context.Context, key string, l limit) error {
 	key = "shop/limit/" + key
+	s.counting.Lock() // spares the database the tries of a flood that would lose against each other
+	defer s.counting.Unlock()
 	for range 50 {
 		old, ok, err := s.Shared.Get(ctx, key)
 		if err != nil {

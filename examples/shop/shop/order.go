@@ -77,7 +77,7 @@ type OrderStore interface {
 const (
 	orderLife     = 24 * time.Hour
 	maxItems      = 100
-	maxBody       = 120 // characters; WeChat takes 127
+	maxBody       = 120 // characters; payments take 127, shipping information 120
 	pageOfOrders  = 20
 	maxTotalPrice = 1_000_000_00 // fen; no sum of prices overflows
 )

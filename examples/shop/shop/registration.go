@@ -3,7 +3,6 @@ package shop
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 )
 
@@ -19,7 +18,7 @@ var (
 	codePattern     = regexp.MustCompile(`^[0-9]{4}$`)
 )
 
-// check returns an ErrInvalid that names the first field that is wrong.
+// check returns a FieldError for the first field that is wrong.
 func (r Registration) check() error {
 	for _, field := range []struct {
 		name, value string
@@ -31,7 +30,7 @@ func (r Registration) check() error {
 		{"smsCode", r.Code, codePattern},
 	} {
 		if !field.pattern.MatchString(field.value) {
-			return fmt.Errorf("%w: %s", ErrInvalid, field.name)
+			return &FieldError{field.name}
 		}
 	}
 	return nil

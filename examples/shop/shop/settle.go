@@ -65,7 +65,7 @@ func newPayment(t pay.Transaction) Payment {
 	p := Payment{
 		TransactionID: t.TransactionID, OutTradeNo: t.OutTradeNo, Fen: t.Fen, PaidAt: t.PaidAt,
 		AppID: t.AppID, MchID: t.MchID, OpenID: t.OpenID, BankType: text("bank_type"), FeeType: "CNY",
-		IsSubscribe: text("is_subscribe"), Sign: text("sign"), TimeEnd: t.PaidAt.In(beijing).Format("20060102150405"), CashFee: t.PayerFen,
+		IsSubscribe: text("is_subscribe"), Sign: text("sign"), TimeEnd: t.PaidAt.In(Beijing).Format("20060102150405"), CashFee: t.PayerFen,
 	}
 	if cash, err := strconv.ParseInt(text("cash_fee"), 10, 64); err == nil {
 		p.CashFee = cash

@@ -4,6 +4,7 @@ package shop
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/wetoken/wetoken/pay"
@@ -30,6 +31,8 @@ type Shop struct {
 
 	// WeChat uploads shipping information. Default none: nothing is uploaded.
 	WeChat *wechat.Client
+
+	counting sync.Mutex
 }
 
 // Store is the database of a Shop. Package store of this program implements it.
@@ -70,8 +73,8 @@ func (s *Shop) Run(ctx context.Context) error {
 	}
 }
 
-// beijing is the time zone of WeChat's texts.
-var beijing = time.FixedZone("CST", 8*60*60)
+// Beijing is the time zone of WeChat's texts.
+var Beijing = time.FixedZone("CST", 8*60*60)
 
 // now returns the time as the database stores it.
 func now() time.Time { return time.Now().Truncate(time.Millisecond) }
