@@ -179,5 +179,5 @@ func (b *Tab) DevTools(command string, params map[string]any, value any) {
 // Resize changes the size of the page.
 func (b *Tab) Resize(width, height int) {
 	b.t.Helper()
-	b.DevTools("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
+	b.DevTools("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
 }
