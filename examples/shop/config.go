@@ -15,6 +15,8 @@ import (
 // config is the configuration of the program.
 type config struct {
 	addr, public, db string
+	version          string
+	admin            string
 }
 
 // readConfig returns the flags. Variables that the environment lacks are read from the file .env.
@@ -23,6 +25,8 @@ func readConfig() (c config, err error) {
 	flag.StringVar(&c.public, "url", "", "public URL of this program, for WeChat's notifications; default that of -addr")
 	flag.StringVar(&c.db, "db", "", "SQLite file, or a data source name of MariaDB such as user:password@tcp(127.0.0.1:3306)/letao; "+
 		"default DB_HOST, DB_USER, DB_PWD and DB_DATABASE, or the file shop.db")
+	flag.StringVar(&c.version, "version", "v3", "version of WeChat Pay's API for new orders: v3 or v2")
+	flag.StringVar(&c.admin, "admin", "", "name of a registered user: makes the user an admin, and ends")
 	flag.Parse()
 	if err := readEnvFile(".env"); err != nil {
 		return c, err

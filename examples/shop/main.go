@@ -44,6 +44,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer db.DB.Close()
+	if c.admin != "" {
+		return db.MakeAdmin(ctx, c.admin)
+	}
 	shared := &sqlstore.Store{DB: db.DB, Dialect: db.Dialect}
 	if err := shared.Migrate(ctx); err != nil {
 		return err
@@ -55,7 +58,7 @@ func run(ctx context.Context) error {
 	if c.public == "" {
 		c.public = "http://" + l.Addr().String()
 	}
-	merchants, phone, err := newMerchants()
+	w, err := connect(c.version, shared)
 	if err != nil {
 		return err
 	}
@@ -69,16 +72,17 @@ func run(ctx context.Context) error {
 	}
 	s := &shop.Shop{
 		Store: db, Shared: shared, Sender: sender, Key: key, OldSalt: shop.Secret(os.Getenv("SHOP_OLD_SALT")),
-		Cashier: &pay.Cashier{Merchants: merchants, URL: c.public, Store: shared},
+		Cashier: &pay.Cashier{Merchants: w.merchants, URL: c.public, Store: shared}, AppID: w.appID, WeChat: w.client,
 	}
+	s.Connect()
 	h := &handlers.Handlers{
-		Shop: s, Phone: phone,
+		Shop: s, Phone: w.phone,
 		Sessions: &handlers.Tokens{Key: key, Users: db, Secure: strings.HasPrefix(c.public, "https://")},
 	}
 
 	fmt.Printf("%s/\n", c.public)
-	if phone != "" {
-		fmt.Printf("%s/phone   # pays: paste the text of a QR code\n", phone)
+	if w.phone != "" {
+		fmt.Printf("%s/phone   # pays: paste the text of a QR code\n", w.phone)
 	}
 	server := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	failed := make(chan error, 1)

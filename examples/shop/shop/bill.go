@@ -31,10 +31,13 @@ type Bill struct {
 }
 
 // Bill compares WeChat's trade bill (交易账单) of a day in Beijing with the payments and refunds of the shop. The bill is ready at 10:00 on
-// the next day; before that the error is pay.ErrBusy, or another of WeChat's.
+// the next day; before that the error is pay.ErrBusy.
 func (s *Shop) Bill(ctx context.Context, day time.Time) (Bill, error) {
 	day = day.In(Beijing)
 	day = time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, Beijing)
+	if ready := day.Add(34 * time.Hour); now().Before(ready) { // APIv2 says that there is none
+		return Bill{}, fmt.Errorf("shop: bill of %s: %w until %s", day.Format(time.DateOnly), pay.ErrBusy, ready.Format(time.DateTime))
+	}
 	rows, err := s.downloadBill(ctx, day)
 	if err != nil {
 		return Bill{}, fmt.Errorf("shop: bill of %s: %w", day.Format(time.DateOnly), err)

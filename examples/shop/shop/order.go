@@ -77,7 +77,7 @@ type OrderStore interface {
 const (
 	orderLife     = 24 * time.Hour
 	maxItems      = 100
-	maxBody       = 120 // characters; WeChat takes 127
+	maxBody       = 120 // characters; payments take 127, shipping information 120
 	pageOfOrders  = 20
 	maxTotalPrice = 1_000_000_00 // fen; no sum of prices overflows
 )
@@ -108,7 +108,7 @@ func (s *Shop) PlaceCart(ctx context.Context, userID int64, ip string, c Cart) (
 	}
 	created := now()
 	o := Order{
-		OutTradeNo: "letao" + strings.ToLower(rand.Text()[:20]), NonceStr: strings.ToLower(rand.Text()), UserID: userID, SpbillCreateIP: ip,
+		AppID: s.AppID, MchID: s.mchID(), OutTradeNo: "letao" + strings.ToLower(rand.Text()[:20]), NonceStr: strings.ToLower(rand.Text()), UserID: userID, SpbillCreateIP: ip,
 		Items: items, Body: describe(items), TradeType: "NATIVE", State: NotPaid, CreatedAt: created, ExpiresAt: created.Add(orderLife),
 		NotifyURL: strings.TrimSuffix(s.Cashier.URL, "/") + "/pay/notify",
 	}
@@ -125,6 +125,13 @@ func (s *Shop) PlaceCart(ctx context.Context, userID int64, ip string, c Cart) (
 		return Order{}, err
 	}
 	return s.Store.Order(ctx, o.OutTradeNo)
+}
+
+// mchID returns the merchant number of new orders.
+func (s *Shop) mchID() string {
+	_, rest, _ := strings.Cut(s.Cashier.Name(), "/") // v3/1900000001
+	id, _, _ := strings.Cut(rest, "/")
+	return id
 }
 
 // items returns the products of a cart, each once, at their prices.

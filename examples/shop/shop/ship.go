@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -62,8 +61,15 @@ const (
 	uploadAgain = 5 * time.Minute // WeChat needs minutes or hours to know a payment
 )
 
-// errNoPayment means that WeChat does not know the payment yet (支付单不存在).
-const errNoPayment = wechat.Code(10060001)
+// The errcodes of upload_shipping_info that a program acts on.
+const (
+	errNoPayment = wechat.Code(10060001) // WeChat does not know the payment yet (支付单不存在)
+
+	// WeChat has the information: from an earlier call whose reply was lost, or from a person.
+	errComplete  = wechat.Code(10060002) // 支付单已完成发货
+	errChanged   = wechat.Code(10060003) // 支付单已使用重新发货机会
+	errUnchanged = wechat.Code(10060023) // 发货信息未更新
+)
 
 // uploadDue uploads the shipping information of all orders that are due.
 func (s *Shop) uploadDue(ctx context.Context) error {
@@ -84,25 +90,30 @@ func (s *Shop) uploadDue(ctx context.Context) error {
 	return err
 }
 
-// upload calls WeChat. See https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/order-shipping/order-shipping.html
+// upload calls WeChat. See https://developers.weixin.qq.com/miniprogram/dev/server/API/order_shipping/api_uploadshippinginfo (发货信息录入).
 func (s *Shop) upload(ctx context.Context, o Order) error {
-	item := map[string]any{"item_desc": cut(o.Body, 120)}
+	parcel := map[string]any{"item_desc": o.Body}
 	kind := 3 // without a parcel (虚拟商品)
 	if o.TrackingNo != "" {
 		kind = 1 // by express
-		item["express_company"], item["tracking_no"] = o.ExpressCompany, o.TrackingNo
+		parcel["express_company"], parcel["tracking_no"] = o.ExpressCompany, o.TrackingNo
+		u, err := s.Store.User(ctx, o.UserID)
+		if err != nil {
+			return err
+		}
+		if len(u.Mobile) == 11 { // SF requires it
+			parcel["contact"] = map[string]any{"receiver_contact": u.Mobile[:3] + "****" + u.Mobile[7:]}
+		}
 	}
-	return s.WeChat.Post(ctx, "/wxa/sec/order/upload_shipping_info", nil, map[string]any{
+	err := s.WeChat.Post(ctx, "/wxa/sec/order/upload_shipping_info", nil, map[string]any{
 		"order_key":      map[string]any{"order_number_type": 2, "transaction_id": o.TransactionID},
-		"logistics_type": kind, "delivery_mode": 1, "shipping_list": []any{item},
+		"logistics_type": kind, "delivery_mode": 1, "shipping_list": []any{parcel},
 		"upload_time": o.ShippedAt.In(Beijing).Format("2006-01-02T15:04:05.000-07:00"), "payer": map[string]any{"openid": o.OpenID},
 	}, nil)
-}
-
-// cut returns at most n characters of a text.
-func cut(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
-		return text
+	for _, code := range []wechat.Code{errComplete, errChanged, errUnchanged} {
+		if errors.Is(err, code) {
+			return nil
+		}
 	}
-	return string([]rune(text)[:n])
+	return err
 }

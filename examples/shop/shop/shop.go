@@ -18,6 +18,7 @@ type Shop struct {
 	Store   Store
 	Cashier *pay.Cashier // its OnPaid is Settle, its OnRefund is EndRefund
 	Sender  Sender
+	AppID   string // of the orders, as the merchants send it
 	Key     Secret // signs tokens and hashes codes; see LoadKey
 
 	// OldSalt is the salt of the old program's passwords, which are hashed anew at the next login. Default none: they are refused.

@@ -34,8 +34,12 @@ func (s *Store) Settle(ctx context.Context, p shop.Payment) error {
 		_, err = tx.ExecContext(ctx, "UPDATE payment SET problem = ? WHERE transaction_id = ?", why, p.TransactionID)
 		return err
 	})
-	if isDuplicate(err) {
-		return nil
+	if !isDuplicate(err) {
+		return err
+	}
+	known, err := s.Payment(ctx, p.TransactionID)
+	if err == nil && (known.OutTradeNo != p.OutTradeNo || known.Fen != p.Fen) {
+		err = fmt.Errorf("store: settle payment %s of order %s: it is stored with order %s and %d fen", p.TransactionID, p.OutTradeNo, known.OutTradeNo, known.Fen)
 	}
 	return err
 }

@@ -52,3 +52,12 @@ func (s *Store) SetPassword(ctx context.Context, id int64, hash string) error {
 	}
 	return nil
 }
+
+// MakeAdmin makes a registered user an admin. It returns shop.ErrNotFound if there is no such user.
+func (s *Store) MakeAdmin(ctx context.Context, username string) error {
+	u, err := s.UserByName(ctx, username)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "make admin", "UPDATE user SET is_admin = 1 WHERE id = ?", u.ID)
+}
