@@ -48,6 +48,9 @@ func (d *Driver) start(t *testing.T, options map[string]any) *Tab {
 	return b
 }
 
+// In returns the same browser for a subtest.
+func (b *Tab) In(t *testing.T) *Tab { return &Tab{t, b.d, b.path} }
+
 // Open opens a page.
 func (b *Tab) Open(address string) {
 	b.t.Helper()
@@ -148,12 +151,12 @@ func (b *Tab) Switch(handle string) {
 	b.d.call(b.t, "POST", b.path+"/window", map[string]string{"handle": handle}, nil)
 }
 
-// NewWindow opens another window and goes to it.
-func (b *Tab) NewWindow() {
+// NewWindow opens another window, and returns its handle.
+func (b *Tab) NewWindow() string {
 	b.t.Helper()
 	var window struct{ Handle string }
 	b.d.call(b.t, "POST", b.path+"/window/new", map[string]string{"type": "tab"}, &window)
-	b.Switch(window.Handle)
+	return window.Handle
 }
 
 // Console returns the messages of the console since the last call, such as errors of scripts and what a page's policy has blocked.
@@ -176,5 +179,5 @@ func (b *Tab) DevTools(command string, params map[string]any, value any) {
 // Resize changes the size of the page.
 func (b *Tab) Resize(width, height int) {
 	b.t.Helper()
-	b.DevTools("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
+	b.DevTools("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -40,7 +41,7 @@ func readFields(w http.ResponseWriter, r *http.Request, lists ...string) (map[st
 	if err := decoder.Decode(&values); err != nil {
 		return nil, bodyError(err)
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errBody
 	}
 	fields := make(map[string]string, len(values))

@@ -3,6 +3,8 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -12,8 +14,8 @@ import (
 
 // Sessions knows the users of requests. Tokens implements it.
 type Sessions interface {
-	// User returns the user who sent a request, or false if it has no valid session.
-	User(r *http.Request) (shop.User, bool)
+	// User returns the user who sent a request, or ErrNoSession if it has no valid session.
+	User(r *http.Request) (shop.User, error)
 	// Issue returns a token of a user.
 	Issue(u shop.User) (token string, err error)
 	// SetCookie gives a browser a token. The empty token ends its session.
@@ -62,10 +64,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the client has gone
 }
 
-// user returns the user who sent a request.
+// user returns the user who sent a request, or false if it has no valid session.
 func (h *Handlers) user(r *http.Request) (shop.User, bool) {
-	if h.Sessions == nil {
-		return shop.User{}, false
+	u, err := h.Sessions.User(r)
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		slog.ErrorContext(r.Context(), "session", "error", err)
 	}
-	return h.Sessions.User(r)
+	return u, err == nil
 }

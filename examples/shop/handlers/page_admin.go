@@ -64,9 +64,9 @@ func (s *site) afterChange(w http.ResponseWriter, r *http.Request, done string, 
 	http.Redirect(w, r, "/admin?done="+done, http.StatusSeeOther)
 }
 
-// showBill compares a day with WeChat's bill, which WeChat makes on the next morning.
+// showBill compares a day with WeChat's bill, which WeChat makes until 10:00 of the next day.
 func (s *site) showBill(w http.ResponseWriter, r *http.Request) {
-	last := time.Now().In(beijing).AddDate(0, 0, -1).Format(time.DateOnly)
+	last := time.Now().In(beijing).Add(-10*time.Hour).AddDate(0, 0, -1).Format(time.DateOnly)
 	text := cmp.Or(r.FormValue("day"), last)
 	data := map[string]any{"Day": text, "Last": last}
 	p, status := page{Title: "对账", Data: data}, http.StatusOK

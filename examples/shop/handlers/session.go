@@ -52,22 +52,28 @@ func (t *Tokens) Issue(u shop.User) (string, error) {
 	return signed, nil
 }
 
+// ErrNoSession reports a request without a valid token of a user.
+var ErrNoSession = errors.New("handlers: no valid session")
+
 // User implements Sessions. A token whose user was deleted is not valid.
-func (t *Tokens) User(r *http.Request) (shop.User, bool) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
+func (t *Tokens) User(r *http.Request) (shop.User, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
 		cookie, err := r.Cookie(cookieName)
 		if err != nil {
-			return shop.User{}, false
+			return shop.User{}, ErrNoSession
 		}
 		token = cookie.Value
 	}
 	id, err := t.verify(token)
 	if err != nil {
-		return shop.User{}, false
+		return shop.User{}, ErrNoSession
 	}
 	u, err := t.Users.User(r.Context(), id)
-	return u, err == nil
+	if errors.Is(err, shop.ErrNotFound) {
+		return shop.User{}, ErrNoSession
+	}
+	return u, err
 }
 
 // verify returns the user's id in a valid token.
@@ -101,11 +107,13 @@ func (t *Tokens) SetCookie(w http.ResponseWriter, token string) {
 // protected serves users only. Others get the old program's answer.
 func (h *Handlers) protected(next func(w http.ResponseWriter, r *http.Request, u shop.User)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		u, ok := h.user(r)
-		if !ok {
+		switch u, err := h.Sessions.User(r); {
+		case err == nil:
+			next(w, r, u)
+		case errors.Is(err, ErrNoSession):
 			http.Error(w, "Protected resource, use Authorization header to get access", http.StatusUnauthorized)
-			return
+		default:
+			h.failAccount(w, r, err)
 		}
-		next(w, r, u)
 	}
 }
