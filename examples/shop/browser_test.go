@@ -3,7 +3,6 @@ package main_test
 import (
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,9 +22,7 @@ const nasty = `'); DROP TABLE user; -- "><b id=planted onclick=planted=1>`
 func TestARealBrowserBuysPaysAndGetsTheMoneyBack(t *testing.T) {
 	testform.NeedFull(t)
 	b := webdriver.Start(t).Desktop(t)
-	exe := filepath.Join(t.TempDir(), "shop.exe")
-	out, err := exec.Command("go", "build", "-o", exe, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	exe := program(t)
 	axe := loadAxe(t)
 	screen, hand := b.Windows()[0], b.NewWindow()
 	shoptest.OnEach(t, func(t *testing.T, name string) {

@@ -21,9 +21,7 @@ func TestTheRequestsOfLetaosClientsWork(t *testing.T) {
 			t.Skip("SKIPPED, NOT TESTED: ", err)
 		}
 	}
-	exe := filepath.Join(t.TempDir(), "shop")
-	out, err := exec.Command("go", "build", "-o", exe, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	exe := program(t)
 	shoptest.OnEach(t, func(t *testing.T, name string) {
 		shop, phone, log := runShop(t, exe, name)
 		script := exec.CommandContext(t.Context(), "bash", "testdata/letao.sh")
