@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -45,6 +47,13 @@ func open(name string) (*Store, error) {
 			"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)"},
 			"_txlock": {"immediate"}, // a transaction that begins by reading could not write later
 		}.Encode()
+		// Users of this machine other than the owner cannot read it. An existing file is not opened here, since closing it would end the locks of
+		// other connections of this process.
+		if file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
+			_ = file.Close()
+		} else if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
 		db, err := sql.Open("sqlite", u.String())
 		if err != nil {
 			return nil, err

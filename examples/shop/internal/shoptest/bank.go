@@ -30,8 +30,8 @@ type Bank struct {
 	*paytest.Server
 	Added *paytest.Merchant
 
-	mu  sync.Mutex
-	mux *http.ServeMux // receives the notifications
+	mu       sync.Mutex
+	receiver http.Handler
 }
 
 // keys are the keys of all banks, in turn. Making more takes long.
@@ -57,12 +57,12 @@ func takeKey() (*rsa.PrivateKey, error) {
 
 // NewBank returns a WeChat Pay in memory. It works in a bubble of synctest.
 func NewBank(t *testing.T) *Bank {
-	b := &Bank{mux: http.NewServeMux()}
+	b := &Bank{receiver: http.NotFoundHandler()}
 	b.Server = &paytest.Server{GenerateKey: takeKey, Transport: paytest.InMemory(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
-		mux := b.mux
+		receiver := b.receiver
 		b.mu.Unlock()
-		mux.ServeHTTP(w, r)
+		receiver.ServeHTTP(w, r)
 	}))}
 	b.Added = b.AddMerchant(paytest.Merchant{MchID: MchID, Name: "老店", AppIDs: []string{AppID}, Balance: 1_000_000})
 	t.Cleanup(b.Close)
@@ -101,9 +101,14 @@ func (b *Bank) Connect(t *testing.T, s *shop.Shop, versions ...string) {
 	s.Connect()
 	mux := http.NewServeMux()
 	wetoken.Bind(mux, "/", s.Cashier)
+	b.Notify(mux)
+}
+
+// Notify makes a handler receive the notifications.
+func (b *Bank) Notify(h http.Handler) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.mux = mux
+	b.receiver = h
 }
 
 // OpenInBubble opens an SQLite file in a bubble of synctest, whose clock the tokens and orders of the shop follow.

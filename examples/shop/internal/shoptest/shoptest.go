@@ -32,12 +32,12 @@ func OnEach(t *testing.T, test func(t *testing.T, name string)) {
 	})
 	t.Run("MariaDB", func(t *testing.T) {
 		t.Parallel()
-		test(t, newMariaDB(t))
+		test(t, NewMariaDB(t))
 	})
 }
 
-// newMariaDB makes a database that is dropped when the test ends.
-func newMariaDB(t *testing.T) (name string) {
+// NewMariaDB makes a database that is dropped when the test ends.
+func NewMariaDB(t *testing.T) (name string) {
 	var server *sql.DB
 	dsn := needed.Address(t, "WETOKEN_TEST_MYSQL", "root@tcp(127.0.0.1:3306)/test", func(dsn string) (err error) {
 		if server, err = sql.Open("mysql", dsn); err != nil {
