@@ -48,8 +48,6 @@ func (v *visit) start() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if v.t.Failed() {
-			os.WriteFile("/tmp/s3/dbg.png", v.b.Screenshot(), 0o600)
-			println(v.b.URL())
 			v.t.Logf("the shop's log:\n%s", log.String())
 		}
 	})

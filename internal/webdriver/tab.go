@@ -145,10 +145,11 @@ func (b *Tab) Windows() (handles []string) {
 	return handles
 }
 
-// Switch goes to another window.
+// Switch goes to another window, and shows it: the layout of a hidden window is not up to date when it is clicked.
 func (b *Tab) Switch(handle string) {
 	b.t.Helper()
 	b.d.call(b.t, "POST", b.path+"/window", map[string]string{"handle": handle}, nil)
+	b.DevTools("Page.bringToFront", map[string]any{}, nil)
 }
 
 // NewWindow opens another window, and returns its handle.

@@ -68,13 +68,14 @@ func (s *site) afterChange(w http.ResponseWriter, r *http.Request, done string, 
 func (s *site) showBill(w http.ResponseWriter, r *http.Request) {
 	last := time.Now().In(beijing).Add(-10*time.Hour).AddDate(0, 0, -1).Format(time.DateOnly)
 	text := cmp.Or(r.FormValue("day"), last)
-	data := map[string]any{"Day": text, "Last": last}
+	data := map[string]any{"Day": last, "Last": last}
 	p, status := page{Title: "对账", Data: data}, http.StatusOK
 	day, err := time.ParseInLocation(time.DateOnly, text, beijing)
 	switch {
 	case err != nil:
 		status, p.Wrong = http.StatusBadRequest, "日期不正确。"
 	case r.FormValue("day") != "":
+		data["Day"] = text
 		bill, err := s.Shop.Bill(r.Context(), day)
 		if err != nil {
 			status, p.Wrong = explainFault(r, err)
