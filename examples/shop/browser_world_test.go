@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"image"
@@ -28,53 +27,20 @@ type visit struct {
 	db        *store.Store
 	exe, name string // of the program and the database
 	at, phone string // URLs
-	lines     chan string
+	log       string // the file that the program prints to
 	axe       string // the script that checks pages; empty: pages are not checked
 	screen    string // the windows
 	hand      string
 }
 
-// start runs the program with a database.
-func (v *visit) start() {
-	cmd := exec.Command(v.exe, "-addr", "127.0.0.1:0", "-db", v.name)
-	cmd.Dir = v.t.TempDir()
-	cmd.Env = []string{"HOME=" + cmd.Dir} // no merchant and no sender of SMS
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(v.t, err)
-	require.NoError(v.t, cmd.Start())
-	v.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if v.t.Failed() {
-			v.t.Logf("the shop's log:\n%s", log.String())
-		}
-	})
-	v.lines = make(chan string, 100)
-	go func() {
-		defer close(v.lines)
-		for lines := bufio.NewScanner(stdout); lines.Scan(); {
-			v.lines <- lines.Text()
-		}
-	}()
-	v.at, v.phone = v.await(`^(http://\S+)/$`), v.await(`^(http://\S+)/phone `)
-}
-
-// await returns the group of a pattern in a line that the shop prints.
-func (v *visit) await(pattern string) string {
+// code returns the code that the shop has sent to a mobile.
+func (v *visit) code(mobile string) string {
 	v.t.Helper()
-	for {
-		select {
-		case line, more := <-v.lines:
-			require.True(v.t, more, "the shop has ended before it printed %s", pattern)
-			if m := regexp.MustCompile(pattern).FindStringSubmatch(line); m != nil {
-				return m[1]
-			}
-		case <-time.After(time.Minute):
-			v.t.Fatalf("the shop has not printed %s", pattern)
-		}
-	}
+	printed, err := os.ReadFile(v.log)
+	require.NoError(v.t, err)
+	sent := regexp.MustCompile(`(?m)^sms: the code for `+mobile+` is (\d{4})$`).FindAllSubmatch(printed, -1)
+	require.NotEmpty(v.t, sent)
+	return string(sent[len(sent)-1][1])
 }
 
 // open goes to a page of the shop.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"time"
+
+	"github.com/wetoken/wetoken/examples/shop/shop"
 )
 
 // showAdmin shows the orders of all users.
@@ -66,11 +68,11 @@ func (s *site) afterChange(w http.ResponseWriter, r *http.Request, done string, 
 
 // showBill compares a day with WeChat's bill, which WeChat makes until 10:00 of the next day.
 func (s *site) showBill(w http.ResponseWriter, r *http.Request) {
-	last := time.Now().In(beijing).Add(-10*time.Hour).AddDate(0, 0, -1).Format(time.DateOnly)
+	last := time.Now().In(shop.Beijing).Add(-10*time.Hour).AddDate(0, 0, -1).Format(time.DateOnly)
 	text := cmp.Or(r.FormValue("day"), last)
 	data := map[string]any{"Day": last, "Last": last}
 	p, status := page{Title: "对账", Data: data}, http.StatusOK
-	day, err := time.ParseInLocation(time.DateOnly, text, beijing)
+	day, err := time.ParseInLocation(time.DateOnly, text, shop.Beijing)
 	switch {
 	case err != nil:
 		status, p.Wrong = http.StatusBadRequest, "日期不正确。"

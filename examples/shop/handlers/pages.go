@@ -129,10 +129,12 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 // signedIn serves users only. Others are sent to the login page.
 func (s *site) signedIn(next func(http.ResponseWriter, *http.Request, shop.User)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		u, ok := s.user(r)
+		u, err := s.Sessions.User(r)
 		switch {
-		case ok:
+		case err == nil:
 			next(w, r, u)
+		case !errors.Is(err, ErrNoSession):
+			s.fail(w, r, err)
 		case strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream"):
 			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 		case r.Method == http.MethodGet:
@@ -172,10 +174,7 @@ func localPath(to string) string {
 
 func yuan(fen int64) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
 
-// beijing is the time zone of WeChat Pay.
-var beijing = time.FixedZone("CST", 8*60*60)
-
-func formatTime(t time.Time) string { return t.In(beijing).Format("2006-01-02 15:04") }
+func formatTime(t time.Time) string { return t.In(shop.Beijing).Format("2006-01-02 15:04") }
 
 // drawQR returns a QR code as an element of the page, with a label for those who cannot see it.
 func drawQR(text, label string) (template.HTML, error) {
