@@ -37,7 +37,7 @@ func TestARealBrowserBuysPaysAndGetsTheMoneyBack(t *testing.T) {
 		axe = "" // the pages are the same on the other database
 		v.b.Switch(screen)
 		v.b.DevTools("Network.clearBrowserCookies", map[string]any{}, nil)
-		v.at, v.phone, v.log = runShop(t, exe, name)
+		v.at, v.phone, v.log = runShop(t, name)
 
 		v.browse()
 		v.register()
