@@ -24,7 +24,7 @@ const nasty = `'); DROP TABLE user; -- "><b id=planted onclick=planted=1>`
 func TestARealBrowserBuysPaysAndGetsTheMoneyBack(t *testing.T) {
 	testform.NeedFull(t)
 	b := webdriver.Start(t).Desktop(t)
-	exe, axe := buildShop(t), loadAxe(t)
+	exe, axe := program(t), loadAxe(t)
 	screen, hand := b.Windows()[0], b.NewWindow()
 	var inUse sync.Mutex
 	shoptest.OnEach(t, func(t *testing.T, name string) {

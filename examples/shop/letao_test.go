@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +21,7 @@ func TestTheRequestsOfLetaosClientsWork(t *testing.T) {
 			t.Skip("SKIPPED, NOT TESTED: ", err)
 		}
 	}
-	exe := buildShop(t)
+	exe := program(t)
 	shoptest.OnEach(t, func(t *testing.T, name string) {
 		shop, phone, log := runShop(t, exe, name)
 		script := exec.CommandContext(t.Context(), "bash", "testdata/letao.sh")
@@ -33,30 +32,6 @@ func TestTheRequestsOfLetaosClientsWork(t *testing.T) {
 		require.GreaterOrEqual(t, strings.Count(string(out), "ok: "), 50)
 		require.NotContains(t, string(printed), "abc123")
 	})
-}
-
-var built struct {
-	sync.Once
-	dir string
-	out []byte
-	err error
-}
-
-// buildShop returns the program.
-func buildShop(t *testing.T) (exe string) {
-	built.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "shop"); built.err == nil {
-			built.out, built.err = exec.Command("go", "build", "-o", built.dir, ".").CombinedOutput()
-		}
-	})
-	require.NoError(t, built.err, "%s", built.out)
-	return filepath.Join(built.dir, "shop")
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = os.RemoveAll(built.dir)
-	os.Exit(code)
 }
 
 // runShop runs the program without a merchant and a sender of SMS. It returns its URL, that of its phone, and the file that it prints to.

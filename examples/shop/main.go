@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func run(ctx context.Context) error {
 	if c.admin != "" {
 		return db.MakeAdmin(ctx, c.admin)
 	}
-	shared := &sqlstore.Store{DB: db.DB, Dialect: db.Dialect}
+	shared := &sqlstore.Store{DB: db.DB, Dialect: db.Dialect, Timeout: 10 * time.Second}
 	if err := shared.Migrate(ctx); err != nil {
 		return err
 	}
@@ -55,9 +56,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.public == "" {
-		c.public = "http://" + l.Addr().String()
-	}
+	at := "http://" + l.Addr().String()
+	c.public = cmp.Or(c.public, at)
 	w, err := connect(c.version, shared)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func run(ctx context.Context) error {
 		Sessions: &handlers.Tokens{Key: key, Users: db, Secure: strings.HasPrefix(c.public, "https://")},
 	}
 
-	fmt.Printf("%s/\n", c.public)
+	fmt.Printf("%s/\n", at)
 	if w.phone != "" {
 		fmt.Printf("%s/phone   # pays: paste the text of a QR code\n", w.phone)
 	}

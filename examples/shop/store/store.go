@@ -58,6 +58,7 @@ func open(name string) (*Store, error) {
 		if err != nil {
 			return nil, err
 		}
+		db.SetMaxOpenConns(1) // callers wait in turn here, and not at random for SQLite's lock
 		return &Store{DB: db, Dialect: sqlstore.SQLite}, nil
 	}
 	config, err := mysql.ParseDSN(name)

@@ -1,4 +1,4 @@
-package main_test
+package browser_test
 
 import (
 	"bufio"
@@ -95,9 +95,16 @@ func TestARealBrowserPaysTheOrdersOfAServer(t *testing.T) {
 	hand.Open(d.phone + "/phone")
 	hand.Type("#what", code)
 	hand.Click("#open")
+	requireFits(t, hand)
 	hand.Click("#pay")
 	hand.Find("#state[data-state=paid]")
 	d.requirePaid("native")
+	computer := driver.Desktop(t, "--accept-lang=en-US")
+	computer.Open(d.phone + "/phone")
+	computer.FindText("simulated")
+	computer.Type("#what", code)
+	computer.Click("#open")
+	computer.FindText("the order is paid already")
 
 	order = d.order("jsapi", `,"openid":"o1"`)
 	page := template.Must(template.New("").Parse(`<!DOCTYPE html><title>shop</title><button id="buy">Buy</button><p id="said"></p>
@@ -113,21 +120,28 @@ func TestARealBrowserPaysTheOrdersOfAServer(t *testing.T) {
 		_ = page.Execute(w, map[string]any{"Phone": d.phone, "JS": order["js_url"]})
 	}))
 	defer shop.Close()
-	hand.Open(shop.URL)
+	hand.Open(d.phone + "/phone") // which opens the page
+	hand.Type("#what", shop.URL)
+	hand.Click("#open")
+	hand.EnterFrame("#page")
 	answer := func(button string) {
 		hand.Click("#buy")
 		hand.EnterFrame("#paytest-sheet")
 		hand.Click(button)
 		hand.LeaveFrame()
+		hand.EnterFrame("#page")
 	}
 	answer("#cancel")
 	hand.FindText("requestPayment:fail cancel")
 	answer("#pay")
 	hand.FindText("requestPayment:ok")
 	d.requirePaid("jsapi")
+	hand.LeaveFrame()
 
 	hand.Open(d.order("h5", `,"client_ip":"127.0.0.1"`)["page_url"].(string))
 	require.Equal(t, "¥12.00", hand.Text("#amount"))
+	hand.Click("#wait")
+	require.Equal(t, "正在输入密码", hand.Text("#state[data-state=waiting]"))
 	hand.Click("#pay")
 	hand.Find("#state[data-state=paid]")
 	d.requirePaid("h5")
