@@ -21,7 +21,6 @@ func TestTheRequestsOfLetaosClientsWork(t *testing.T) {
 			t.Skip("SKIPPED, NOT TESTED: ", err)
 		}
 	}
-	exe := program(t)
 	shoptest.OnEach(t, func(t *testing.T, name string) {
 		shop, phone, log := runShop(t, name)
 		script := exec.CommandContext(t.Context(), "bash", "testdata/letao.sh")
