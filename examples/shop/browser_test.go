@@ -24,7 +24,7 @@ const nasty = `'); DROP TABLE user; -- "><b id=planted onclick=planted=1>`
 func TestARealBrowserBuysPaysAndGetsTheMoneyBack(t *testing.T) {
 	testform.NeedFull(t)
 	b := webdriver.Start(t).Desktop(t)
-	exe, axe := program(t), loadAxe(t)
+	axe := loadAxe(t)
 	screen, hand := b.Windows()[0], b.NewWindow()
 	var inUse sync.Mutex
 	shoptest.OnEach(t, func(t *testing.T, name string) {
@@ -33,11 +33,11 @@ func TestARealBrowserBuysPaysAndGetsTheMoneyBack(t *testing.T) {
 		db, err := store.Open(t.Context(), name)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, db.DB.Close()) })
-		v := &visit{t: t, b: b.In(t), db: db, exe: exe, name: name, axe: axe, screen: screen, hand: hand}
+		v := &visit{t: t, b: b.In(t), db: db, name: name, axe: axe, screen: screen, hand: hand}
 		axe = "" // the pages are the same on the other database
 		v.b.Switch(screen)
 		v.b.DevTools("Network.clearBrowserCookies", map[string]any{}, nil)
-		v.at, v.phone, v.log = runShop(t, exe, name)
+		v.at, v.phone, v.log = runShop(t, name)
 
 		v.browse()
 		v.register()
@@ -223,7 +223,7 @@ func (v *visit) value(css string) (value string) {
 
 // administer ships and refunds the order, and compares a day with WeChat's bill.
 func (v *visit) administer(no string) {
-	out, err := exec.Command(v.exe, "-db", v.name, "-admin", "Customer1").CombinedOutput()
+	out, err := exec.Command(program(v.t), "-db", v.name, "-admin", "Customer1").CombinedOutput()
 	require.NoError(v.t, err, "%s", out)
 	lost := shop.Payment{TransactionID: "4200000000000000001", OutTradeNo: "lost1", Fen: 100, PaidAt: time.Now().Add(-48 * time.Hour)}
 	require.NoError(v.t, v.db.Settle(v.t.Context(), lost))

@@ -25,7 +25,7 @@ type visit struct {
 	t         *testing.T
 	b         *webdriver.Tab
 	db        *store.Store
-	exe, name string // of the program and the database
+	name      string // of the database
 	at, phone string // URLs
 	log       string // the file that the program prints to
 	axe       string // the script that checks pages; empty: pages are not checked

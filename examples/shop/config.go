@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 )
@@ -17,6 +18,7 @@ type config struct {
 	addr, public, db string
 	version          string
 	admin            string
+	proxies          []netip.Prefix
 }
 
 // readConfig returns the flags. Variables that the environment lacks are read from the file .env.
@@ -27,6 +29,16 @@ func readConfig() (c config, err error) {
 		"default DB_HOST, DB_USER, DB_PWD and DB_DATABASE, or the file shop.db")
 	flag.StringVar(&c.version, "version", "v3", "version of WeChat Pay's API for new orders: v3 or v2")
 	flag.StringVar(&c.admin, "admin", "", "name of a registered user: makes the user an admin, and ends")
+	flag.Func("proxies", "networks of proxies in front, whose X-Forwarded-For counts, such as 10.0.0.0/8,127.0.0.1/32", func(text string) error {
+		for part := range strings.SplitSeq(text, ",") {
+			p, err := netip.ParsePrefix(strings.TrimSpace(part))
+			if err != nil {
+				return err
+			}
+			c.proxies = append(c.proxies, p.Masked())
+		}
+		return nil
+	})
 	flag.Parse()
 	if err := readEnvFile(".env"); err != nil {
 		return c, err

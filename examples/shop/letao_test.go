@@ -21,9 +21,8 @@ func TestTheRequestsOfLetaosClientsWork(t *testing.T) {
 			t.Skip("SKIPPED, NOT TESTED: ", err)
 		}
 	}
-	exe := program(t)
 	shoptest.OnEach(t, func(t *testing.T, name string) {
-		shop, phone, log := runShop(t, exe, name)
+		shop, phone, log := runShop(t, name)
 		script := exec.CommandContext(t.Context(), "bash", "testdata/letao.sh")
 		script.Env = append(os.Environ(), "SHOP="+shop, "PHONE="+phone, "LOG="+log)
 		out, err := script.CombinedOutput()
@@ -35,12 +34,12 @@ func TestTheRequestsOfLetaosClientsWork(t *testing.T) {
 }
 
 // runShop runs the program without a merchant and a sender of SMS. It returns its URL, that of its phone, and the file that it prints to.
-func runShop(t *testing.T, exe, name string) (shop, phone, log string) {
+func runShop(t *testing.T, name string) (shop, phone, log string) {
 	log = filepath.Join(t.TempDir(), "log")
 	file, err := os.Create(log)
 	require.NoError(t, err)
 	defer file.Close()
-	cmd := exec.Command(exe, "-addr", "127.0.0.1:0", "-db", name)
+	cmd := exec.Command(program(t), "-addr", "127.0.0.1:0", "-db", name)
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"HOME=" + cmd.Dir}
 	cmd.Stdout, cmd.Stderr = file, file

@@ -76,7 +76,7 @@ func run(ctx context.Context) error {
 	}
 	s.Connect()
 	h := &handlers.Handlers{
-		Shop: s, Phone: w.phone,
+		Shop: s, Phone: w.phone, Proxies: c.proxies,
 		Sessions: &handlers.Tokens{Key: key, Users: db, Secure: strings.HasPrefix(c.public, "https://")},
 	}
 

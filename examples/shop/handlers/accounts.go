@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 
@@ -178,13 +177,4 @@ func reply(w http.ResponseWriter, status int, state any, message string, more ma
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, status, body)
-}
-
-// address returns the address of the caller.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/wetoken/wetoken"
@@ -29,6 +30,10 @@ type Handlers struct {
 
 	// Phone is the URL of the simulated WeChat Pay. Default none: the merchant is real.
 	Phone string
+
+	// Proxies are the addresses of proxies in front of the program, whose X-Forwarded-For names the caller. Default none. Without them
+	// all callers behind a proxy share the limits of its address.
+	Proxies []netip.Prefix
 }
 
 // Handler returns the handler of all routes. Paths match in any letter case, as in the old program. Requests of other origins that
@@ -41,7 +46,7 @@ func (h *Handlers) Handler() http.Handler {
 		}
 	}
 	wetoken.Bind(mux, "/", h.Shop.Cashier) // POST /pay/notify, GET /pay/qr/{id} …
-	return http.NewCrossOriginProtection().Handler(foldCase(mux))
+	return http.NewCrossOriginProtection().Handler(behindProxies(h.Proxies, foldCase(mux)))
 }
 
 // foldCase serves a path that mux does not know as it is by its lower-case form.

@@ -156,7 +156,12 @@ func (s *site) adminOnly(next http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
+// serveStatic serves the files of the pages, and no lists of them.
 func serveStatic(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/") {
+		http.NotFound(w, r)
+		return
+	}
 	w.Header().Set("Cache-Control", "public, max-age=600")
 	w.Header().Set("Content-Security-Policy", policy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -153,6 +153,7 @@ var englishWords = map[string]string{
 // chineseReasons translates what a Shop says of payments.
 var chineseReasons = map[string]string{
 	"this shop did not place the order":         "不是本店的订单",
+	"this shop has no such order":               "本店没有这个订单",
 	"paid after the order was closed":           "订单关闭后付款",
 	"paid after the order was expired":          "订单过期后付款",
 	"the shop does not have the payment":        "商店没有这笔收款",
