@@ -73,6 +73,19 @@ func TestPagesLoadNothingFromElsewhereAndHaveNoInlineScripts(t *testing.T) {
 	}
 }
 
+func TestAnAdminEntersBothFieldsOfAParcelOrNone(t *testing.T) {
+	_, boss, no := newPages(t)
+	for _, body := range []string{form("company", "SF", "tracking", ""), form("company", "", "tracking", "SF1")} {
+		a := boss.browse(t, "POST", "/admin/orders/"+no+"/ship", body)
+		require.Equal(t, http.StatusBadRequest, a.http)
+		require.Contains(t, a.text, "快递公司和运单号须同时填写")
+	}
+	for _, body := range []string{form("company", "SF", "tracking", "SF1"), form("company", "", "tracking", "")} {
+		a := boss.browse(t, "POST", "/admin/orders/"+no+"/ship", body)
+		require.Equal(t, http.StatusConflict, a.http, "it is not paid")
+	}
+}
+
 // posts are the forms of the pages.
 func posts(no string) []string {
 	return []string{
