@@ -285,3 +285,20 @@ func TestADatabaseThatFailsIsNoRefusal(t *testing.T) {
 		require.NotContains(t, a.text, "sql")
 	}
 }
+
+func FuzzBodies(f *testing.F) {
+	for _, seed := range []string{`{"mobile":"1"}`, `{"mobile":1e9}`, `{"mobile":[]}`, "mobile=1", "mobile=%zz", `{"mobile":"\ud800"}`, "{", ""} {
+		f.Add("/login", "application/json", seed)
+		f.Add("/sms", "application/x-www-form-urlencoded; charset=x", seed)
+		f.Add("/user/register", "", seed)
+	}
+	s := newServer(f, f.TempDir()+"/shop.db")
+	f.Fuzz(func(t *testing.T, path, kind, body string) {
+		if path != "/login" && path != "/sms" && path != "/user/register" {
+			path = "/register"
+		}
+		a := s.send(t, "POST", path, body, func(r *http.Request) { r.Header.Set("Content-Type", kind) })
+		require.Contains(t, []int{200, 400, 413}, a.http)
+		require.NotNil(t, a.fields)
+	})
+}

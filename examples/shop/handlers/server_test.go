@@ -27,7 +27,7 @@ type server struct {
 	phones  *shoptest.Phones
 }
 
-func newServer(t *testing.T, name string) *server {
+func newServer(t testing.TB, name string) *server {
 	s, db := shoptest.Open(t, name)
 	s.Cashier = &pay.Cashier{Store: s.Shared}
 	tokens := &handlers.Tokens{Key: s.Key, Users: db}

@@ -168,6 +168,24 @@ func TestASenderThatFailsIsAnError(t *testing.T) {
 	require.NotContains(t, err.Error(), phones.Code(mobile))
 }
 
+func TestOfManyRequestsAtTwoProcessesOneSendsACode(t *testing.T) {
+	shoptest.OnEach(t, func(t *testing.T, name string) {
+		one, _ := shoptest.Open(t, name)
+		two, _ := shoptest.Open(t, name)
+		var all sync.WaitGroup
+		for i := range 16 {
+			all.Go(func() {
+				s := []*shop.Shop{one, two}[i%2]
+				if err := s.SendCode(t.Context(), mobile, fmt.Sprintf("192.0.2.%d", i)); err != nil && !errors.Is(err, shop.ErrLimited) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, 1, one.Sender.(*shoptest.Phones).Sent()+two.Sender.(*shoptest.Phones).Sent())
+	})
+}
+
 // The tries come from two processes at the same time.
 func TestFiveWrongTriesEndACode(t *testing.T) {
 	shoptest.OnEach(t, func(t *testing.T, name string) {

@@ -3,6 +3,7 @@ package shop
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"strconv"
 	"time"
@@ -17,8 +18,11 @@ type limit struct {
 // allow counts an event under a key in the store that all processes share. It returns ErrLimited beyond the limit.
 func (s *Shop) allow(ctx context.Context, key string, l limit) error {
 	key = "shop/limit/" + key
-	s.counting.Lock() // spares the database the tries of a flood that would lose against each other
-	defer s.counting.Unlock()
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	mu := &s.counting[h.Sum32()%uint32(len(s.counting))]
+	mu.Lock() // spares the database the tries of a flood that would lose against each other
+	defer mu.Unlock()
 	for range 50 {
 		old, ok, err := s.Shared.Get(ctx, key)
 		if err != nil {

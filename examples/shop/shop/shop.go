@@ -33,7 +33,7 @@ type Shop struct {
 	// WeChat uploads shipping information. Default none: nothing is uploaded.
 	WeChat *wechat.Client
 
-	counting sync.Mutex
+	counting [64]sync.Mutex // by the hash of what is counted
 }
 
 // Store is the database of a Shop. Package store of this program implements it.

@@ -59,7 +59,7 @@ func NewMariaDB(t *testing.T) (name string) {
 }
 
 // Open opens a database as one process does, and returns it with a shop without a Cashier.
-func Open(t *testing.T, name string) (*shop.Shop, *store.Store) {
+func Open(t testing.TB, name string) (*shop.Shop, *store.Store) {
 	db, err := store.Open(t.Context(), name)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.DB.Close()) })
