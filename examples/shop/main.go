@@ -87,12 +87,17 @@ func run(ctx context.Context) error {
 	server := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
-	go func() { _ = s.Run(ctx) }()
+	ran := make(chan struct{})
+	go func() {
+		_ = s.Run(ctx)
+		close(ran)
+	}()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
+	<-ran // it uses the database
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := server.Shutdown(end); !errors.Is(err, context.DeadlineExceeded) {

@@ -1,11 +1,8 @@
 package main_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -19,7 +16,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wetoken/wetoken/examples/shop/handlers"
 	"github.com/wetoken/wetoken/examples/shop/internal/shoptest"
 	"github.com/wetoken/wetoken/examples/shop/shop"
 	"github.com/wetoken/wetoken/examples/shop/store"
@@ -69,7 +65,8 @@ func newCluster(t *testing.T, name, version string) *cluster {
 	var wg sync.WaitGroup
 	for i := range at { // at the same time, on an empty database
 		wg.Go(func() {
-			u, err := url.Parse(runProcess(t, env, "-db", name, "-url", c.front, "-version", version))
+			process, _ := runProcess(t, command(t, "", env, "-db", name, "-url", c.front, "-version", version), false)
+			u, err := url.Parse(process)
 			if err != nil {
 				t.Error(err)
 			}
@@ -102,31 +99,15 @@ func (c *cluster) countSettled(t *testing.T) {
 
 // order places an order for one product, and returns the text of its QR code.
 func (c *cluster) order(t *testing.T, token string, product int) (codeURL string, err error) {
-	body := fmt.Sprintf(`{"goods":[%d]}`, product)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.front+"/order", strings.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	var text bytes.Buffer
-	var a struct {
-		Status int
-		Data   json.RawMessage
-	}
 	var data struct {
 		CodeURL []string `json:"code_url"`
 	}
-	if _, err := text.ReadFrom(resp.Body); err != nil {
-		return "", err
+	err = post(t, c.front+"/order", token, fmt.Sprintf(`{"goods":[%d]}`, product), &data)
+	if err == nil && len(data.CodeURL) != 1 {
+		err = fmt.Errorf("order: code_url is %q", data.CodeURL)
 	}
-	if err := json.Unmarshal(text.Bytes(), &a); err != nil || a.Status != http.StatusOK || json.Unmarshal(a.Data, &data) != nil || len(data.CodeURL) != 1 {
-		return "", fmt.Errorf("order: HTTP %d: %s", resp.StatusCode, text.Bytes())
+	if err != nil {
+		return "", err
 	}
 	return data.CodeURL[0], nil
 }
@@ -164,12 +145,7 @@ func TestTwoProcessesSettleEachOrderOnce(t *testing.T) {
 		c.countSettled(t)
 		tokens := make([]string, 5)
 		for i := range tokens {
-			u := shop.User{Username: fmt.Sprint("user", i), PasswordHash: "-"}
-			var err error
-			u.ID, err = c.db.AddUser(t.Context(), u)
-			require.NoError(t, err)
-			tokens[i], err = (&handlers.Tokens{Key: shoptest.Key}).Issue(u)
-			require.NoError(t, err)
+			tokens[i] = addUser(t, c.db, fmt.Sprint("user", i))
 		}
 
 		codes := make([]string, n)

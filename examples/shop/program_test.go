@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,19 +44,24 @@ func program(t *testing.T) string {
 	return filepath.Join(built.dir, "shop.exe")
 }
 
-// runProcess runs the program on a free port until the test ends, and returns its URL.
-func runProcess(t *testing.T, env []string, args ...string) (at string) {
+// command returns a run of the program on a free port, in a folder with a file .env, and with no environment but env.
+func command(t *testing.T, envFile string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program(t), append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(envFile), 0o600))
 	cmd.Env = append([]string{"HOME=" + cmd.Dir}, env...)
+	return cmd
+}
+
+// runProcess runs a command until the test ends, and returns the first line that it prints, its URL, and the second one if it simulates WeChat.
+func runProcess(t *testing.T, cmd *exec.Cmd, simulates bool) (at, phone string) {
+	t.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	lines := bufio.NewReader(stdout)
-	line, err := lines.ReadString('\n')
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -63,6 +69,13 @@ func runProcess(t *testing.T, env []string, args ...string) (at string) {
 			t.Logf("the shop's log:\n%s", stderr.String())
 		}
 	})
+	lines := bufio.NewReader(stdout)
+	at, err = lines.ReadString('\n')
+	if err == nil && simulates {
+		phone, err = lines.ReadString('\n')
+	}
 	require.NoError(t, err)
-	return strings.TrimSpace(line)
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
+	phone, _, _ = strings.Cut(phone, "/phone")
+	return strings.TrimSuffix(at, "/\n"), phone
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -27,7 +26,8 @@ func TestTheVariablesOfTheOldProgramSendCodesByTencentCloud(t *testing.T) {
 	defer cloud.Close()
 	env := []string{"secretId=id-of-the-test", "secretKey=s3cret-of-this-test", "SmsSdkAppId=1400006666", "SignName=乐淘", "TemplateId=1110", "SMS_URL=" + cloud.URL}
 	send := func() string {
-		resp, err := http.PostForm(runProcess(t, env, "-db", t.TempDir()+"/shop.db")+"/sms", url.Values{"mobile": {"13800138000"}})
+		at, _ := runProcess(t, command(t, "", env), true)
+		resp, err := http.PostForm(at+"/sms", url.Values{"mobile": {"13800138000"}})
 		require.NoError(t, err)
 		defer resp.Body.Close()
 		var answer struct{ Status json.Number }
@@ -40,9 +40,7 @@ func TestTheVariablesOfTheOldProgramSendCodesByTencentCloud(t *testing.T) {
 	require.Len(t, sent.TemplateParamSet, 1)
 	require.Equal(t, "1400006666 乐淘 1110", strings.Join([]string{sent.SmsSdkAppId, sent.SignName, sent.TemplateId}, " "))
 
-	cmd := exec.Command(program(t), "-addr", "127.0.0.1:0", "-db", t.TempDir()+"/shop.db")
-	cmd.Dir, cmd.Env = t.TempDir(), append([]string{}, env[:2]...)
-	out, err := cmd.CombinedOutput()
+	out, err := command(t, "", env[:2]).CombinedOutput()
 	require.Error(t, err, "a sender without its template does not start")
 	require.Contains(t, string(out), "is not set: Tencent Cloud's SMS needs")
 	require.NotContains(t, string(out), "s3cret")

@@ -43,7 +43,12 @@ func (s *site) refund(w http.ResponseWriter, r *http.Request) {
 
 // ship marks an order as shipped.
 func (s *site) ship(w http.ResponseWriter, r *http.Request) {
-	_, err := s.Shop.Ship(r.Context(), r.PathValue("no"), r.PostFormValue("company"), r.PostFormValue("tracking"))
+	company, tracking := r.PostFormValue("company"), r.PostFormValue("tracking")
+	if (company == "") != (tracking == "") {
+		s.renderAdmin(w, r, http.StatusBadRequest, page{Wrong: "快递公司和运单号须同时填写，或者都不填。"})
+		return
+	}
+	_, err := s.Shop.Ship(r.Context(), r.PathValue("no"), company, tracking)
 	s.afterChange(w, r, "ship", err)
 }
 

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 
@@ -26,11 +27,14 @@ func version(o shop.Order) string { return string(o.State) + " " + o.CodeURL }
 // buy places an order. The price in the form is the one that the user has seen: if the shop has another one, nothing is ordered.
 func (s *site) buy(w http.ResponseWriter, r *http.Request, u shop.User) {
 	id, count, fen := number(r.PostFormValue("product")), number(r.PostFormValue("count")), number(r.PostFormValue("fen"))
-	o, err := shop.Order{}, shop.ErrPrice
+	var o shop.Order
+	var err error
 	switch {
 	case count < 1 || count > maxCount:
 		err = shop.ErrNoGoods
-	case fen > 0:
+	case fen < 1 || fen > math.MaxInt64/maxCount:
+		err = shop.ErrPrice
+	default:
 		o, err = s.Shop.PlaceCart(r.Context(), u.ID, address(r), shop.Cart{ProductIDs: slices.Repeat([]int64{id}, int(count)), TotalFee: fen * count})
 	}
 	if err != nil {

@@ -73,6 +73,19 @@ func TestPagesLoadNothingFromElsewhereAndHaveNoInlineScripts(t *testing.T) {
 	}
 }
 
+func TestAnAdminEntersBothFieldsOfAParcelOrNone(t *testing.T) {
+	_, boss, no := newPages(t)
+	for _, body := range []string{form("company", "SF", "tracking", ""), form("company", "", "tracking", "SF1")} {
+		a := boss.browse(t, "POST", "/admin/orders/"+no+"/ship", body)
+		require.Equal(t, http.StatusBadRequest, a.http)
+		require.Contains(t, a.text, "快递公司和运单号须同时填写")
+	}
+	for _, body := range []string{form("company", "SF", "tracking", "SF1"), form("company", "", "tracking", "")} {
+		a := boss.browse(t, "POST", "/admin/orders/"+no+"/ship", body)
+		require.Equal(t, http.StatusConflict, a.http, "it is not paid")
+	}
+}
+
 // posts are the forms of the pages.
 func posts(no string) []string {
 	return []string{
@@ -191,7 +204,7 @@ func TestABrowserWithoutScriptsRegisters(t *testing.T) {
 
 func TestNothingIsOrderedAtAPriceThatTheShopDoesNotHave(t *testing.T) {
 	s, boss, _ := newPages(t)
-	for _, fen := range []string{"", "0", "1", "-1200", "1199", "1201", "1200.0", "1e3", "0x4b0", "+1200 ", "9223372036854775807", "99999999999999999999", "' OR 1=1 --"} {
+	for _, fen := range []string{"", "0", "1", "-1200", "1199", "1201", "1200.0", "1e3", "0x4b0", "+1200 ", "9223372036854775807", "99999999999999999999", "4611686018427389104", "' OR 1=1 --"} {
 		a := boss.browse(t, "POST", "/orders", form("product", "5", "count", "1", "fen", fen))
 		require.Equal(t, http.StatusConflict, a.http, fen)
 		require.Contains(t, a.text, "价格已变动", fen)

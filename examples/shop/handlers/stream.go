@@ -73,18 +73,19 @@ func (s *site) streamOrder(w http.ResponseWriter, r *http.Request, u shop.User) 
 		_, err := w.Write([]byte(event))
 		return err == nil && control.Flush() == nil
 	}
-	changes := s.changes(ctx, no)
+	changes, state := s.changes(ctx, no), shop.NotPaid
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
 	for going := true; going; {
 		select {
 		case o, more := <-changes:
 			if !more {
-				if ctx.Err() == nil {
+				if state != shop.NotPaid { // otherwise the browser opens another one
 					send("event: end\ndata:\n\n")
 				}
 				return
 			}
+			state = o.State
 			going = send(s.event(r, o))
 		case <-beat.C:
 			going = send(":\n\n")

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/wetoken/wetoken/examples/shop/handlers"
 	"github.com/wetoken/wetoken/examples/shop/internal/shoptest"
 	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/examples/shop/store"
 )
 
 // stream is an open stream of an order, as its client reads it.
@@ -70,7 +72,7 @@ func (s *stream) code(t *testing.T) string {
 }
 
 // inBubble places an order in a bubble of synctest.
-func inBubble(t *testing.T, test func(t *testing.T, h http.Handler, b *shoptest.Bank, token string, o shop.Order)) {
+func inBubble(t *testing.T, test func(t *testing.T, db *sql.DB, h http.Handler, b *shoptest.Bank, token string, o shop.Order)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.OpenInBubble(t)
 		b := shoptest.NewBank(t)
@@ -83,12 +85,12 @@ func inBubble(t *testing.T, test func(t *testing.T, h http.Handler, b *shoptest.
 		require.NoError(t, err)
 		o, err = s.Pay(t.Context(), o.OutTradeNo)
 		require.NoError(t, err)
-		test(t, (&handlers.Handlers{Shop: s, Sessions: tokens, Phone: "https://phone.example.com"}).Handler(), b, token, o)
+		test(t, s.Store.(*store.Store).DB, (&handlers.Handlers{Shop: s, Sessions: tokens, Phone: "https://phone.example.com"}).Handler(), b, token, o)
 	})
 }
 
 func TestAStreamHasANewQRCodeBeforeTheOldOneEndsAndThenThePayment(t *testing.T) {
-	inBubble(t, func(t *testing.T, h http.Handler, b *shoptest.Bank, token string, o shop.Order) {
+	inBubble(t, func(t *testing.T, _ *sql.DB, h http.Handler, b *shoptest.Bank, token string, o shop.Order) {
 		s := openStream(t.Context(), t, h, token, o.OutTradeNo)
 		require.Equal(t, o.CodeURL, s.code(t))
 		time.Sleep(25 * time.Minute)
@@ -115,7 +117,7 @@ func TestAStreamHasANewQRCodeBeforeTheOldOneEndsAndThenThePayment(t *testing.T) 
 }
 
 func TestAUserHasAFewStreamsAtATime(t *testing.T) {
-	inBubble(t, func(t *testing.T, h http.Handler, b *shoptest.Bank, token string, o shop.Order) {
+	inBubble(t, func(t *testing.T, _ *sql.DB, h http.Handler, b *shoptest.Bank, token string, o shop.Order) {
 		ctx, leave := context.WithCancel(t.Context())
 		var open []*stream
 		for range 8 {
@@ -134,5 +136,16 @@ func TestAUserHasAFewStreamsAtATime(t *testing.T) {
 		require.Equal(t, o.CodeURL, s.code(t))
 		scanAndPay(t, b, o.CodeURL)
 		<-s.done
+	})
+}
+
+func TestAStreamThatFailsIsNotTheLastOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *sql.DB, h http.Handler, _ *shoptest.Bank, token string, o shop.Order) {
+		s := openStream(t.Context(), t, h, token, o.OutTradeNo)
+		require.Equal(t, o.CodeURL, s.code(t))
+		_, err := db.ExecContext(t.Context(), "DROP TABLE payorder")
+		require.NoError(t, err)
+		<-s.done
+		require.Empty(t, s.read(), "the browser opens another one")
 	})
 }

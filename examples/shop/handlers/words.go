@@ -102,11 +102,12 @@ var englishWords = map[string]string{
 	"微信支付繁忙或账单尚未生成，请稍后再试。": "WeChat Pay is busy, or has not made the bill yet. Please try again later.",
 
 	// Admin
-	"全部订单":     "All orders",
-	"对账":       "Compare bills",
-	"用户 %d":    "user %d",
-	"发货":       "Ship",
-	"快递公司":     "Express company",
+	"全部订单":        "All orders",
+	"对账":          "Compare bills",
+	"用户 %d":       "user %d",
+	"发货":          "Ship",
+	"快递公司编码，如 SF": "Code of the express company, such as SF",
+	"快递公司和运单号须同时填写，或者都不填。": "Please enter both the express company and the tracking number, or neither.",
 	"运单号":      "Tracking number",
 	"退款":       "Refund",
 	"退款原因":     "Reason of the refund",

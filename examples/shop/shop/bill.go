@@ -75,9 +75,7 @@ func (s *Shop) downloadBill(ctx context.Context, day time.Time) ([]billRow, erro
 	}()
 	rows, err := readBill(r)
 	_ = r.CloseWithError(errors.New("the bill cannot be read")) // ends a download that goes on
-	if failed := <-downloaded; failed != nil && err == nil {
-		err = failed // the rows are not to be used
-	} else if failed != nil && errors.Is(err, failed) {
+	if failed := <-downloaded; err == nil {
 		err = failed
 	}
 	if errors.Is(err, pay.ErrNotFound) {

@@ -62,7 +62,9 @@ func readBill(r io.Reader) (rows []billRow, err error) {
 	if count := splitRow(line)[0]; count != strconv.Itoa(len(rows)) {
 		return nil, fmt.Errorf("the bill has %d lines, but says %q", len(rows), count)
 	}
-	return rows, nil
+	for lines.Scan() { // to its end, where the download may fail
+	}
+	return rows, lines.Err()
 }
 
 // splitRow returns the values of a line, each of which begins with a back-quote.

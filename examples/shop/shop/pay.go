@@ -3,6 +3,7 @@ package shop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -18,9 +19,15 @@ const (
 )
 
 // Pay returns the order with a QR code to pay it with. A code that is about to expire is renewed under the same number. An order that is
-// not NotPaid is returned as it is. After pay.ErrUnknown and pay.ErrBusy the caller may try again.
+// not NotPaid is returned as it is, one that has expired with ErrState until it is closed. After pay.ErrUnknown and pay.ErrBusy the caller
+// may try again.
 func (s *Shop) Pay(ctx context.Context, outTradeNo string) (Order, error) {
 	o, err := s.Store.Order(ctx, outTradeNo)
+	if err == nil && o.State == NotPaid && !now().Before(o.ExpiresAt) {
+		if o, err = s.refresh(ctx, outTradeNo); err == nil && o.State == NotPaid {
+			err = fmt.Errorf("%w: it has expired", ErrState)
+		}
+	}
 	if err != nil || o.State != NotPaid || o.CodeURL != "" && time.Until(o.CodeExpires) > renewBefore {
 		return o, err
 	}

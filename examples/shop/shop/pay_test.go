@@ -104,7 +104,10 @@ func TestAnUnpaidOrderIsClosedAfterADay(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(23 * time.Hour)
 		require.Equal(t, shop.NotPaid, waitFor(t, s, o.OutTradeNo, shop.NotPaid).State)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(time.Hour + time.Second) // the Cashier closes it later
+		_, err = s.Pay(t.Context(), o.OutTradeNo)
+		require.ErrorIs(t, err, shop.ErrState)
+		time.Sleep(time.Hour)
 		for _, no := range []string{o.OutTradeNo, unsent.OutTradeNo} {
 			closed, err := s.Pay(t.Context(), no)
 			require.NoError(t, err)

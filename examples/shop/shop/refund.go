@@ -2,8 +2,10 @@ package shop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wetoken/wetoken/pay"
 )
@@ -24,6 +26,8 @@ type RefundStore interface {
 	// StartRefund returns the refund of a payment. It stores a new one if there is none, or if the last one is Closed. Calls at the same time
 	// return the same one.
 	StartRefund(ctx context.Context, f Refund) (Refund, error)
+	// DropRefund deletes a refund that is Processing.
+	DropRefund(ctx context.Context, outRefundNo string) error
 	// EndRefund stores the state of a refund, and the refund itself if it was made in WeChat Pay's console. If all of a payment is returned, the
 	// order that it had settled becomes Refunded, and its Problem ends. Closed and Abnormal are a Problem of the payment.
 	EndRefund(ctx context.Context, f Refund) error
@@ -51,8 +55,13 @@ func (s *Shop) Refund(ctx context.Context, outTradeNo, reason string) (Order, er
 	return s.Store.Order(ctx, outTradeNo)
 }
 
-// refund stores the refund before it is sent, so that a repeated call sends the same number.
+const maxReason = 80 // characters
+
+// refund stores the refund before it is sent, so that a repeated call sends the same number. One that WeChat refused is not kept.
 func (s *Shop) refund(ctx context.Context, outTradeNo, transactionID string, fen int64, reason string) error {
+	if utf8.RuneCountInString(reason) > maxReason {
+		return fmt.Errorf("%w: reason", ErrInvalid)
+	}
 	f, err := s.Store.StartRefund(ctx, Refund{
 		OutTradeNo: outTradeNo, TransactionID: transactionID, Fen: fen, Reason: reason, State: pay.Processing, CreatedAt: now(),
 	})
@@ -67,7 +76,13 @@ func (s *Shop) refund(ctx context.Context, outTradeNo, transactionID string, fen
 	_, err = s.Cashier.Refund(ctx, pay.Refund{
 		OutTradeNo: outTradeNo, TransactionID: transactionID, OutRefundNo: f.OutRefundNo, Fen: f.Fen, Reason: f.Reason,
 	})
-	return err
+	if err == nil {
+		return nil
+	}
+	if kept, failed := s.Cashier.HasRefund(ctx, f.OutRefundNo); failed != nil || kept { // the Cashier may still send it
+		return err
+	}
+	return errors.Join(err, s.Store.DropRefund(ctx, f.OutRefundNo))
 }
 
 // EndRefund is the Cashier's OnRefund.

@@ -1,6 +1,7 @@
 package shop_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -96,7 +97,12 @@ func TestARefundWithoutBalanceIsSentAgainUnderTheSameNumber(t *testing.T) {
 		b.AddFault(paytest.Fault{Path: "/v3/refund/domestic/refunds", Code: "NOT_ENOUGH"})
 		_, err := s.Refund(t.Context(), o.OutTradeNo, "")
 		require.ErrorIs(t, err, pay.ErrNotEnough)
+		started, err := s.Store.Refunds(t.Context(), time.Time{}, time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		require.Empty(t, started, "the goods may be shipped instead")
 		b.Heal()
+		_, err = s.Refund(t.Context(), o.OutTradeNo, strings.Repeat("旧", 81))
+		require.ErrorIs(t, err, shop.ErrInvalid)
 		_, err = s.Refund(t.Context(), o.OutTradeNo, "")
 		require.NoError(t, err)
 		time.Sleep(2 * time.Minute)

@@ -21,7 +21,7 @@ type ShipStore interface {
 	EndUpload(ctx context.Context, outTradeNo, failed string, again time.Time) error
 }
 
-// Ship marks a paid order as shipped. The arguments are empty for goods without a parcel. If WeChat is set and the merchant uses APIv3, it
+// Ship marks a paid order as shipped. The arguments are WeChat's code of an express company and the number of the parcel, or both empty. If WeChat is set and the merchant uses APIv3, it
 // uploads the shipping information (发货信息录入), which WeChat requires of mini programs before it pays out the money; Run
 // repeats that until WeChat accepts it.
 func (s *Shop) Ship(ctx context.Context, outTradeNo, expressCompany, trackingNo string) (Order, error) {
@@ -34,8 +34,10 @@ func (s *Shop) Ship(ctx context.Context, outTradeNo, expressCompany, trackingNo 
 		return o, nil
 	case o.State != Paid:
 		return o, fmt.Errorf("%w: it is %s", ErrState, o.State)
-	case (expressCompany == "") != (trackingNo == ""), len(expressCompany) > 32, len(trackingNo) > 64:
-		return o, fmt.Errorf("%w: want the code of an express company and a tracking number, or neither", ErrInvalid)
+	case (expressCompany == "") != (trackingNo == ""), len(trackingNo) > 64:
+		return o, fmt.Errorf("%w: tracking_no", ErrInvalid)
+	case len(expressCompany) > 32:
+		return o, fmt.Errorf("%w: express_company", ErrInvalid)
 	}
 	o.ExpressCompany, o.TrackingNo, o.ShippedAt = expressCompany, trackingNo, now()
 	shipped, err := s.Store.Ship(ctx, o, s.uploads())

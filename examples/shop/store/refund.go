@@ -43,6 +43,11 @@ func hasRefund(ctx context.Context, tx *sql.Tx, transactionID string) (bool, err
 	return n > 0, err
 }
 
+// DropRefund implements shop.RefundStore.
+func (s *Store) DropRefund(ctx context.Context, outRefundNo string) error {
+	return s.exec(ctx, "drop refund", "DELETE FROM refund WHERE out_refund_no = ? AND state = ?", outRefundNo, pay.Processing)
+}
+
 // EndRefund implements shop.RefundStore.
 func (s *Store) EndRefund(ctx context.Context, f shop.Refund) error {
 	return s.within(ctx, "end refund", func(tx *sql.Tx) error {
