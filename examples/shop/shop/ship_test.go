@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,11 @@ import (
 	"github.com/wetoken/wetoken/wechattest"
 )
 
-// connectWeChat gives a shop a WeChat that accepts the shipping information of the payments in known.
-func connectWeChat(s *shop.Shop, known map[string]wechattest.Payment) *wechattest.Server {
+// connectWeChat gives a shop a WeChat that accepts the shipping information of the payments in known, by transaction id.
+func connectWeChat(s *shop.Shop, known *sync.Map) *wechattest.Server {
 	wx := &wechattest.Server{FindPayment: func(key wechattest.Payment) (wechattest.Payment, bool) {
-		p, ok := known[key.TransactionID]
+		v, _ := known.Load(key.TransactionID)
+		p, ok := v.(wechattest.Payment)
 		return p, ok
 	}}
 	secret := rand.Text()
@@ -34,7 +36,7 @@ const uploadPath = "/wxa/sec/order/upload_shipping_info"
 
 func TestShippingInformationIsUploadedUntilWeChatKnowsThePayment(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *shop.Shop, b *shoptest.Bank) {
-		known := make(map[string]wechattest.Payment)
+		known := new(sync.Map)
 		wx := connectWeChat(s, known)
 		u := shoptest.AddUser(t, s, "li")
 		o, err := s.PlaceOrder(t.Context(), u.ID, "", 5, 5)
@@ -66,7 +68,7 @@ func TestShippingInformationIsUploadedUntilWeChatKnowsThePayment(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		require.Empty(t, wx.Shipments())
 		require.Greater(t, wx.Calls(uploadPath), 3)
-		known[o.TransactionID] = wechattest.Payment{TransactionID: o.TransactionID, OpenID: o.OpenID}
+		known.Store(o.TransactionID, wechattest.Payment{TransactionID: o.TransactionID, OpenID: o.OpenID})
 		time.Sleep(6 * time.Minute)
 		calls := wx.Calls(uploadPath)
 		require.Len(t, wx.Shipments(), 1)
@@ -85,10 +87,10 @@ func TestShippingInformationIsUploadedUntilWeChatKnowsThePayment(t *testing.T) {
 
 func TestAnUploadWhoseReplyWasLostIsDone(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *shop.Shop, b *shoptest.Bank) {
-		known := make(map[string]wechattest.Payment)
+		known := new(sync.Map)
 		wx := connectWeChat(s, known)
 		o := paid(t, s, b, 5)
-		known[o.TransactionID] = wechattest.Payment{TransactionID: o.TransactionID, OpenID: o.OpenID}
+		known.Store(o.TransactionID, wechattest.Payment{TransactionID: o.TransactionID, OpenID: o.OpenID})
 		wx.AddFault(wechattest.Fault{Path: uploadPath, Times: 1, Cut: true, AfterWork: true})
 		go func() { _ = s.Run(t.Context()) }()
 		o, err := s.Ship(t.Context(), o.OutTradeNo, "", "")
@@ -105,7 +107,7 @@ func TestAnUploadWhoseReplyWasLostIsDone(t *testing.T) {
 
 func TestAMerchantOfAPIv2UploadsNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *shop.Shop, b *shoptest.Bank) {
-		wx := connectWeChat(s, nil)
+		wx := connectWeChat(s, new(sync.Map))
 		o, err := s.Ship(t.Context(), paid(t, s, b, 5).OutTradeNo, "", "")
 		require.NoError(t, err)
 		require.Equal(t, shop.Shipped, o.State)
