@@ -41,7 +41,7 @@ func (s *Shop) Login(ctx context.Context, username, password, address string) (U
 	if err != nil {
 		return User{}, err
 	}
-	if !right || u.ID == 0 {
+	if !right {
 		return User{}, ErrPassword
 	}
 	if renewed != "" {
