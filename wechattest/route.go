@@ -76,6 +76,7 @@ func (s *Server) routes() map[string][]*route {
 			tokenRoutes(), ticketRoutes(), quotaRoutes(), addressRoutes(),
 			messageRoutes(), menuRoutes(), mediaRoutes(), userRoutes(), wxacodeRoutes(),
 			oauthRoutes(), miniRoutes(), memberRoutes(), materialRoutes(), qrcodeRoutes(),
+			shippingRoutes(),
 		) {
 			s.paths[rt.path] = append(s.paths[rt.path], &rt)
 		}
