@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -111,6 +113,40 @@ func TestAnOrderThatIsOneTooManyTakesNoPlace(t *testing.T) {
 		}
 		_, _, err = visitFrom(t, d.second, "203.0.113.8:1", "later", "", pay.Order{Trade: pay.Native, Description: "socks", Fen: 20}, cookies...)
 		require.ErrorContains(t, err, "5 orders")
+	}, withProxy)
+}
+
+// A stranger without cookies is another browser for each request, and must not fill the store once the address has no room.
+func TestRefusedOrdersOfNewBrowsersLeaveNothingInTheStore(t *testing.T) {
+	runTills(t, func(t *testing.T, d *tills) {
+		d.register(t, func(a *gateway.App) { a.OpenPay.MaxFen = 1000 })
+		advance(2 * time.Second)
+		order := pay.Order{Trade: pay.Native, Description: "socks", Fen: 1}
+		_, _, err := visitFrom(t, d.first, "203.0.113.7:1", "later", "", order)
+		require.NoError(t, err)
+		var full string // the list of the address
+		for key, err := range d.shared.Keys(t.Context(), "pay/public/later/address/") {
+			require.NoError(t, err)
+			full = key
+		}
+		var list []map[string]any
+		for n := range 200 {
+			list = append(list, map[string]any{"no": fmt.Sprint("order-", n), "until": time.Now().Add(2 * time.Hour).Unix()})
+		}
+		require.NoError(t, d.shared.Set(t.Context(), full, must(json.Marshal(list)), time.Hour))
+		count := func() (n int) {
+			for _, err := range d.shared.Keys(t.Context(), "pay/public/") {
+				require.NoError(t, err)
+				n++
+			}
+			return n
+		}
+		before := count()
+		for range 10 {
+			_, _, err := visitFrom(t, d.second, "203.0.113.7:1", "later", "", order)
+			require.ErrorIs(t, err, pay.ErrBusy)
+		}
+		require.Equal(t, before, count())
 	}, withProxy)
 }
 
