@@ -60,6 +60,16 @@ var controls = map[string]func(s *Server, r *http.Request) (answer any, err erro
 	"POST push":        withBody(controlPush),
 	"POST push/verify": withBody(controlVerify),
 	"POST scan":        withBody(controlScan),
+
+	"POST platforms":             withBody(controlPlatform),
+	"POST platform/ticket":       withBody(controlPushTicket),
+	"POST platform/stop_tickets": withBody(controlStopTickets),
+	"POST platform/end_ticket":   withBody(controlEndTicket),
+	"POST platform/authorize":    withBody(controlAuthorize),
+	"POST platform/unauthorize":  withBody(controlUnauthorize),
+	"POST platform/push":         withBody(controlAccountPush),
+	"POST platform/release":      withBody(controlRelease),
+	"GET platform/tickets":       controlTickets,
 }
 
 const controlType = "application/json"

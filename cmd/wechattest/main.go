@@ -178,6 +178,9 @@ func serve(ctx context.Context, addr string, w *world, stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "listening on %s://%s\n", scheme, listener.Addr())
 
+	pushing, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { _ = w.wx.Run(pushing) }() // it ends with ctx alone
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
