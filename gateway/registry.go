@@ -199,7 +199,7 @@ func (a *Apps) remove(ctx context.Context, name, revision string, paid bool) err
 		return nil, nil
 	})
 	if err == nil && gone != nil {
-		err = gone.forget(ctx)
+		err = errors.Join(gone.forget(ctx), gone.forgetAuthorization(ctx))
 	}
 	return err
 }

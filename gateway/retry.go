@@ -34,6 +34,9 @@ func (p retryPart) serve(w http.ResponseWriter, r *http.Request) {
 
 // retry fetches the token and the tickets that are due, even if WeChat has refused them recently.
 func (m *managers) retry(ctx context.Context) error {
+	if m.platform != nil {
+		return m.platform.Retry(ctx)
+	}
 	if err := m.tokens.Retry(ctx); err != nil {
 		return err
 	}
@@ -62,7 +65,7 @@ func (g *Gateway) Retry(ctx context.Context) {
 		served = append(served, g.registered.apps.values()...)
 	}
 	for _, a := range served {
-		if a.kind != wechat.Website && a.built.Load() && !a.expired() && ctx.Err() == nil {
+		if a.kind != wechat.Website && a.built.Load() && !a.expired() && !a.isRevoked() && ctx.Err() == nil {
 			apps <- a
 		}
 	}

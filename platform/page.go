@@ -3,6 +3,8 @@ package platform
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"strings"
@@ -43,29 +45,40 @@ func (p *Platform) AuthorizeURL(ctx context.Context, page Page) (address string,
 	return base + path + query + end, c.Expires, nil
 }
 
-// PreAuthCode returns a pre_auth_code (预授权码) that is good for 5 minutes at least. Authorizations share it until one of them has used
-// it: see UsedPreAuthCode.
+// PreAuthCode returns a pre_auth_code (预授权码) that is good for 5 minutes at least, and that no process with the same Store has
+// returned before: WeChat may accept a code for one authorization only. If WeChat issues no other one, such as beyond its quota, the
+// last one is returned again.
 func (p *Platform) PreAuthCode(ctx context.Context) (wechat.Credential, error) {
 	p.init()
 	c, err := p.preAuth.Get(ctx)
-	if err == nil && time.Until(c.Expires) < minPreAuth {
-		c, err = p.preAuth.Renew(ctx, c.Value)
+	for range claimTries {
+		if err != nil {
+			break
+		}
+		left := time.Until(c.Expires)
+		if left > minPreAuth && p.claimPreAuthCode(ctx, c.Value, left) {
+			return c, nil
+		}
+		next, failed := p.preAuth.Renew(ctx, c.Value)
+		if failed != nil && left > minPreAuth {
+			return c, nil
+		}
+		c, err = next, failed
 	}
 	return c, p.wrapError(err)
 }
 
-// minPreAuth is the least life of a pre_auth_code that is handed out. A new one has 10 or 30 minutes.
-const minPreAuth = 5 * time.Minute
-
-// UsedPreAuthCode replaces the pre_auth_code if it is the one that an account has used, by the PreAuthCode of the notice authorized.
-func (p *Platform) UsedPreAuthCode(ctx context.Context, code string) error {
-	p.init()
-	if code == "" {
-		return nil
-	}
-	_, err := p.preAuth.Renew(ctx, code)
-	return p.wrapError(err)
+// claimPreAuthCode reports whether a code was not returned before. Without a store that works it may have been.
+func (p *Platform) claimPreAuthCode(ctx context.Context, code string, left time.Duration) bool {
+	sum := sha256.Sum256([]byte(code))
+	claimed, err := p.store().Swap(ctx, p.key("preauth/"+hex.EncodeToString(sum[:16])), nil, []byte("1"), left)
+	return claimed || err != nil
 }
+
+const (
+	minPreAuth = 5 * time.Minute // least life of a pre_auth_code that is returned; a new one has 10 or 30 minutes
+	claimTries = 50              // codes that other requests take first
+)
 
 func (p *Platform) fetchPreAuthCode(ctx context.Context) (c wechat.Credential, err error) {
 	var answer struct {

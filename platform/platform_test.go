@@ -160,14 +160,17 @@ func TestAnOlderTicketReplacesNoNewerOne(t *testing.T) {
 	require.Error(t, w.p.SaveTicket(t.Context(), strings.Repeat("x", 2000), now))
 }
 
-func TestThePagesOfTheAuthorizationShareACodeUntilItIsUsed(t *testing.T) {
+func TestEachAuthorizationPageHasItsOwnCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.pushTicket(t)
-		open := func(page platform.Page) url.Values {
+		open := func(p *platform.Platform, page platform.Page) url.Values {
 			page.RedirectURI = "https://wx.example.com/back?a=1"
-			address, expires, err := w.p.AuthorizeURL(t.Context(), page)
-			require.NoError(t, err)
+			address, expires, err := p.AuthorizeURL(t.Context(), page)
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
 			require.Greater(t, time.Until(expires), 5*time.Minute)
 			u, err := url.Parse(address)
 			require.NoError(t, err)
@@ -177,25 +180,37 @@ func TestThePagesOfTheAuthorizationShareACodeUntilItIsUsed(t *testing.T) {
 			q.Set("fragment", u.Fragment)
 			return q
 		}
-		first := open(platform.Page{})
+		first := open(w.p, platform.Page{})
 		require.Equal(t, "/cgi-bin/componentloginpage", first.Get("path"))
 		require.Equal(t, "3", first.Get("auth_type"))
 		require.Equal(t, "https://wx.example.com/back?a=1", first.Get("redirect_uri"))
-		mobile := open(platform.Page{Mobile: true, AppID: "wx1", Type: 1})
+		mobile := open(w.p, platform.Page{Mobile: true, AppID: "wx1", Type: 1})
 		require.Equal(t, "/safe/bindcomponent", mobile.Get("path"))
 		require.Equal(t, "wechat_redirect", mobile.Get("fragment"))
 		require.Equal(t, "wx1", mobile.Get("biz_appid"))
 		require.False(t, mobile.Has("auth_type"))
-		require.Equal(t, first.Get("pre_auth_code"), mobile.Get("pre_auth_code"))
-		require.Equal(t, 1, w.calls("api_create_preauthcode"))
 
-		require.NoError(t, w.p.UsedPreAuthCode(t.Context(), first.Get("pre_auth_code")))
-		require.NotEqual(t, first.Get("pre_auth_code"), open(platform.Page{}).Get("pre_auth_code"))
-		require.NoError(t, w.p.UsedPreAuthCode(t.Context(), "another"))
-		require.Equal(t, 2, w.calls("api_create_preauthcode"))
-		for range 12 {
-			time.Sleep(7 * time.Minute)
-			open(platform.Page{})
+		var all sync.WaitGroup
+		codes := make(chan string, 40)
+		for range 4 {
+			p := w.newProcess()
+			for range 10 {
+				all.Go(func() { codes <- open(p, platform.Page{}).Get("pre_auth_code") })
+			}
 		}
+		all.Wait()
+		close(codes)
+		seen := map[string]bool{first.Get("pre_auth_code"): true, mobile.Get("pre_auth_code"): true}
+		for code := range codes {
+			seen[code] = true
+		}
+		require.Len(t, seen, 42)
+		require.LessOrEqual(t, w.calls("api_create_preauthcode"), 42)
+
+		time.Sleep(29 * time.Minute)
+		open(w.p, platform.Page{})
+		last := open(w.p, platform.Page{}).Get("pre_auth_code")
+		w.wx.AddFault(wechattest.Fault{Path: "/cgi-bin/component/api_create_preauthcode", Code: 45009})
+		require.Equal(t, last, open(w.p, platform.Page{}).Get("pre_auth_code"), "WeChat issues no other one")
 	})
 }

@@ -54,6 +54,7 @@
 //	  work: https://qyapi.weixin.qq.com
 //	  open: https://open.weixin.qq.com
 //	  login: https://login.work.weixin.qq.com
+//	  mp: https://mp.weixin.qq.com
 //	  pay: https://api.mch.weixin.qq.com
 //	  script: http://127.0.0.1:8099             # of the example pages of compat, if WeChat is simulated
 //	keys:                                       # callers of the private side; "*" is all apps, or all scopes but those below
@@ -79,7 +80,7 @@
 //	    secret: ${SHOP_SECRET}
 //	    next_secret: ${NEW_SHOP_SECRET}         # used once WeChat refuses secret as wrong: prepares a reset in its console; default none
 //	    previous_secret: ${OLD_SHOP_SECRET}     # callers of older systems that send appid and secret may still use it; default none
-//	    kind: official                          # official (default), mini, website or work
+//	    kind: official                          # official (default), mini, website, work or platform
 //	    agent_id: 0                             # of WeCom: the application; needed with hosts
 //	    token_mode: stable                      # stable (default) or classic
 //	    keep: true                              # renew the token before its end, read or not
@@ -119,6 +120,15 @@
 //	      notify_to: http://shop:8000/paid      # gets each payment, refund and transfer; default none
 //	      notify_sync: false                    # WeChat is answered only once notify_to has accepted, which has 4 s
 //	    open_pay: {max_fen: 0}                  # for wechat-proxy's clients: orders that browsers place without a link, at most this; default none
+//	  saas:                                     # a third-party platform: see docs/platform.md
+//	    app_id: wx3333333333333333              # component_appid and component_appsecret
+//	    secret: ${SAAS_SECRET}
+//	    kind: platform                          # the accounts that authorize it are registered as apps of kind authorized
+//	    hosts: [saas.example.com]               # where the browser of an account's administrator may return to
+//	    release_check: false                    # answers WeChat's release check (全网发布检测)
+//	    message:                                # Token and Key of the platform's page; forward is for accounts without their own
+//	      token: ${SAAS_TOKEN}
+//	      aes_key: ${SAAS_AES_KEY}
 //	merchants:                                  # of WeChat Pay; several apps may have one
 //	  m1:
 //	    mch_id: "1900000001"
