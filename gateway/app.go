@@ -200,6 +200,9 @@ func (a *app) newReceiverOrRefusal(tokens *token.Manager) *message.Receiver {
 		return a.gateway.unknownApp
 	}
 	r, err := a.newReceiver(tokens)
+	if p := a.gateway.platformNamed(a.platform); err == nil && a.platform != "" && p != nil && p.releaseCheck {
+		p.part().answerRelease(r, len(a.message.Forward) == 0)
+	}
 	if err != nil { // Config.Check finds this error before
 		a.gateway.log.Error("callbacks are not served", "app", a.name, "error", err)
 		return a.gateway.unknownApp

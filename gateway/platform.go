@@ -200,8 +200,11 @@ func (g *Gateway) refuseRevoked(w http.ResponseWriter, r *http.Request, a *app, 
 
 // buildPlatform sets the parts of a platform.
 func (a *app) buildPlatform(h *handlers) {
-	part := &platformPart{app: a, platform: h.platform}
+	part := a.part()
 	part.events, part.others = part.newReceiver("", part.handleNotice), part.newReceiver("/others", nil)
+	if a.releaseCheck {
+		part.answerRelease(part.others, true)
+	}
 	h.messages = part.events
 	h.private = append(h.private, &token.Handler{Source: h.platform, Guard: a.guardReadOrRenew("token")}, retryPart{a, h.managers}, part.private())
 	h.public = append(h.public, part.public())
@@ -219,6 +222,12 @@ type platformPart struct {
 	platform *platform.Platform
 	events   *message.Receiver
 	others   *message.Receiver // messages of accounts without an app here
+	releases chan struct{}     // has an element for each answer to the release check that is on its way
+}
+
+// part returns the part of a platform, without its receivers.
+func (a *app) part() *platformPart {
+	return &platformPart{app: a, platform: a.managers().platform, releases: make(chan struct{}, maxReleases)}
 }
 
 func (p *platformPart) public() routeMap {
@@ -259,7 +268,7 @@ func (p *platformPart) serveMessage(w http.ResponseWriter, r *http.Request) {
 		answer.Refuse(w, http.StatusServiceUnavailable, errRecordsAway.Error())
 		return
 	}
-	if a == nil || a.isRevoked() || a.expired() {
+	if a == nil || a.isRevoked() || a.expired() || p.isReleaseAccount(a.appID) {
 		p.others.ServeHTTP(w, r)
 		return
 	}
