@@ -224,7 +224,11 @@ func (p *platformPart) changeState(ctx context.Context, old *registry.Entry, cha
 }
 
 func (p *platformPart) auditState(ctx context.Context, action, name, appID string) {
-	p.app.gateway.audit(ctx, "authorization", "action", action, "caller", "WeChat", "app", name, "platform", p.app.name, "appid", appID)
+	by := "WeChat"
+	if name, ok := ctx.Value(actorKey{}).(string); ok {
+		by = name
+	}
+	p.app.gateway.audit(ctx, "authorization", "action", action, "caller", by, "app", name, "platform", p.app.name, "appid", appID)
 }
 
 // lockAccount has one process at a time change the app of an account: the browser and the notice of an authorization come at once.

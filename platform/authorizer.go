@@ -137,7 +137,7 @@ func (p *Platform) recovered(ctx context.Context, appID, refreshToken string) er
 func (p *Platform) Recover(ctx context.Context, appID string) error {
 	latest, err := p.askRefreshToken(ctx, appID)
 	if err == nil && latest == "" {
-		err = errors.New("WeChat does not tell the refresh token: have the account's administrator authorize the platform again")
+		err = errNotTold
 	}
 	if err == nil {
 		err = p.recovered(ctx, appID, latest)

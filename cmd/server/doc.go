@@ -8,6 +8,7 @@
 //	server init                             writes a new configuration, and makes the tables
 //	server import SYSTEM SOURCE -config wetoken.yaml   registers the apps and merchants of an older system
 //	server key list -config wetoken.yaml    lists the caller keys: see Caller keys
+//	server platform sync NAME -config wetoken.yaml   compares the accounts of a platform with WeChat: see Platforms
 //
 // # Flags
 //
@@ -221,6 +222,16 @@
 //
 // ID is the first word of a line of the list, or a Wetoken-Delivery. Each command but list is a line in the log, and an audit. From 5 minutes on
 // waiting reports are a warning there, and /readyz has the age of the oldest one.
+//
+// # Platforms
+//
+// What WeChat knows about the accounts of a third-party platform (app of kind platform), and what records has, can be compared:
+//
+//	server platform sync NAME -config FILE         prints what differs: refresh tokens that are missing, apps to register, open or close
+//	server platform sync NAME -apply -config FILE  makes these changes
+//	server platform start-push NAME -config FILE   has WeChat push component_verify_ticket again (api_start_push_ticket)
+//
+// The commands use the component_access_token in store, so that store must be the one of the running servers.
 //
 // # A new server
 //
