@@ -125,6 +125,8 @@ type handlers struct {
 	pages    *jssdk.Handler // nil for an app whose pages cannot be signed
 	login    *oauth.Login   // nil for a mini program
 
+	platformPart *platformPart // of a platform; else nil
+
 	shared          *sharedMuxes
 	private, public []wetoken.Part
 	onPrivate       lazyRoutes

@@ -205,7 +205,7 @@ func (a *app) buildPlatform(h *handlers) {
 	if a.releaseCheck {
 		part.answerRelease(part.others, true)
 	}
-	h.messages = part.events
+	h.messages, h.platformPart = part.events, part
 	h.private = append(h.private, &token.Handler{Source: h.platform, Guard: a.guardReadOrRenew("token")}, retryPart{a, h.managers}, part.private())
 	h.public = append(h.public, part.public())
 }
