@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -210,4 +211,33 @@ func (b *browser) bind(t *testing.T, address, appID string) (site *url.URL, page
 		return site, ""
 	}
 	return nil, page
+}
+
+// serveComponentToken returns a component token of the test's own.
+func serveComponentToken(t *testing.T, w *platformWorld) string {
+	t.Helper()
+	var a struct {
+		Token string `json:"component_access_token"`
+	}
+	postComponent(t, w, "api_component_token", "", `{"component_appid":"`+platformID+`","component_appsecret":"`+secret+`","component_verify_ticket":"`+w.wx.Tickets(platformID)[0]+`"}`, &a)
+	require.NotEmpty(t, a.Token)
+	return a.Token
+}
+
+// exchangeCode exchanges an authorization code with WeChat, as another program would.
+func exchangeCode(t *testing.T, w *platformWorld, token, code string) {
+	t.Helper()
+	var a struct {
+		Info json.RawMessage `json:"authorization_info"`
+	}
+	postComponent(t, w, "api_query_auth", token, `{"component_appid":"`+platformID+`","authorization_code":"`+code+`"}`, &a)
+	require.NotEmpty(t, a.Info)
+}
+
+func postComponent(t *testing.T, w *platformWorld, call, token, body string, out any) {
+	t.Helper()
+	res, err := w.wx.Client().Post("https://api.weixin.qq.com/cgi-bin/component/"+call+"?component_access_token="+token, "application/json", strings.NewReader(body))
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.NoError(t, json.NewDecoder(res.Body).Decode(out))
 }

@@ -53,15 +53,16 @@ const platformKind Kind = "platform"
 // platform is a Platform and its state.
 type platform struct {
 	Platform
-	app     *app
-	stopped bool // tickets are no longer pushed, until api_start_push_ticket
-	tickets []*verifyTicket
-	tokens  chain
-	preauth map[string]time.Time // end by code
-	codes   map[string]*authCode
-	grants  map[string]*grant // by appid of the account
-	order   []string          // those appids, in the order of the first authorization
-	notices []push.Result     // the last ones
+	app      *app
+	stopped  bool // tickets are no longer pushed, until api_start_push_ticket
+	tickets  []*verifyTicket
+	tokens   chain
+	preauth  map[string]time.Time // end by code
+	codes    map[string]*authCode
+	codesDue int               // the number of codes at which the expired ones are dropped
+	grants   map[string]*grant // by appid of the account
+	order    []string          // those appids, in the order of the first authorization
+	notices  []push.Result     // the last ones
 }
 
 // verifyTicket is a component_verify_ticket.
@@ -159,10 +160,13 @@ func (p *platform) authorize(a *app, preauth string, now time.Time) (code string
 	code = newID("authcode", 64)
 	p.codes[code] = &authCode{grant: g, preauth: preauth, expires: now.Add(authCodeLife)}
 	delete(p.preauth, preauth)
-	for value, old := range p.codes {
-		if now.Sub(old.expires) > time.Hour {
-			delete(p.codes, value)
+	if len(p.codes) > p.codesDue {
+		for value, old := range p.codes {
+			if now.Sub(old.expires) > time.Hour {
+				delete(p.codes, value)
+			}
 		}
+		p.codesDue = 2*len(p.codes) + 1000
 	}
 	return code, infoType
 }
