@@ -20,6 +20,10 @@ type Server struct {
 	// addresses. Set it before use. A POST by a page of another origin is refused under any name.
 	ControlHosts []string
 
+	// FindPayment returns the payment of a TransactionID, or of a MchID and OutTradeNo, for upload_shipping_info. Set it before use. It
+	// must not call the Server. Default: there is no payment, errcode 10060001.
+	FindPayment func(Payment) (Payment, bool)
+
 	once  sync.Once
 	paths map[string][]*route
 
@@ -39,6 +43,8 @@ type Server struct {
 	qrcodesDue int                // the number of qrcodes at which the expired ones are dropped
 
 	people people
+
+	shipments map[string]*shipment // by transaction_id
 
 	platforms map[string]*platform
 	bindings  map[string]*bindVisit // authorization pages that wait, by ticket
