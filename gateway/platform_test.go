@@ -336,3 +336,21 @@ func TestADeletedAccountLeavesNoRefreshToken(t *testing.T) {
 		require.Equal(t, http.StatusOK, status, a.Msg)
 	})
 }
+
+func TestAProgramThatEmbedsTheGatewayCallsThePlatform(t *testing.T) {
+	w := newPlatformWorld(t, nil)
+	w.pushTicket(t)
+	w.authorize(t, aliceID)
+	p, err := w.gateways[0].OnlyPlatform()
+	require.NoError(t, err)
+	require.Equal(t, "saas", p.Name())
+	var info struct {
+		Account struct {
+			Name string `json:"nick_name"`
+		} `json:"authorizer_info"`
+	}
+	require.NoError(t, p.Call(t.Context(), "api_get_authorizer_info", map[string]any{"authorizer_appid": aliceID}, &info))
+	require.NotEmpty(t, info.Account.Name)
+	err = p.Call(t.Context(), "api_get_authorizer_info", map[string]any{"authorizer_appid": bobID}, &info)
+	require.ErrorIs(t, err, wechat.ErrNotAuthorized)
+}

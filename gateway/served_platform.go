@@ -44,6 +44,11 @@ func (p ServedPlatform) Events() http.Handler { return p.part.events }
 // Messages serves the messages of the account in the path value appid.
 func (p ServedPlatform) Messages() http.Handler { return http.HandlerFunc(p.part.serveMessage) }
 
+// Call makes a call below /cgi-bin/component/ of WeChat's API with the component_access_token: see platform.Platform.Call.
+func (p ServedPlatform) Call(ctx context.Context, path string, body map[string]any, out any) error {
+	return p.part.platform.Call(ctx, path, body, out)
+}
+
 // AuthorizeURL returns the address of WeChat's authorization page, and the end of its pre_auth_code. The page returns to an address on
 // one of the hosts of the platform.
 func (p ServedPlatform) AuthorizeURL(ctx context.Context, page platform.Page) (address string, expires time.Time, err error) {
