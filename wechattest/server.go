@@ -20,6 +20,10 @@ type Server struct {
 	// addresses. Set it before use. A POST by a page of another origin is refused under any name.
 	ControlHosts []string
 
+	// Payments finds the payment that a report of shipping names, by its TransactionID or by its MchID and OutTradeNo. It is
+	// called with the Server locked, which it must not call. Set it before use. Default: every payment exists.
+	Payments func(named Payment) (p Payment, ok bool)
+
 	once  sync.Once
 	paths map[string][]*route
 
@@ -39,6 +43,8 @@ type Server struct {
 	qrcodesDue int                // the number of qrcodes at which the expired ones are dropped
 
 	people people
+
+	shipments []*Shipment // the oldest first
 }
 
 const (
