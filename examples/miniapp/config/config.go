@@ -152,11 +152,13 @@ func parse(text []byte, env func(string) (string, bool)) (c *Config, literal boo
 	if err := r.check(doc.Content[0], c, ""); err != nil {
 		return nil, false, err
 	}
-	if err := doc.Decode(c); err != nil {
-		return nil, false, err
+	if err := doc.Decode(c); err != nil { // which quotes values
+		return nil, false, errors.New(quoted.ReplaceAllString(err.Error(), "a value"))
 	}
 	return c, r.literal, c.check()
 }
+
+var quoted = regexp.MustCompile("`[^`]*`")
 
 var reference = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
