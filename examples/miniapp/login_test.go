@@ -21,6 +21,7 @@ import (
 )
 
 func TestADefaultLoginMakesAnAccountThatThePhoneRenames(t *testing.T) {
+	t.Parallel()
 	p := start(t, store.GivePoints)
 	token, flag := p.login("小明")
 	require.Equal(t, "1", flag)
@@ -50,6 +51,7 @@ func TestADefaultLoginMakesAnAccountThatThePhoneRenames(t *testing.T) {
 }
 
 func TestAnOldClientBindsByEncryptedData(t *testing.T) {
+	t.Parallel()
 	p := start(t, store.GivePoints)
 	token, _ := p.login("小红")
 	data, ok := p.world.WeChat.PhoneData(miniAppID, "小红")
@@ -63,6 +65,7 @@ func TestAnOldClientBindsByEncryptedData(t *testing.T) {
 }
 
 func TestTheSessionKeyIsSealedInTheDatabase(t *testing.T) {
+	t.Parallel()
 	p := start(t, store.GivePoints)
 	key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdef"))
 	p.world.WeChat.AddFault(wechattest.Fault{Path: "/sns/jscode2session", Body: `{"openid":"o1","session_key":"` + key + `"}`, Times: 1})
@@ -103,6 +106,7 @@ func seal(t *testing.T, key []byte, appID string, at time.Time) map[string]strin
 }
 
 func TestPhoneDataThatIsNotOfThisSessionIsRefusedInWords(t *testing.T) {
+	t.Parallel()
 	p := start(t, store.GivePoints)
 	key := []byte("0123456789abcdef")
 	session := wechattest.Fault{Path: "/sns/jscode2session", Body: `{"openid":"o1","session_key":"` + base64.StdEncoding.EncodeToString(key) + `"}`, Times: 1}
@@ -141,6 +145,7 @@ func TestPhoneDataThatIsNotOfThisSessionIsRefusedInWords(t *testing.T) {
 }
 
 func TestCodesOfOthersAndUsedCodesAreRefusedInWords(t *testing.T) {
+	t.Parallel()
 	p := start(t, store.GivePoints)
 	code := p.world.WeChat.MiniCode(miniAppID, "小明")
 	sign := func(code string) reply {
@@ -172,6 +177,7 @@ func TestCodesOfOthersAndUsedCodesAreRefusedInWords(t *testing.T) {
 }
 
 func TestAProfileIsUpdatedAsThePersonGivesIt(t *testing.T) {
+	t.Parallel()
 	p := start(t, store.GivePoints)
 	token, _ := p.login("小明")
 	update := func(body any) reply { return p.call("PUT", "/wechat/app/miniapp/user/update-info", token, body) }
@@ -197,6 +203,7 @@ func TestAProfileIsUpdatedAsThePersonGivesIt(t *testing.T) {
 }
 
 func TestAPartThatIsNotActiveIsNotMounted(t *testing.T) {
+	t.Parallel()
 	p := start(t, store.GivePoints, "mini-app:\n      active: true", "mini-app:\n      active: false", "pay:\n      active: true", "pay:\n      active: false")
 	require.Equal(t, 404, p.call("POST", "/wechat/sign/default", "", "{}").status)
 	require.Equal(t, 404, p.call("GET", "/app/miniapp/products", "", nil).status)
@@ -210,6 +217,7 @@ func TestAPartThatIsNotActiveIsNotMounted(t *testing.T) {
 
 // The client is a program of its own language, as the mini programs of the old module are.
 func TestAJavaScriptClientSplitsTokenAndFlagAtTheUnderscore(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("node"); err != nil {
 		if os.Getenv("WETOKEN_TEST_REQUIRE") == "1" {
 			t.Fatal("WETOKEN_TEST_REQUIRE is 1, but node is missing")
