@@ -133,7 +133,7 @@ func TestANewFollowerIsWelcomed(t *testing.T) {
 	t.Parallel()
 	p := start(t, store.GivePoints)
 	follow := func(token string) (push.Result, error) {
-		c := &push.Callback{AppID: officialAppID, URL: p.url + "/wechat/official-account/message", Token: token}
+		c := &push.Callback{AppID: officialAppID, URL: p.url + "/wechat/official-account/message", Token: token, Tries: 1}
 		return c.Push(t.Context(), push.Message{From: "o1", Event: "subscribe"})
 	}
 	result, err := follow("simulated")
