@@ -77,6 +77,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	}
 	o.URL = strings.TrimSuffix(o.URL, "/")
 	if c.Simulated() {
+		slog.Warn("WeChat is simulated: nobody is really logged in, and nothing is really paid")
 		if o.World, err = app.Simulate(c, o.URL); err != nil {
 			return err
 		}

@@ -38,8 +38,3 @@ func (s *Service) issue(ctx context.Context, tx Tx, a Account, appID, openID str
 		Account: a, AppID: appID, OpenID: openID, ExpiresAt: now().Add(cmp.Or(s.TokenLife, defaultTokenLife)),
 	})
 }
-
-// Logout ends a token.
-func (s *Service) Logout(ctx context.Context, token string) error {
-	return s.Store.Change(ctx, func(tx Tx) error { return tx.DeleteToken(ctx, hashToken(token)) })
-}

@@ -3,7 +3,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -109,13 +108,9 @@ func openSealed(ctx context.Context, o Options) (wetokenstore.Store, error) {
 	if err := plain.Migrate(ctx); err != nil {
 		return nil, err
 	}
-	ring := wetokenstore.KeyRing{make([]byte, 32)}
-	_, _ = rand.Read(ring[0]) // never fails
-	if keys := o.Config.Miniapp.SealKeys; keys != "" {
-		var err error
-		if ring, err = wetokenstore.ParseKeys(keys); err != nil {
-			return nil, fmt.Errorf("config: miniapp.seal-keys: %w", err)
-		}
+	ring, err := wetokenstore.ParseKeys(o.Config.Miniapp.SealKeys)
+	if err != nil {
+		return nil, fmt.Errorf("app: miniapp.seal-keys: %w", err)
 	}
 	return &wetokenstore.Sealed{Store: plain, KeyRing: ring}, nil
 }

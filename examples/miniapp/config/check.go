@@ -48,6 +48,9 @@ func (c *Config) checkMiniapp() error {
 			return errors.New("miniapp.url: want a URL without a path, such as https://shop.example.com")
 		}
 	}
+	if m.SealKeys == "" {
+		return errors.New("miniapp.seal-keys is not set: want a key as of openssl rand -base64 32")
+	}
 	if c.Simulated() {
 		if m.Simulator != "" {
 			if u, err := url.Parse(m.Simulator); err != nil || !isWeb(u) || u.Path != "" {
@@ -61,8 +64,6 @@ func (c *Config) checkMiniapp() error {
 		return errors.New("miniapp.simulator is set, but pay.produce is not false")
 	case m.URL == "":
 		return errors.New("miniapp.url is not set: want the public URL of this program")
-	case m.SealKeys == "":
-		return errors.New("miniapp.seal-keys is not set: want a key as of openssl rand -base64 32")
 	}
 	return nil
 }

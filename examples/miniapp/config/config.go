@@ -14,6 +14,7 @@ import (
 
 // Config is a configuration. Keys may be written as in the old program's manual, with hyphens or in camel case.
 type Config struct {
+	redacted     `yaml:"-"`
 	OpenPlatform struct {
 		WeChat WeChat `yaml:"wechat"`
 	} `yaml:"open-platform"`
@@ -22,6 +23,7 @@ type Config struct {
 
 // WeChat is the old tree open-platform.wechat.
 type WeChat struct {
+	redacted        `yaml:"-"`
 	Pay             Pay             `yaml:"pay"`
 	MiniApp         MiniApp         `yaml:"mini-app"`
 	OfficialAccount OfficialAccount `yaml:"official-account"`
@@ -38,6 +40,7 @@ func (s Switch) On() bool { return s.Active != nil && *s.Active || s.Activate !=
 
 // Pay is a merchant of WeChat Pay, APIv3.
 type Pay struct {
+	redacted        `yaml:"-"`
 	Switch          `yaml:",inline"`
 	Produce         *bool  `yaml:"produce"` // false: WeChat is simulated
 	MchID           string `yaml:"mchid"`
@@ -53,6 +56,7 @@ type Pay struct {
 
 // MiniApp is a mini program.
 type MiniApp struct {
+	redacted     `yaml:"-"`
 	Switch       `yaml:",inline"`
 	AuthorizeURL string `yaml:"authorize-url"` // …/sns/jscode2session
 	GrantType    string `yaml:"grant-type"`    // authorization_code
@@ -62,6 +66,7 @@ type MiniApp struct {
 
 // OfficialAccount is an official account.
 type OfficialAccount struct {
+	redacted       `yaml:"-"`
 	Switch         `yaml:",inline"`
 	Authorize      Authorize `yaml:"authorize"`
 	AccessTokenURL string    `yaml:"access-token-url"` // …/cgi-bin/token
@@ -89,6 +94,8 @@ type Authorize struct {
 
 // Miniapp is what this program needs beside the old tree.
 type Miniapp struct {
+	redacted `yaml:"-"`
+
 	URL      string `yaml:"url"`       // public URL of this program; default that of -addr, for a simulated WeChat only
 	SealKeys string `yaml:"seal-keys"` // of session_keys and refresh tokens in the database: openssl rand -base64 32
 	AdminKey string `yaml:"admin-key"` // of the routes below /admin; empty: there are none
@@ -109,11 +116,14 @@ func (c *Config) Simulated() bool {
 	return produce != nil && !*produce
 }
 
-// Format keeps the secrets out of printed text.
-func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "config.Config(redacted)") }
+// redacted keeps the secrets of a struct out of printed text, logs and JSON.
+type redacted struct{}
 
-// MarshalText keeps the secrets out of logs and JSON.
-func (c Config) MarshalText() ([]byte, error) { return []byte("config.Config(redacted)"), nil }
+const placeholder = "(redacted)"
+
+func (redacted) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, placeholder) }
+
+func (redacted) MarshalText() ([]byte, error) { return []byte(placeholder), nil }
 
 // Load reads a file. insecure reports whether other users of the machine can read secrets that are written in it.
 func Load(file string) (c *Config, insecure bool, err error) {

@@ -89,12 +89,13 @@ func TestTheOldTreeIsReadByItsOwnNames(t *testing.T) {
 	require.Equal(t, "https://open.weixin.qq.com", base)
 	require.Equal(t, "wechatRedirectUrl", w.OfficialAccount.Authorize.State)
 
-	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s", *c, c, *c, c), logged(c)} {
-		require.NotContains(t, text, "s3cret")
+	for _, part := range []any{*c, c, w, w.Pay, &w.Pay, w.MiniApp, w.OfficialAccount, c.Miniapp, []any{w}, map[string]any{"w": c.OpenPlatform}} {
+		text := fmt.Sprintf("%v %+v %#v %s", part, part, part, part) + logged(part)
+		require.NotContains(t, text, "s3cret", "%T", part)
 	}
 }
 
-func logged(c *config.Config) string {
+func logged(c any) string {
 	var b strings.Builder
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("config", "c", c)
 	return b.String()

@@ -27,6 +27,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -51,6 +52,9 @@ type Handlers struct {
 	Player   *Player     // page that plays the mini program; default none
 	Log      *slog.Logger
 }
+
+// Format keeps the admin key out of printed text.
+func (h *Handlers) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "(redacted)") }
 
 const maxBody = 512 << 10 // of a request: an avatar in base64
 

@@ -36,7 +36,8 @@ func (h *Handlers) OnLogin(w http.ResponseWriter, r *http.Request, u oauth.User)
 		_, err = h.takeProfile(r.Context(), a.ID, u)
 	}
 	if err != nil {
-		h.refuse(w, r, err)
+		told := h.describe(r, err)
+		showPage(w, told.status, "official.html", map[string]any{"Notice": told.in(r), "Login": h.loginURL()}, "")
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
@@ -76,21 +77,26 @@ func (h *Handlers) refreshUser(w http.ResponseWriter, r *http.Request, s account
 	answer(w, shown(a))
 }
 
+func (h *Handlers) loginURL() string {
+	return OfficialPath + "/login?to=" + url.QueryEscape(h.URL+"/official")
+}
+
 // officialPage shows the account of the visitor, or a link to log in.
 func (h *Handlers) officialPage(w http.ResponseWriter, r *http.Request) {
-	data := map[string]any{"Login": OfficialPath + "/login?to=" + url.QueryEscape(h.URL+"/official")}
+	data := map[string]any{"Login": h.loginURL()}
 	if s, err := h.session(r); err == nil {
 		data["Account"] = shown(s.Account)
 	}
-	showPage(w, "official.html", data, "")
+	showPage(w, http.StatusOK, "official.html", data, "")
 }
 
 // showPage writes a page. simulator is the origin of the simulated WeChat whose scripts it loads, or "".
-func showPage(w http.ResponseWriter, name string, data map[string]any, simulator string) {
+func showPage(w http.ResponseWriter, status int, name string, data map[string]any, simulator string) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' https: blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'self' "+simulator+
 		"; script-src 'self' "+simulator+"; connect-src 'self' blob: "+simulator+"; frame-src 'self' "+simulator)
+	w.WriteHeader(status)
 	_ = pages.ExecuteTemplate(w, name, data) // fails if the client has gone
 }

@@ -24,7 +24,7 @@ func (p *Player) show(w http.ResponseWriter, r *http.Request) {
 	if person == "" && len(p.People) > 0 {
 		person = p.People[0]
 	}
-	showPage(w, "player.html", map[string]any{"Player": p, "Person": person}, p.Simulator)
+	showPage(w, http.StatusOK, "player.html", map[string]any{"Player": p, "Person": person}, p.Simulator)
 }
 
 // serveAsset serves the scripts and the style of the pages.

@@ -66,7 +66,6 @@ var said = []struct {
 	{order.ErrUnpaid, words{409, "unpaid", "订单未支付", "The order is not paid"}},
 	{order.ErrShipping, words{400, "shipping", "", ""}},
 	{order.ErrNoBill, words{404, "bill", "这一天没有账单，或账单尚未生成（次日 10 点后生成）", "There is no bill of this day, or not yet: it is ready at 10:00 of the next day"}},
-	{pay.ErrUnknown, words{503, "unknown", "微信支付没有回应，请稍后查看订单", "WeChat Pay did not answer: look at the order later"}},
 
 	{errBody, words{400, "body", "请求格式不正确", "The request is invalid"}},
 	{errTooLarge, words{413, "body", "请求内容过大", "The request is too large"}},
@@ -75,24 +74,37 @@ var said = []struct {
 	{errDay, words{400, "day", "日期格式为 2006-01-02", "A day is written as 2006-01-02"}},
 }
 
-var unavailable = words{503, "unavailable", "服务暂时不可用，请稍后重试", "The service is not available: try again later"}
+var (
+	unavailable    = words{503, "unavailable", "服务暂时不可用，请稍后重试", "The service is not available: try again later"}
+	outcomeUnknown = words{503, "unknown", "微信支付没有回应，请稍后查看订单", "WeChat Pay did not answer: look at the order later"}
+)
 
-// refuse writes what a person is told about an error. An error that the person cannot act on is logged.
-func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	told := unavailable
+// describe returns what a person is told about an error. An error that the person cannot act on is logged.
+func (h *Handlers) describe(r *http.Request, err error) words {
 	for _, s := range said {
 		if errors.Is(err, s.err) {
-			told = s.words
-			break
+			return s.words
 		}
 	}
-	if told.status >= http.StatusInternalServerError {
-		h.log().ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
+	h.log().ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
+	if errors.Is(err, pay.ErrUnknown) {
+		return outcomeUnknown
 	}
-	text := told.chinese
+	return unavailable
+}
+
+// in returns the words in the language of a browser.
+func (w words) in(r *http.Request) string {
 	if prefersEnglish(r) {
-		text = told.english
+		return w.english
 	}
+	return w.chinese
+}
+
+// refuse replies with what a person is told about an error.
+func (h *Handlers) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	told := h.describe(r, err)
+	text := told.in(r)
 	if text == "" { // for staff
 		text = err.Error()
 	}

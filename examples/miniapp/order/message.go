@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/wetoken/wetoken/wechat"
 )
@@ -15,6 +16,9 @@ type Message struct {
 	Page       string            // that it opens
 	Data       map[string]string // values by the names of the template, with {name}, {amount} and {number} of the order
 }
+
+// messageTimeout is short, since WeChat waits for the reply to its notification.
+const messageTimeout = 2 * time.Second
 
 // errRefused is WeChat's code for a person who has not accepted the message.
 const errRefused = wechat.Code(43101)
@@ -36,6 +40,8 @@ func (s *Service) sendPaid(ctx context.Context, o Order) {
 	if s.Message.Page == "" {
 		delete(body, "page")
 	}
+	ctx, cancel := context.WithTimeout(ctx, messageTimeout)
+	defer cancel()
 	if err := s.API.Post(ctx, "/cgi-bin/message/subscribe/send", nil, body, nil); err != nil && !errors.Is(err, errRefused) {
 		s.log().WarnContext(ctx, "the message for a payment was not sent", "out_trade_no", o.OutTradeNo, "error", err)
 	}

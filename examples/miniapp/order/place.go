@@ -47,6 +47,9 @@ func (s *Service) Place(ctx context.Context, b Buyer, productID string) (Order, 
 	prepaid, err := s.Cashier.Prepay(ctx, pay.Order{
 		Trade: pay.JSAPI, OutTradeNo: o.OutTradeNo, Fen: o.Fen, Description: o.Name, AppID: o.AppID, OpenID: o.OpenID, ExpiresAt: o.ExpiresAt,
 	})
+	if err != nil && !errors.Is(err, pay.ErrUnknown) { // WeChat does not have the order
+		err = errors.Join(err, s.Store.CloseOrder(ctx, o.OutTradeNo))
+	}
 	return o, prepaid.Params, err
 }
 

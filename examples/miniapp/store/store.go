@@ -6,8 +6,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ type DB struct {
 // MariaDB such as user:password@tcp(127.0.0.1:3306)/miniapp.
 func Open(ctx context.Context, name string) (*DB, error) {
 	open := openSQLite
-	if strings.Contains(name, ")/") {
+	if strings.Contains(name, "@") || strings.Contains(name, ")/") {
 		open = openMariaDB
 	}
 	db, err := open(name)
@@ -42,7 +44,17 @@ func Open(ctx context.Context, name string) (*DB, error) {
 	return db, nil
 }
 
+// openSQLite opens a file, which it creates for its owner alone: it has phone numbers.
 func openSQLite(name string) (*DB, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	} else if errors.Is(err, fs.ErrExist) { // opening it here would end the locks of others when it is closed
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: name}).EscapedPath()}
 	u.RawQuery = url.Values{
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)"},
