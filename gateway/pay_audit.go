@@ -59,10 +59,20 @@ func (a *app) audit(ctx context.Context, c *caller, call pay.Call, err error) {
 // refuseCall replies 403, and logs that once a minute for each caller and reason.
 func (a *app) refuseCall(w http.ResponseWriter, r *http.Request, c *caller, reason string) {
 	answer.Refuse(w, http.StatusForbidden, reason)
+	a.auditRefusedCall(r, c, reason)
+}
+
+func (a *app) auditRefusedCall(r *http.Request, c *caller, reason string) {
 	if now, more := a.gateway.refusedCalls.Allow(refusedCall{c.id, a.id, reason}); now {
 		action := fmt.Sprintf("%s %.*s", shortMethod(r), maxLogged, r.URL.Path)
 		a.gateway.audit(r.Context(), paymentCall, "caller", c.id, "app", a.name, "action", action, "result", "refused", "reason", reason, "repeats", more)
 	}
+}
+
+// AuditRefusedPayment records a payment call of a caller that was refused for a reason, as those of /app/{app}/pay are: once a minute for
+// each caller and reason.
+func (a ServedApp) AuditRefusedPayment(r *http.Request, c *Caller, reason string) {
+	a.app.auditRefusedCall(r, c.caller, reason)
 }
 
 // isNumber reports whether a text can be a number of ours or of WeChat. Any other text is not logged.

@@ -149,9 +149,14 @@ func (w *watcher) keepLease(ctx context.Context, end context.CancelFunc, lease *
 
 // readDue returns the due entries of each list, the oldest first.
 func (w *watcher) readDue(ctx context.Context) (lists [dueLists][]dueChange, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := time.AfterFunc(storeTimeout, func() { cancel(context.DeadlineExceeded) }) // a context for each call costs more than the call
+	defer limit.Stop()
 	now := time.Now().Unix()
 	for i := range lists {
-		l, _, err := readRecord[dueList](ctx, w.Records, dueListKey(i))
+		limit.Reset(storeTimeout)
+		l, _, err := getRecord[dueList](ctx, w.Records, dueListKey(i))
 		if err != nil {
 			return lists, err
 		}

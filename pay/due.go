@@ -40,7 +40,7 @@ func (l *dueList) check() error {
 
 func (*dueList) ttl(time.Time) time.Duration { return 0 }
 
-func dueListKey(n int) string { return fmt.Sprintf("pay/due/%02d", n) }
+func dueListKey(n int) string { return "pay/due/" + string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
 
 func dueListFor(key string) string {
 	h := fnv.New32a()

@@ -1,7 +1,7 @@
 package pay_test
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"net/http"
@@ -17,27 +17,28 @@ import (
 // fillDueLists writes the due lists that open orders of an App leave, with n entries in each.
 func fillDueLists(t *testing.T, records store.Store, app string, n int) {
 	t.Helper()
-	lists := map[string]map[string]any{}
-	for i, full := 0, 0; full < 64; i++ {
-		key := fmt.Sprintf("1900000001/order/open-%07d", i)
+	var lists [64]bytes.Buffer
+	var counts [64]int
+	at := time.Now().Add(time.Hour).Unix()
+	for i, full := 0, 0; full < len(lists); i++ {
+		key := fmt.Appendf(nil, "1900000001/order/open-%07d", i)
 		h := fnv.New32a()
-		_, _ = h.Write([]byte(key))
-		name := fmt.Sprintf("pay/due/%02d", h.Sum32()%64)
-		if lists[name] == nil {
-			lists[name] = map[string]any{}
-		}
-		if len(lists[name]) == n {
+		_, _ = h.Write(key)
+		list := h.Sum32() % uint32(len(lists))
+		if counts[list] == n {
 			continue
 		}
-		lists[name][key] = map[string]any{"at": time.Now().Add(time.Hour).Unix(), "app": app}
-		if len(lists[name]) == n {
+		if counts[list] > 0 {
+			lists[list].WriteByte(',')
+		}
+		fmt.Fprintf(&lists[list], `"%s":{"at":%d,"app":%q}`, key, at, app)
+		if counts[list]++; counts[list] == n {
 			full++
 		}
 	}
-	for name, due := range lists {
-		raw, err := json.Marshal(map[string]any{"v": 1, "due": due})
-		require.NoError(t, err)
-		require.NoError(t, records.Set(t.Context(), name, raw, 0))
+	for i := range lists {
+		raw := fmt.Appendf(nil, `{"v":1,"due":{%s}}`, lists[i].Bytes())
+		require.NoError(t, records.Set(t.Context(), fmt.Sprintf("pay/due/%02d", i), raw, 0))
 	}
 }
 

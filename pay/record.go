@@ -42,6 +42,14 @@ func readRecord[T any, P interface {
 }](ctx context.Context, s store.Store, key string) (r P, raw []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	return getRecord[T, P](ctx, s, key)
+}
+
+// getRecord is readRecord without a limit of time.
+func getRecord[T any, P interface {
+	*T
+	record
+}](ctx context.Context, s store.Store, key string) (r P, raw []byte, err error) {
 	raw, ok, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("pay: read %s: %w", key, err)

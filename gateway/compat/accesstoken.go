@@ -121,10 +121,10 @@ func (s *accessToken) token(r *http.Request, caller *gateway.Caller, in tokenReq
 	ctx := r.Context()
 	a, err := s.find(ctx, caller, in.appID)
 	if err == nil {
-		err = s.check(caller, a, "token")
+		err = s.check(r, caller, a, "token")
 	}
 	if err == nil && in.force {
-		err = s.check(caller, a, "renew")
+		err = s.check(r, caller, a, "renew")
 	}
 	if err != nil {
 		return "", err

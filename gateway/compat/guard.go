@@ -69,7 +69,7 @@ func (g guard) admit(r *http.Request, p params, u use) (gateway.ServedApp, *gate
 	if err == nil {
 		var a gateway.ServedApp
 		if a, err = g.gateway.ServedApp(r.Context(), u.appID, u.route); err == nil {
-			err = g.check(c, a, u.scope)
+			err = g.check(r, c, a, u.scope)
 		}
 		if err == nil {
 			return a, c, nil
@@ -87,9 +87,13 @@ func (g guard) admit(r *http.Request, p params, u use) (gateway.ServedApp, *gate
 }
 
 // check returns an error if a caller, which may be nil, has no scope for an app.
-func (g guard) check(c *gateway.Caller, a gateway.ServedApp, scope string) error {
+func (g guard) check(r *http.Request, c *gateway.Caller, a gateway.ServedApp, scope string) error {
 	if g.open || c.Allows(a, scope) {
 		return nil
 	}
-	return &refusal{http.StatusForbidden, "this key has no scope " + scope + " for this app"}
+	refused := &refusal{http.StatusForbidden, "this key has no scope " + scope + " for this app"}
+	if c != nil && (scope == "pay" || scope == "refund") {
+		a.AuditRefusedPayment(r, c, refused.text)
+	}
+	return refused
 }

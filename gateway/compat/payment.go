@@ -86,7 +86,7 @@ func (s *payment) find(in paymentRequest, scope string) (a gateway.ServedApp, c 
 		a, err = s.gateway.OnlyPaidApp(in.Context(), c, "/pay")
 	}
 	if err == nil {
-		err = g.check(c, a, scope)
+		err = g.check(in.Request, c, a, scope)
 	}
 	if err == nil {
 		err = a.CheckPay()

@@ -50,7 +50,7 @@ func (s *payment) serveNotify(w http.ResponseWriter, r *http.Request) {
 func readParties(body []byte) (t pay.Transaction) {
 	d := xml.NewDecoder(bytes.NewReader(body))
 	parts := map[string]*string{"appid": &t.AppID, "mch_id": &t.MchID, "sub_appid": &t.SubAppID, "sub_mch_id": &t.SubMchID}
-	depth, name := 0, ""
+	depth, name, text := 0, "", ""
 	for {
 		token, err := d.Token()
 		if err != nil {
@@ -58,12 +58,15 @@ func readParties(body []byte) (t pay.Transaction) {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			depth, name = depth+1, token.Name.Local
+			depth, name, text = depth+1, token.Name.Local, ""
 		case xml.EndElement:
+			if part := parts[name]; depth == 2 && part != nil && *part == "" {
+				*part = text
+			}
 			depth, name = depth-1, ""
 		case xml.CharData:
-			if part := parts[name]; depth == 2 && part != nil && *part == "" {
-				*part = string(token)
+			if parts[name] != nil { // a value may have several sections
+				text += string(token)
 			}
 		case xml.Directive: // a DOCTYPE
 			return pay.Transaction{}

@@ -68,6 +68,9 @@ func TestANotificationOfAnOldOrderIsRelayed(t *testing.T) {
 	again := d.ask(nil, input{method: "POST", path: wepay + "pay_notify", body: notice(fields, d.options.Config.Merchants["old"].V2.APIKey), form: "text/xml"})
 	require.Equal(t, http.StatusOK, again.status)
 	require.Equal(t, oldSuccess, again.text)
+	split := strings.Replace(notice(fields, d.options.Config.Merchants["old"].V2.APIKey), "[CDATA["+oldMchID+"]]", "[CDATA["+oldMchID[:4]+"]]><![CDATA["+oldMchID[4:]+"]]", 1)
+	again = d.ask(nil, input{method: "POST", path: wepay + "pay_notify", body: split, form: "text/xml"})
+	require.Equal(t, oldSuccess, again.text, "a value of two sections")
 	require.Empty(t, d.reports, "it is reported once")
 }
 

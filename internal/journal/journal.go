@@ -1,11 +1,11 @@
 // Package journal keeps entries in the order of time in a store, to which many processes append. It needs no transactions and no
 // scan of the store's keys:
 //
-//	audit/2027-01-31               the writers of a day
-//	audit/2027-01-31/WRITER/N      their entries: up to 64 in each record, N from 0 without a gap
+//	audit/2027-01-31               the streams of a day
+//	audit/2027-01-31/STREAM/N      their entries: up to 64 in each record, N from 0 without a gap
 //
-// A writer is a process. It alone writes its records, so that writers do not wait for each other, and reads none of them. All
-// records of a day expire together.
+// Each of the first 16 processes of a day begins a stream, so that they seldom wait for each other; later ones append to any of
+// these, so that a page reads few records however often processes are restarted. All records of a day expire together.
 package journal
 
 import (
@@ -27,9 +27,11 @@ const (
 	maxChunkSize = 32 << 10 // bytes, beside the last entry
 	maxRecord    = 128 << 10
 	maxPending   = 1000 // entries that wait for the store
-	maxWriters   = 4096 // of a day
+	minStreams   = 16   // of a day, before processes share them
+	maxStreams   = 64   // of a day
 	changeTries  = 100
 	storeTimeout = 3 * time.Second
+	maxAhead     = time.Minute // of the last entry of a stream that a process appends to
 
 	// MaxEntry is the greatest length of an entry, in bytes.
 	MaxEntry = 16 << 10
@@ -50,17 +52,12 @@ type Journal struct {
 	mu       sync.Mutex
 	pending  []item
 	last     int64         // time of the entry that was appended last
+	process  string        // random
 	flushing bool          // a goroutine writes
 	failing  bool          // the last write failed
 	round    chan struct{} // closed once what is pending now is written, or that has failed
 
-	// Of the goroutine that writes.
-	writer string // of the day joined
-	joined string
-	day    string // of chunk
-	n      int    // of the record that is written next
-	chunk  []item // the entries in it
-	size   int    // of chunk, in bytes
+	tail tail // of the goroutine that writes
 }
 
 // Append adds an entry of the present time. data is JSON of up to MaxEntry bytes. The channel is closed once the entry is written,
@@ -76,7 +73,10 @@ func (j *Journal) Append(ctx context.Context, data json.RawMessage) (done <-chan
 		return nil, ErrLost
 	}
 	j.last = max(j.last, time.Now().UnixMilli()) // the entries of a writer are in order, even if its clock is set back
-	j.pending = append(j.pending, item{j.last, data})
+	if j.process == "" {
+		j.process = strings.ToLower(rand.Text()[:16])
+	}
+	j.pending = append(j.pending, item{At: j.last, By: j.process, Data: data})
 	if j.round == nil {
 		j.round = make(chan struct{})
 	}
@@ -150,90 +150,4 @@ func (j *Journal) write(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// writeItems writes items in order, and returns how many were written.
-func (j *Journal) writeItems(ctx context.Context, items []item) (written int, err error) {
-	for written < len(items) {
-		if day := dayOf(items[written].At); day != j.day {
-			if err := j.join(ctx, day); err != nil {
-				return written, err
-			}
-			j.day, j.n, j.chunk, j.size = day, 0, nil, 0
-		}
-		if len(j.chunk) >= maxChunk || j.size >= maxChunkSize {
-			j.n, j.chunk, j.size = j.n+1, nil, 0
-		}
-		next, size, taken := slices.Clone(j.chunk), j.size, 0
-		for _, it := range items[written:] {
-			if len(next) >= maxChunk || size >= maxChunkSize || dayOf(it.At) != j.day {
-				break
-			}
-			next, size, taken = append(next, it), size+len(it.Data), taken+1
-		}
-		raw, err := json.Marshal(chunkRecord{Entries: next})
-		if err != nil {
-			return written, fmt.Errorf("journal: encode: %w", err)
-		}
-		if err := j.set(ctx, j.key(j.day, j.writer, j.n), raw); err != nil {
-			return written, err
-		}
-		j.chunk, j.size = next, size
-		written += taken
-	}
-	return written, nil
-}
-
-func (j *Journal) set(ctx context.Context, key string, raw []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := j.Store.Set(ctx, key, raw, j.ttl(j.day)); err != nil {
-		return fmt.Errorf("journal: write: %w", err)
-	}
-	return nil
-}
-
-// ttl returns the life that is left for the records of a day.
-func (j *Journal) ttl(day string) time.Duration {
-	start, _ := time.Parse(time.DateOnly, day)
-	return max(time.Until(start.Add(24*time.Hour+j.Keep)), time.Millisecond)
-}
-
-// join adds this process to the writers of a day.
-func (j *Journal) join(ctx context.Context, day string) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if j.joined != day {
-		j.joined, j.writer = day, strings.ToLower(rand.Text()[:16]) // another one each day, so that its records begin at 0
-	}
-	for range changeTries {
-		old, raw, err := j.readDay(ctx, day)
-		if isUnreadable(err) { // somebody has put it there
-			old.Writers, err = j.listWriters(ctx, day)
-			if err == nil {
-				err = j.Store.Delete(ctx, j.dayKey(day))
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("journal: begin a day: %w", err)
-		}
-		if slices.Contains(old.Writers, j.writer) { // of a try whose answer was lost
-			return nil
-		}
-		if len(old.Writers) >= maxWriters {
-			return fmt.Errorf("journal: more than %d processes have written today", maxWriters)
-		}
-		next, err := json.Marshal(dayRecord{Writers: append(old.Writers, j.writer)})
-		if err != nil {
-			return fmt.Errorf("journal: encode: %w", err)
-		}
-		swapped, err := j.Store.Swap(ctx, j.dayKey(day), raw, next, j.ttl(day))
-		if err != nil {
-			return fmt.Errorf("journal: begin a day: %w", err)
-		}
-		if swapped {
-			return nil
-		}
-	}
-	return errors.New("journal: too many processes begin a day at once")
 }

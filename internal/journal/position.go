@@ -8,11 +8,11 @@ import (
 	"strconv"
 )
 
-// Position is a place between two entries. Entries are ordered by time and, at the same time, by writer. The zero value is after all
+// Position is a place between two entries. Entries are ordered by time and, at the same time, by stream. The zero value is after all
 // entries.
 type Position struct {
 	At     int64 // Unix milliseconds
-	Writer string
+	Stream string
 	N, I   int
 }
 
@@ -21,7 +21,7 @@ func (p Position) String() string {
 	if p == (Position{}) {
 		return ""
 	}
-	return fmt.Sprintf("%d-%s-%d-%d", p.At, p.Writer, p.N, p.I)
+	return fmt.Sprintf("%d-%s-%d-%d", p.At, p.Stream, p.N, p.I)
 }
 
 var positionPattern = regexp.MustCompile(`^([0-9]{1,15})-([a-z2-7]{0,16})-([0-9]{1,9})-([0-9]{1,9})$`)
@@ -35,7 +35,7 @@ func ParsePosition(text string) (p Position, err error) {
 	if m == nil {
 		return p, errors.New("journal: invalid position")
 	}
-	p.Writer = m[2]
+	p.Stream = m[2]
 	p.At, _ = strconv.ParseInt(m[1], 10, 64) // the pattern admits only numbers that fit
 	p.N, _ = strconv.Atoi(m[3])
 	p.I, _ = strconv.Atoi(m[4])
@@ -43,5 +43,5 @@ func ParsePosition(text string) (p Position, err error) {
 }
 
 func (p Position) compare(q Position) int {
-	return cmp.Or(cmp.Compare(p.At, q.At), cmp.Compare(p.Writer, q.Writer), cmp.Compare(p.N, q.N), cmp.Compare(p.I, q.I))
+	return cmp.Or(cmp.Compare(p.At, q.At), cmp.Compare(p.Stream, q.Stream), cmp.Compare(p.N, q.N), cmp.Compare(p.I, q.I))
 }

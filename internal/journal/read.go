@@ -10,7 +10,7 @@ import (
 
 const (
 	maxReads = 1000    // reads of the store for one page
-	maxN     = 1 << 20 // records of a writer and day
+	maxN     = 1 << 20 // records of a stream
 )
 
 // Entry is an entry that was read.
@@ -87,14 +87,14 @@ type reader struct {
 	seen    map[string]bool // records in skipped
 }
 
-// stream is the entries of a writer on a day, newest first.
+// stream is the entries of a stream, newest first.
 type stream struct {
-	day, writer string
-	n, i        int
-	items       []item // of record n
+	day, name string
+	n, i      int
+	items     []item // of record n
 }
 
-func (s *stream) position() Position { return Position{s.items[s.i].At, s.writer, s.n, s.i} }
+func (s *stream) position() Position { return Position{s.items[s.i].At, s.name, s.n, s.i} }
 
 // open returns the streams of a day, each at its newest entry before a position. Those without one are left out.
 func (r *reader) open(day string, before Position) (list []*stream, err error) {
@@ -102,13 +102,13 @@ func (r *reader) open(day string, before Position) (list []*stream, err error) {
 	d, _, err := r.j.readDay(r.ctx, day)
 	if isUnreadable(err) {
 		r.skip(r.j.dayKey(day), err)
-		d.Writers, err = r.j.listWriters(r.ctx, day)
+		d.Streams, err = r.j.listStreams(r.ctx, day)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("journal: read: %w", err)
 	}
-	for _, writer := range d.Writers {
-		s := &stream{day: day, writer: writer}
+	for _, name := range d.Streams {
+		s := &stream{day: day, name: name}
 		ok, err := r.seek(s, before)
 		if err != nil {
 			return nil, err
@@ -120,14 +120,14 @@ func (r *reader) open(day string, before Position) (list []*stream, err error) {
 	return list, nil
 }
 
-// seek moves s to its newest entry before a position. Since the records of a writer are in order, it looks at few of them.
+// seek moves s to its newest entry before a position. Since the records of a stream are in order, it looks at few of them.
 func (r *reader) seek(s *stream, before Position) (ok bool, err error) {
 	begins := func(n int) (bool, error) { // whether record n begins before the position
-		items, exists, err := r.chunk(s.day, s.writer, n)
+		items, exists, err := r.chunk(s.day, s.name, n)
 		if err != nil || !exists {
 			return false, err
 		}
-		if len(items) > 0 && (Position{items[0].At, s.writer, n, 0}).compare(before) >= 0 {
+		if len(items) > 0 && (Position{items[0].At, s.name, n, 0}).compare(before) >= 0 {
 			return false, nil
 		}
 		s.n, s.items = n, items
@@ -175,7 +175,7 @@ func (r *reader) advance(s *stream) (ok bool, err error) {
 		if s.n--; s.n < 0 {
 			return false, nil
 		}
-		if s.items, _, err = r.chunk(s.day, s.writer, s.n); err != nil {
+		if s.items, _, err = r.chunk(s.day, s.name, s.n); err != nil {
 			return false, err
 		}
 		s.i = len(s.items) - 1
@@ -184,23 +184,22 @@ func (r *reader) advance(s *stream) (ok bool, err error) {
 }
 
 // chunk returns the entries of a record: none if it cannot be read.
-func (r *reader) chunk(day, writer string, n int) (items []item, exists bool, err error) {
+func (r *reader) chunk(day, name string, n int) (items []item, exists bool, err error) {
 	r.reads++
-	raw, ok, err := r.j.get(r.ctx, r.j.key(day, writer, n))
+	raw, ok, err := r.j.get(r.ctx, r.j.key(day, name, n))
 	if err == nil && !ok {
 		return nil, false, nil
 	}
 	if err == nil {
-		var c chunkRecord
-		if json.Unmarshal(raw, &c) == nil && c.isValid(day) {
+		if c, ok := parseChunk(raw, day); ok {
 			return c.Entries, true, nil
 		}
-		err = &recordError{fmt.Errorf("journal: invalid record under %q", r.j.key(day, writer, n))}
+		err = &recordError{fmt.Errorf("journal: invalid record under %q", r.j.key(day, name, n))}
 	}
 	if !isUnreadable(err) {
 		return nil, false, fmt.Errorf("journal: read: %w", err)
 	}
-	r.skip(r.j.key(day, writer, n), err)
+	r.skip(r.j.key(day, name, n), err)
 	return nil, true, nil
 }
 
