@@ -21,7 +21,8 @@ type Server struct {
 	ControlHosts []string
 
 	// Payments finds the payment that a report of shipping names, by its TransactionID or by its MchID and OutTradeNo. It is
-	// called with the Server locked, which it must not call. Set it before use. Default: every payment exists.
+	// called with the Server locked, which it must not call. Set it before use, such as to PaidBy of a simulated WeChat Pay.
+	// Default: every payment exists.
 	Payments func(named Payment) (p Payment, ok bool)
 
 	once  sync.Once

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wetoken/wetoken/wechattest/paytest"
 )
 
 func shippingRoutes() []route {
@@ -22,6 +24,25 @@ type Payment struct {
 	TransactionID string
 	OpenID        string // of the payer
 	Refunded      bool   // in whole
+}
+
+// PaidBy returns a function for [Server.Payments] that finds the payments of a simulated WeChat Pay.
+func PaidBy(pay *paytest.Server) func(named Payment) (p Payment, ok bool) {
+	return func(named Payment) (p Payment, ok bool) {
+		var o paytest.Order
+		var err error
+		if named.TransactionID != "" {
+			o, err = pay.Paid(named.TransactionID)
+		} else {
+			o, err = pay.Order(named.MchID, named.OutTradeNo)
+		}
+		if err != nil || o.TransactionID == "" {
+			return Payment{}, false
+		}
+		return Payment{
+			MchID: o.MchID, OutTradeNo: o.OutTradeNo, TransactionID: o.TransactionID, OpenID: o.OpenID, Refunded: o.Refunded >= o.Total,
+		}, true
+	}
 }
 
 // Shipment is what a mini program has reported about the shipping of a payment (发货信息).

@@ -71,21 +71,6 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.wx.ServeHTTP(rw, r)
 }
 
-// findPayment finds the payment that a mini program reports the shipping of.
-func (w *world) findPayment(named wechattest.Payment) (p wechattest.Payment, ok bool) {
-	find := func() (paytest.Order, error) { return w.pay.Order(named.MchID, named.OutTradeNo) }
-	if named.TransactionID != "" {
-		find = func() (paytest.Order, error) { return w.pay.Paid(named.TransactionID) }
-	}
-	o, err := find()
-	if err != nil || o.TransactionID == "" {
-		return wechattest.Payment{}, false
-	}
-	return wechattest.Payment{
-		MchID: o.MchID, OutTradeNo: o.OutTradeNo, TransactionID: o.TransactionID, OpenID: o.OpenID, Refunded: o.Refunded >= o.Total,
-	}, true
-}
-
 // configure parses the command line. Its errors do not quote an app, which contains a secret.
 func configure(args []string, help io.Writer) (addr string, w *world, err error) {
 	set := flag.NewFlagSet("wechattest", flag.ContinueOnError)
@@ -126,7 +111,7 @@ func configure(args []string, help io.Writer) (addr string, w *world, err error)
 		hosts = append(hosts, host)
 	}
 	w = &world{wx: &wechattest.Server{ControlHosts: hosts}, pay: &paytest.Server{ControlHosts: hosts}}
-	w.wx.Payments = w.findPayment
+	w.wx.Payments = wechattest.PaidBy(w.pay)
 	if *certificate != "" {
 		if w.tls, err = newTLS(*certificate, hosts); err != nil {
 			return "", nil, err

@@ -90,24 +90,7 @@ func (w *World) addApps(c *config.Config, own string) {
 		w.WeChat.AddPerson(p)
 		w.People = append(w.People, p.Name)
 	}
-	w.WeChat.Payments = w.findPayment
-}
-
-// findPayment finds the payment that a report of shipping names.
-func (w *World) findPayment(named wechattest.Payment) (p wechattest.Payment, ok bool) {
-	var o paytest.Order
-	var err error
-	if named.TransactionID != "" {
-		o, err = w.Pay.Paid(named.TransactionID)
-	} else {
-		o, err = w.Pay.Order(named.MchID, named.OutTradeNo)
-	}
-	if err != nil || o.TransactionID == "" {
-		return wechattest.Payment{}, false
-	}
-	return wechattest.Payment{
-		MchID: o.MchID, OutTradeNo: o.OutTradeNo, TransactionID: o.TransactionID, OpenID: o.OpenID, Refunded: o.Refunded >= o.Total,
-	}, true
+	w.WeChat.Payments = wechattest.PaidBy(w.Pay)
 }
 
 // addMerchant adds the merchant of the configuration, with the keys of its files where they exist.
