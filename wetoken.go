@@ -38,8 +38,8 @@ func Handler(parts ...Part) http.Handler {
 
 // Bind mounts the parts below prefix, such as "/wx": a token.Handler then serves GET /wx/token. It registers one pattern for
 // each route and no other path, so more parts can be bound to the same prefix, and the prefix may be "/". The handlers see
-// the path without prefix. Routers that do not implement [Mux] mount the [Handler] below http.StripPrefix; the examples
-// folder has the line for gin and echo.
+// the path without prefix. Routers that do not implement [Mux] mount the [Handler] below http.StripPrefix;
+// examples/mount has the lines for gin and echo.
 //
 // Bind panics on a route that violates the rules of [Part], and if mux does, as http.ServeMux on a duplicate pattern.
 func Bind(mux Mux, prefix string, parts ...Part) {

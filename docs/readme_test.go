@@ -97,8 +97,34 @@ func TestTheREADMEsRunTheSameCommands(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, commands[readmes[0]], 4)
-	require.Equal(t, commands[readmes[0]], commands[readmes[1]])
+	require.Len(t, commands[readmes[0]], 5)
+	require.ElementsMatch(t, commands[readmes[0]], commands[readmes[1]]) // the sections have another order
+}
+
+func TestTheREADMEsOfTheExamplesListEachExample(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| `(\\w+)` \\|.* \\| `(go run \\./examples/(\\w+).*)` \\|$")
+	commands := make(map[string]map[string]string)
+	for _, name := range []string{"../examples/README.md", "../examples/README.zh-CN.md"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		commands[name] = make(map[string]string)
+		for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+			require.Equal(t, m[1], m[3], name)
+			commands[name][m[1]] = m[2]
+		}
+	}
+	english := commands["../examples/README.md"]
+	require.Equal(t, english, commands["../examples/README.zh-CN.md"])
+	files, err := filepath.Glob("../examples/*/main.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		name := filepath.Base(filepath.Dir(file))
+		require.Contains(t, english, name)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "\n//	"+english[name]+"\n", "the comment of %s has the command", file)
+	}
 }
 
 func TestTheNodeClientOfTheREADMERuns(t *testing.T) {

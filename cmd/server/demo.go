@@ -37,7 +37,7 @@ func newDemo(s *settings) (gateway.Config, *http.Client, error) {
 	}
 	app := gateway.App{
 		Name: "Demo", AppID: demoAppID, Secret: demoSecret,
-		Hosts:   []string{"127.0.0.1:8091", "127.0.0.1:8092", reachable(s.public)}, // examples/login, examples/jssdk, and wechat-proxy's pages
+		Hosts:   []string{"127.0.0.1:8091", reachable(s.public)}, // examples/remote, and wechat-proxy's pages
 		SignKey: demoSignKey, ForwardSignature: true, Message: &gateway.Message{Token: demoToken, AESKey: demoAESKey},
 	}
 	key := demoKey

@@ -32,10 +32,9 @@ Another token, as if WeChat had refused the first:
 		printDemoPay(w, auth, private, c.Endpoints.Pay)
 	}
 	printDemoCompat(w, auth, s, c)
-	fmt.Fprintf(w, `A site with a WeChat login, and a page that calls WeChat's JavaScript, from a clone of the repository:
+	fmt.Fprintf(w, `A site with a WeChat login, whose page calls WeChat's JavaScript, from a clone of the repository:
 
-  go run ./examples/login -public %[1]s -private %[2]s -key %[3]s
-  go run ./examples/jssdk -public %[1]s -script %[4]s
+  go run ./examples/remote -public %[1]s -private %[2]s -key %[3]s -wechat %[4]s
 
 `, public, private, key, c.Endpoints.Open)
 }

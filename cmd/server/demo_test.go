@@ -30,12 +30,10 @@ func startDemo(t *testing.T, address string, args ...string) runningDemo {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	line := regexp.MustCompile(`examples/jssdk -public (\S+) -script (\S+)\n`)
+	line := regexp.MustCompile(`examples/remote -public (\S+) -private (\S+) -key (\S+) -wechat (\S+)\n`)
 	waitUntil(t, 20*time.Second, "the demo prints its lines", func() bool { return line.MatchString(printed.String()) })
-	pages := line.FindStringSubmatch(printed.String())
-	login := regexp.MustCompile(`examples/login -public \S+ -private (\S+) -key (\S+)\n`).FindStringSubmatch(printed.String())
-	require.NotNil(t, login, printed.String())
-	return runningDemo{key: login[2], private: login[1], public: pages[1], wechat: pages[2], log: log}
+	site := line.FindStringSubmatch(printed.String())
+	return runningDemo{public: site[1], private: site[2], key: site[3], wechat: site[4], log: log}
 }
 
 func ask(t *testing.T, address, key string) (status int, body string) {

@@ -23,7 +23,7 @@ func TestTheDemosLinesWorkWhenPasted(t *testing.T) {
 	needProgram(t, "WETOKEN_TEST_CURL", "curl")
 	p := start(t, nil, "-demo")
 	var lines []string
-	for line := ""; !strings.HasPrefix(line, "go run ./examples/jssdk "); {
+	for line := ""; !strings.HasPrefix(line, "go run ./examples/remote "); {
 		var err error
 		line, err = p.stdout.ReadString('\n')
 		require.NoError(t, err)

@@ -1,7 +1,7 @@
 // Mount has, in mount.go, the line that mounts parts of wetoken below /wx on four routers: ServeMux, chi, gin and echo.
 //
-//	go run ./examples/mount chi
-//	curl -s http://127.0.0.1:8091/wx/token
+//	go run ./examples/mount echo
+//	curl -s http://127.0.0.1:8092/wx/token
 //
 // It serves an app of a WeChat that is simulated in this process, so anybody may have its token.
 package main
@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:8091", "address to listen on; port 0 picks a free one")
+	addr := flag.String("addr", "127.0.0.1:8092", "address to listen on; port 0 picks a free one")
 	flag.Parse()
 
 	wx := new(wechattest.Server)
@@ -68,5 +68,6 @@ func router(name string, part *token.Handler) (http.Handler, error) {
 	return nil, fmt.Errorf("mount: invalid router %q: want servemux, chi, gin or echo", name)
 }
 
-// allowAll admits every caller. The token of a real app needs a guard that checks the caller, as in examples/token.
+// allowAll admits every caller. The token of a real app needs a guard that checks the caller, as in the example of
+// token.Handler.
 func allowAll(next http.Handler) http.Handler { return next }

@@ -38,7 +38,7 @@ func startDemo(t *testing.T) *demo {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	line := regexp.MustCompile(`examples/login -public \S+ -private (\S+) -key (\S+)`)
+	line := regexp.MustCompile(`examples/remote -public \S+ -private (\S+) -key (\S+)`)
 	d := &demo{t: t}
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		if text := strings.TrimSpace(lines.Text()); strings.HasSuffix(text, "/phone") {

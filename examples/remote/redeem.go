@@ -11,12 +11,12 @@ import (
 	"github.com/wetoken/wetoken/oauth"
 )
 
-// remote is the private side of a wetoken server. A site in any language can call it like this.
-type remote struct{ url, key string }
+// redeemer gets the users of finished logins from the private side of a wetoken server. A site in any language can do the same.
+type redeemer struct{ url, key string }
 
 var client = &http.Client{Timeout: 5 * time.Second}
 
-func (s remote) Redeem(ctx context.Context, loginCode string) (u oauth.User, err error) {
+func (s redeemer) Redeem(ctx context.Context, loginCode string) (u oauth.User, err error) {
 	body, err := json.Marshal(map[string]string{"login_code": loginCode})
 	if err != nil {
 		return u, err
@@ -28,7 +28,7 @@ func (s remote) Redeem(ctx context.Context, loginCode string) (u oauth.User, err
 	r.Header.Set("Authorization", "Bearer "+s.key)
 	resp, err := client.Do(r)
 	if err != nil {
-		return u, err
+		return u, fmt.Errorf("remote: redeem: %w", err)
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
@@ -37,7 +37,7 @@ func (s remote) Redeem(ctx context.Context, loginCode string) (u oauth.User, err
 	case http.StatusNotFound:
 		err = oauth.ErrLoginCode
 	default:
-		err = fmt.Errorf("login: redeem: HTTP status %d", resp.StatusCode)
+		err = fmt.Errorf("remote: redeem: HTTP status %d", resp.StatusCode)
 	}
 	return u, err
 }
