@@ -46,7 +46,6 @@ var controls = map[string]func(s *Server, r *http.Request) (answer any, err erro
 	"POST user_data":  withBody(controlData((*Server).UserData)),
 	"POST phone_data": withBody(controlData((*Server).PhoneData)),
 	"POST accept":     withBody(controlAccept),
-	"GET shipments":   controlShipments,
 
 	"POST fail":   withBody(controlFail),
 	"POST heal":   controlHeal,

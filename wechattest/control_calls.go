@@ -107,7 +107,3 @@ func controlAccept(_ context.Context, s *Server, in acceptBody) (any, error) {
 	s.accept(in.App, p.Name, in.Template)
 	return fields{}, nil
 }
-
-func controlShipments(s *Server, _ *http.Request) (any, error) {
-	return append([]Shipment{}, s.Shipments()...), nil
-}

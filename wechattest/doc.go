@@ -14,8 +14,8 @@
 // On api.weixin.qq.com: cgi-bin/token and stable_token, ticket/getticket, clear_quota, clear_quota/v2,
 // openapi/quota/get, getcallbackip, get_api_domain_ip, menu/create, menu/get, menu/delete, message/custom/send,
 // message/template/send, message/subscribe/send, media/upload, media/get, media/uploadimg, material/add_material,
-// user/info, user/info/batchget, user/get, qrcode/create, wxa/getwxacode, wxa/getwxacodeunlimit and
-// wxa/sec/order/upload_shipping_info, whose payments [Server.Payments] finds.
+// user/info, user/info/batchget, user/get, qrcode/create, wxa/getwxacode, wxa/getwxacodeunlimit
+// and wxa/sec/order/upload_shipping_info.
 // On qyapi.weixin.qq.com: gettoken, get_jsapi_ticket, ticket/get, message/send, media/upload, media/get, media/uploadimg,
 // menu/create, menu/get, menu/delete, user/get, user/list, department/list, getcallbackip and get_api_domain_ip.
 //
@@ -76,7 +76,9 @@
 //
 // # WeChat Pay
 //
-// Package [github.com/wetoken/wetoken/wechattest/paytest] simulates it with a Server of its own.
+// Package [github.com/wetoken/wetoken/wechattest/paytest] simulates it with a Server of its own. [Server.FindPayment] finds its payments for
+// the shipping information of mini programs (发货信息), which is checked as WeChat's page says: it changes once after all was shipped. The
+// page gives no errcode for an upload_time that is not newer, nor for SF without a contact: these are 10060014.
 //
 // # Control over HTTP
 //
@@ -93,7 +95,6 @@
 //	POST /_wechattest/mini_code, phone_code   {"app","person"}                           {"code"}
 //	POST /_wechattest/user_data, phone_data   {"app","person"}                           an OpenData
 //	POST /_wechattest/accept   {"app","person","template"}                               accepts one subscribe message
-//	GET  /_wechattest/shipments                                                          a list of Shipment
 //	POST /_wechattest/fail     {"path","app","times","code","status","cut","hang","delay","after_work","late","bom","numbers",…}
 //	POST /_wechattest/heal                                                               removes all faults
 //	POST /_wechattest/revoke   {"token"}                                                 40001, and the next fetch issues a new one

@@ -75,7 +75,8 @@ func (s *Server) routes() map[string][]*route {
 		for _, rt := range slices.Concat(
 			tokenRoutes(), ticketRoutes(), quotaRoutes(), addressRoutes(),
 			messageRoutes(), menuRoutes(), mediaRoutes(), userRoutes(), wxacodeRoutes(),
-			oauthRoutes(), miniRoutes(), memberRoutes(), materialRoutes(), qrcodeRoutes(), shippingRoutes(),
+			oauthRoutes(), miniRoutes(), memberRoutes(), materialRoutes(), qrcodeRoutes(),
+			shippingRoutes(),
 		) {
 			s.paths[rt.path] = append(s.paths[rt.path], &rt)
 		}

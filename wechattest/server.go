@@ -20,10 +20,9 @@ type Server struct {
 	// addresses. Set it before use. A POST by a page of another origin is refused under any name.
 	ControlHosts []string
 
-	// Payments finds the payment that a report of shipping names, by its TransactionID or by its MchID and OutTradeNo. It is
-	// called with the Server locked, which it must not call. Set it before use, such as to PaidBy of a simulated WeChat Pay.
-	// Default: every payment exists.
-	Payments func(named Payment) (p Payment, ok bool)
+	// FindPayment returns the payment of a TransactionID, or of a MchID and OutTradeNo, for upload_shipping_info. Set it before use. It
+	// must not call the Server. Default: there is no payment, errcode 10060001.
+	FindPayment func(Payment) (Payment, bool)
 
 	once  sync.Once
 	paths map[string][]*route
@@ -45,7 +44,7 @@ type Server struct {
 
 	people people
 
-	shipments []*Shipment // the oldest first
+	shipments map[string]*shipment // by transaction_id
 }
 
 const (

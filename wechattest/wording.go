@@ -101,8 +101,6 @@ var wordings = map[int]string{
 	89506: "the administrator refused this ip, not to be tried again for 24 hours",
 	89507: "the administrator refused this ip, not to be tried again for 1 hour",
 
-	301002: "not allow operate another agent with this accesstoken",
-
 	10060001:  "支付单不存在",
 	10060003:  "支付单已使用重新发货机会",
 	10060004:  "支付单处于不可发货的状态",
@@ -126,4 +124,6 @@ var wordings = map[int]string{
 	268485226: "物流单号不能为空",
 	268485227: "物流公司编码不能为空",
 	268485228: "统一发货模式下，物流信息列表长度必须为 1",
+
+	301002: "not allow operate another agent with this accesstoken",
 }

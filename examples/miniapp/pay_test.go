@@ -192,7 +192,7 @@ func TestShippingIsReportedUntilWeChatTakesIt(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return admin("GET", path, nil).fields(t)["state"] == "sent" }, 30*time.Second, 50*time.Millisecond)
 	require.Len(t, p.world.WeChat.Shipments(), 1)
-	require.Equal(t, o.number, p.world.WeChat.Shipments()[0].OutTradeNo)
+	require.Equal(t, o.number, p.world.WeChat.Shipments()[0].Payment.OutTradeNo)
 
 	s = admin("POST", path, map[string]any{"logistics_type": 1, "tracking_no": "1", "express_company": "SF"}).fields(t)
 	require.Equal(t, "failed", s["state"], "WeChat wants a contact for SF")

@@ -90,7 +90,7 @@ func (w *World) addApps(c *config.Config, own string) {
 		w.WeChat.AddPerson(p)
 		w.People = append(w.People, p.Name)
 	}
-	w.WeChat.Payments = wechattest.PaidBy(w.Pay)
+	w.WeChat.FindPayment = wechattest.PaidBy(w.Pay)
 }
 
 // addMerchant adds the merchant of the configuration, with the keys of its files where they exist.
