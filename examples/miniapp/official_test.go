@@ -39,7 +39,7 @@ func (b browser) do(method, path string) (status int, text string) {
 	return resp.StatusCode, string(raw)
 }
 
-const officialLogin = "/wechat/official-account/login"
+const officialLogin = "/official/login"
 
 func TestAUserOfTheOfficialAccountHasTheAccountOfTheMiniProgram(t *testing.T) {
 	t.Parallel()
@@ -103,6 +103,8 @@ func TestASnapshotUserIsNeverLoggedIn(t *testing.T) {
 	require.Contains(t, page, "快照页")
 	_, page = b.do("GET", "/official")
 	require.Contains(t, page, "id=\"login\"")
+	_, page = b.do("GET", officialLogin+"?to="+url.QueryEscape(p.url+"/official"))
+	require.Contains(t, page, "登录未完成")
 	var n int
 	require.NoError(t, p.db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM miniapp_account").Scan(&n))
 	require.Zero(t, n)
@@ -116,7 +118,7 @@ func TestTheConstantStateOfTheOldProgramIsIgnored(t *testing.T) {
 	b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	states := map[string]bool{}
 	for range 3 {
-		resp, err := b.Get(p.url + officialLogin)
+		resp, err := b.Get(p.url + "/wechat/official-account/login")
 		require.NoError(t, err)
 		resp.Body.Close()
 		states[mustURL(t, resp.Header.Get("Location")).Query().Get("state")] = true
@@ -125,8 +127,34 @@ func TestTheConstantStateOfTheOldProgramIsIgnored(t *testing.T) {
 	require.NotContains(t, states, "wechatRedirectUrl")
 	status, _ := b.do("GET", "/wechat/official-account/login/callback?code=x&state=wechatRedirectUrl")
 	require.Equal(t, 410, status)
-	status, _ = b.do("GET", officialLogin+"?to=https%3A%2F%2Fevil.example%2F")
+	status, _ = b.do("GET", "/wechat/official-account/login?to=https%3A%2F%2Fevil.example%2F")
 	require.Equal(t, 403, status)
+}
+
+func TestALoginThatAnotherBrowserBeganLogsNobodyIn(t *testing.T) {
+	t.Parallel()
+	p := start(t, store.GivePoints)
+	p.world.WeChat.Browse("小红", wechattest.Allow)
+	var end string // the address with the code of 小红
+	author := p.browser()
+	author.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if end = r.URL.RequestURI(); r.URL.Query().Has("code") {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	author.do("GET", officialLogin)
+	require.Contains(t, end, "code=")
+	victim := p.browser()
+	status, page := victim.do("GET", end)
+	require.Equal(t, 403, status)
+	require.Contains(t, page, "不是从本浏览器开始的")
+	_, page = victim.do("GET", "/official")
+	require.Contains(t, page, `id="login"`)
+
+	status, page = p.browser().do("GET", "/wechat/official-account/login")
+	require.Equal(t, 403, status, "a login without a nonce")
+	require.Contains(t, page, `href="/official/login"`)
 }
 
 func TestANewFollowerIsWelcomed(t *testing.T) {

@@ -13,6 +13,7 @@
 //
 //	PUT  /app/official-account/user/refresh                              {"data":{…}}, with the nickname and avatar of now
 //	GET  /official                                                       a page of the official account
+//	GET  /official/login?to=URL                                          logs in and returns to URL
 //
 //	POST /admin/orders/{no}/shipping {"logistics_type",…}                {"data":{…}}; GET returns it
 //	GET  /admin/bills/{day}?kind=ALL                                     {"data":{…}}; with /file at the end the bill as CSV
@@ -70,7 +71,8 @@ func (h *Handlers) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+account.PicturePath+"{name}", h.picture)
 	if h.Login != nil {
 		h.app(mux, "PUT /app/official-account/user/refresh", h.refreshUser)
-		mux.HandleFunc("GET /official", h.officialPage)
+		mux.HandleFunc("GET "+officialPage, h.showOfficial)
+		mux.HandleFunc("GET "+loginPage, h.beginLogin)
 	}
 	if h.Orders != nil {
 		mux.HandleFunc("GET /app/miniapp/products", h.products)
@@ -113,7 +115,7 @@ func (h *Handlers) session(r *http.Request) (account.Session, error) {
 	if token := r.Header.Get("token"); token != "" {
 		return h.Accounts.Session(r.Context(), token)
 	}
-	c, err := r.Cookie(h.cookieName())
+	c, err := r.Cookie(h.cookieName(tokenCookie))
 	if err != nil || new(http.CrossOriginProtection).Check(r) != nil {
 		return account.Session{}, account.ErrToken
 	}

@@ -3,11 +3,14 @@ package handlers
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"embed"
 	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/wetoken/wetoken/examples/miniapp/account"
 	"github.com/wetoken/wetoken/oauth"
@@ -21,30 +24,78 @@ var pages = template.Must(template.ParseFS(pageFiles, "pages/*.html"))
 // OfficialPath is below which the official account's login and callback are.
 const OfficialPath = "/wechat/official-account"
 
-func (h *Handlers) cookieName() string {
+const (
+	officialPage = "/official"
+	loginPage    = "/official/login"
+)
+
+// Names of cookies.
+const (
+	tokenCookie = "token"
+	nonceCookie = "login-nonce"
+)
+
+// cookieName returns a name that no other host can set, if pages are served by https.
+func (h *Handlers) cookieName(name string) string {
 	if strings.HasPrefix(h.URL, "https:") {
-		return "__Host-token"
+		return "__Host-" + name
 	}
-	return "token"
+	return name
+}
+
+func (h *Handlers) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: h.cookieName(name), Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second),
+		Secure: strings.HasPrefix(h.URL, "https:"),
+	})
+}
+
+const nonceLife = 10 * time.Minute // as long as a login may take
+
+// beginLogin begins a login of the official account that only this browser can end: otherwise the author of a link could log
+// others in to the author's own account.
+func (h *Handlers) beginLogin(w http.ResponseWriter, r *http.Request) {
+	nonce := rand.Text()
+	h.setCookie(w, nonceCookie, nonce, nonceLife)
+	query := url.Values{"nonce": {nonce}}
+	if to := r.URL.Query().Get("to"); to != "" {
+		query.Set("to", to)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, OfficialPath+"/login?"+query.Encode(), http.StatusFound)
+}
+
+// began reports whether the browser of a login is the one that began it.
+func (h *Handlers) began(r *http.Request) bool {
+	c, err := r.Cookie(h.cookieName(nonceCookie))
+	nonce := r.URL.Query().Get("nonce")
+	return err == nil && nonce != "" && subtle.ConstantTimeCompare([]byte(c.Value), []byte(nonce)) == 1
 }
 
 // OnLogin ends a login of the official account. The user has a session here from now on, in a cookie. Users who view a snapshot of
 // the page do not get here.
 func (h *Handlers) OnLogin(w http.ResponseWriter, r *http.Request, u oauth.User) {
+	if !h.began(r) {
+		h.refuseLogin(w, r, errOtherBrowser)
+		return
+	}
 	token, a, err := h.Accounts.Login(r.Context(), account.Identity{AppID: h.Login.AppID, OpenID: u.OpenID, UnionID: u.UnionID})
 	if err == nil && a.Nickname == "" && u.Nickname != "" {
 		_, err = h.takeProfile(r.Context(), a.ID, u)
 	}
 	if err != nil {
-		told := h.describe(r, err)
-		showPage(w, told.status, "official.html", map[string]any{"Notice": told.in(r), "Login": h.loginURL()}, "")
+		h.refuseLogin(w, r, err)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: h.cookieName(), Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: strings.HasPrefix(h.URL, "https:"),
-	})
-	http.Redirect(w, r, cmp.Or(r.URL.Query().Get("to"), "/official"), http.StatusSeeOther)
+	h.setCookie(w, nonceCookie, "", -time.Second)
+	h.setCookie(w, tokenCookie, token, 0)
+	http.Redirect(w, r, cmp.Or(r.URL.Query().Get("to"), officialPage), http.StatusSeeOther)
+}
+
+// refuseLogin shows why a login failed, with a link to log in again.
+func (h *Handlers) refuseLogin(w http.ResponseWriter, r *http.Request, err error) {
+	told := h.describe(r, err)
+	showPage(w, told.status, "official.html", map[string]any{"Notice": told.in(r), "Login": loginPage}, "")
 }
 
 // takeProfile sets the nickname and avatar that WeChat has of a user.
@@ -77,13 +128,12 @@ func (h *Handlers) refreshUser(w http.ResponseWriter, r *http.Request, s account
 	answer(w, shown(a))
 }
 
-func (h *Handlers) loginURL() string {
-	return OfficialPath + "/login?to=" + url.QueryEscape(h.URL+"/official")
-}
-
-// officialPage shows the account of the visitor, or a link to log in.
-func (h *Handlers) officialPage(w http.ResponseWriter, r *http.Request) {
-	data := map[string]any{"Login": h.loginURL()}
+// showOfficial shows the account of the visitor, or a link to log in.
+func (h *Handlers) showOfficial(w http.ResponseWriter, r *http.Request) {
+	data := map[string]any{"Login": loginPage}
+	if r.URL.Query().Has("login_error") { // a login with this page in to
+		data["Notice"] = loginFailed.in(r)
+	}
 	if s, err := h.session(r); err == nil {
 		data["Account"] = shown(s.Account)
 	}

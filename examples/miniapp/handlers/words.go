@@ -20,6 +20,8 @@ var (
 	errUsedData = errors.New("handlers: encryptedData was used before, or is old")
 	errOtherApp = errors.New("handlers: the session is of another app")
 	errDay      = errors.New("handlers: invalid day")
+
+	errOtherBrowser = errors.New("handlers: another browser began the login")
 )
 
 // Codes of WeChat that the person can act on.
@@ -71,11 +73,13 @@ var said = []struct {
 	{errTooLarge, words{413, "body", "请求内容过大", "The request is too large"}},
 	{errAdmin, words{401, "admin", "管理密钥不正确", "The admin key is wrong"}},
 	{errOtherApp, words{400, "app", "请在小程序中操作", "Do this in the mini program"}},
+	{errOtherBrowser, words{403, "browser", "这次登录不是从本浏览器开始的，请重新登录", "Another browser began this login: log in again"}},
 	{errDay, words{400, "day", "日期格式为 2006-01-02", "A day is written as 2006-01-02"}},
 }
 
 var (
 	unavailable    = words{503, "unavailable", "服务暂时不可用，请稍后重试", "The service is not available: try again later"}
+	loginFailed    = words{403, "login", "登录未完成，请重新登录", "You are not logged in: log in again"}
 	outcomeUnknown = words{503, "unknown", "微信支付没有回应，请稍后查看订单", "WeChat Pay did not answer: look at the order later"}
 )
 
