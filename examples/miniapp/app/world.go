@@ -79,7 +79,7 @@ func (w *World) addApps(c *config.Config, own string) {
 		w.WeChat.Add(app)
 	}
 	if wc.OfficialAccount.On() {
-		host, _ := url.Parse(own) // New has parsed it
+		host, _ := url.Parse(own) // a checked URL, or that of a listener
 		w.WeChat.Add(wechattest.App{ID: wc.OfficialAccount.AppID, Secret: wc.OfficialAccount.AppSecret, Owner: owner, RedirectDomain: host.Host})
 	}
 	for _, p := range []wechattest.Person{
