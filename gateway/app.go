@@ -86,7 +86,8 @@ type managers struct {
 	tokenDue   dueTime
 	ticketsDue []dueTime // in the order of the app's tickets
 
-	told atomic.Pointer[told]
+	told    atomic.Pointer[told]
+	renewed atomic.Pointer[string] // the token that Renew has returned last
 }
 
 func (a *app) newManagers() *managers {
@@ -130,7 +131,7 @@ func (a *app) buildHandlers() *handlers {
 	var private, public []wetoken.Part
 	if a.kind != wechat.Website {
 		private = append(private,
-			&token.Handler{Source: h.tokens, Guard: a.guardReadOrRenew("token")},
+			&token.Handler{Source: sharedToken{h.tokens, a}, Guard: a.guardReadOrRenew("token")},
 			&ticket.Handler{Source: h.tickets, Guard: a.guardReadOrRenew("ticket")},
 			retryPart{a, h.managers})
 		if a.kind != wechat.Mini {
@@ -226,7 +227,10 @@ func (a *app) guardReadOrRenew(scope string) func(http.Handler) http.Handler {
 	}
 }
 
-func (a *app) expired() bool { return !a.expiresAt.IsZero() && time.Now().After(a.expiresAt) }
+func (a *app) expired() bool { return isPast(a.expiresAt) }
+
+// isPast reports whether an end of a registration has passed; zero is never.
+func isPast(end time.Time) bool { return !end.IsZero() && time.Now().After(end) }
 
 // allows reports whether the app's setting allow admits a route below /app/{app}/.
 func (a *app) allows(route string) bool {

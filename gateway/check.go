@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/hosts"
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/ticket"
@@ -149,8 +150,20 @@ func checkBaseURL(name, s string) error {
 	return nil
 }
 
-// checkAppName returns an error for a name that cannot be part of a route, or could be mistaken for an appid.
+// checkAppName returns an error for a name that nothing can get: it cannot be part of a route, or could be mistaken for an appid or
+// for another name.
 func checkAppName(name string) error {
+	if err := checkRouteName(name); err != nil {
+		return err
+	}
+	if err := field.CheckVisible(name); err != nil {
+		return fmt.Errorf("invalid name %q: %w", name, err)
+	}
+	return nil
+}
+
+// checkRouteName returns an error for a name that no app has, even one that was registered by an earlier release.
+func checkRouteName(name string) error {
 	switch {
 	case name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\?#%") || name == "." || name == "..":
 		return fmt.Errorf("invalid name %q: want 1 to 64 bytes of UTF-8 without / \\ ? # %%", name)
@@ -158,6 +171,14 @@ func checkAppName(name string) error {
 		return fmt.Errorf("invalid name %q: want one without control characters", name)
 	case looksLikeAppID(name):
 		return fmt.Errorf("invalid name %q: want one that does not look like an appid", name)
+	}
+	return nil
+}
+
+// checkID returns an error for an id that is set, and that no app can get.
+func checkID(id string) error {
+	if id != "" && checkAppName(id) != nil {
+		return errors.New("id: want 1 to 64 bytes of UTF-8 without / \\ ? # % and invisible characters, and not like an appid")
 	}
 	return nil
 }
@@ -170,6 +191,9 @@ func looksLikeAppID(s string) bool {
 func (k Key) check(apps map[string]App) error {
 	if err := k.checkSettings(); err != nil {
 		return err
+	}
+	if err := field.CheckVisible(k.Name); err != nil {
+		return fmt.Errorf("name: %w", err)
 	}
 	if _, err := parseKey(k.Key); err != nil {
 		return fmt.Errorf("key: %w", err)
@@ -221,8 +245,8 @@ func (a App) check() error {
 		return err
 	}
 	switch {
-	case a.ID != "" && checkAppName(a.ID) != nil:
-		return errors.New("id: want 1 to 64 bytes of UTF-8 without / \\ ? # %, and not like an appid")
+	case checkID(a.ID) != nil:
+		return checkID(a.ID)
 	case a.AppID == "":
 		return errors.New("app_id: must be set")
 	case a.Secret == "":

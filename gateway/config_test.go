@@ -54,6 +54,8 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"two verify files":   {configWithApp(`"a":{"app_id":"wx1","secret":"x","verify_files":{"a.txt":"1"}},"b":{"app_id":"wx2","secret":"x","verify_files":{"a.txt":"2"}}`), "verify_files: another app has a.txt with other content"},
 		"token of a site":    {configWithApp(`"web":{"app_id":"wx1","secret":"x","kind":"website","keep":true}`), "apps.web.kind: a website has no token"},
 		"odd time":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","expires_at":"tomorrow"}`), `expires_at: want a time such as`},
+		"zero time":          {configWithApp(`"shop":{"app_id":"wx1","secret":"x","expires_at":"0001-01-01T00:00:00Z"}`), `apps.shop.expires_at: want a time such as`},
+		"zero time of a key": {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"],"expires_at":"0001-01-01T08:00:00+08:00"}]}`, `keys[0].expires_at: want a time such as`},
 		"odd proxies":        {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["10.0.0.1"]}`, `trusted_proxies[0]: want a range of addresses such as 10.0.0.0/8`},
 		"IPv4 in IPv6":       {`{"keys":[{"name":"a","key":"0123456789abcdef","apps":["*"],"scopes":["*"]}],"trusted_proxies":["::ffff:10.0.0.0/104"]}`, `trusted_proxies[0]: is IPv4 written as IPv6`},
 		"WeCom, no agent":    {configWithApp(`"corp":{"app_id":"ww1","secret":"x","kind":"work","hosts":["a.example.com"]}`), "apps.corp.agent_id: must be set"},

@@ -64,3 +64,9 @@ func ReadLink(g *Gateway, app, text string) error {
 	_, err := g.served.Load().named[app].readLink(text, time.Now())
 	return err
 }
+
+// CloseForChange does what a process has done that ends while it deletes an app.
+func CloseForChange(ctx context.Context, g *Gateway, name string) error {
+	_, err := g.Apps().setClosing(ctx, name, AnyRevision, true)
+	return err
+}

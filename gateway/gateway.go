@@ -34,6 +34,7 @@ import (
 	"github.com/wetoken/wetoken/internal/journal"
 	"github.com/wetoken/wetoken/internal/logline"
 	"github.com/wetoken/wetoken/internal/outbox"
+	"github.com/wetoken/wetoken/internal/relay"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/store"
 )
@@ -274,6 +275,8 @@ func (g *Gateway) serve(s side) http.Handler {
 		switch {
 		case !isClean(r.URL.EscapedPath()): // a mux would redirect it, with a page in place of JSON
 			g.refuse(w, r, refusal{side: s, reason: func() string { return textUnclean }})
+		case isAppPath(r.URL.Path) && relay.IsLocal(r.Context()):
+			g.refuseLocalCall(w, r)
 		case isAppPath(r.URL.Path):
 			apps(w, r)
 		default:

@@ -170,6 +170,13 @@ func (g *Gateway) reportUnreadable(ctx context.Context, kind registry.Kind, err 
 	}
 }
 
+// reportHealed logs a record of the registry that could not be read, and was replaced, once a minute.
+func (g *Gateway) reportHealed(ctx context.Context, err error) {
+	if ok, more := g.warnings.Allow("healed record"); ok {
+		g.log.ErrorContext(ctx, "a record could not be read, and was replaced: the records are damaged, or were written without the master keys", "error", err, "repeats", more)
+	}
+}
+
 // checkSettings returns an error for settings that cannot be registered, and the settings as they are stored.
 func (k *Keys) checkSettings(ctx context.Context, s Key) (stored storedKey, err error) {
 	if s.Key != "" {

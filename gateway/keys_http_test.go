@@ -140,6 +140,8 @@ func TestCallsAboutKeysThatAreWrong(t *testing.T) {
 		{"POST /keys", `{"name":"b","name":"c"}`, 400, "given twice"},
 		{"POST /keys", `{"name":"b","rate":1.5}`, 400, "rate: want a whole number"},
 		{"POST /keys", `{"name":"b","expires_at":"soon"}`, 400, "expires_at: want a time"},
+		{"POST /keys", `{"name":"b","apps":["shop"],"scopes":["token"],"expires_at":"0001-01-01T00:00:00Z"}`, 400, "expires_at: want a time"},
+		{"PUT /apps/later", `{"app_id":"` + laterID + `","secret":"` + laterSecret + `","expires_at":"0001-01-01T00:00:00Z"}`, 400, "expires_at: want a time"},
 		{"POST /keys", `{`, 400, "cut off"},
 		{"POST /keys", `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "more than 1 MiB"},
 		{"POST /keys/a/rotate", `{"overlap":"soon"}`, 400, "overlap: want a duration"},

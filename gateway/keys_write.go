@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/wetoken/wetoken/internal/field"
 	"github.com/wetoken/wetoken/internal/registry"
 )
 
@@ -72,9 +72,11 @@ func newKey(id string) (key string, d storedDigest) {
 
 // checkKeyName returns an error for a name that a registered key cannot have.
 func checkKeyName(name string) error {
-	if name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\?#%") || name == "." || name == ".." ||
-		strings.ContainsFunc(name, unicode.IsControl) || strings.TrimSpace(name) != name {
-		return &SettingError{"name", `want 1 to 64 bytes of UTF-8 without control characters, blanks at the ends, and / \ ? # %`}
+	if name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\?#%") || name == "." || name == ".." {
+		return &SettingError{"name", `want 1 to 64 bytes of UTF-8 without / \ ? # %`}
+	}
+	if err := field.CheckVisible(name); err != nil {
+		return &SettingError{"name", err.Error()}
 	}
 	return nil
 }
@@ -159,6 +161,7 @@ func (k *Keys) Delete(ctx context.Context, name string) error {
 		}
 		return nil, nil
 	})
+	_, err = k.gateway.discardUnreadable(ctx, keyKind, name, "", err, nil)
 	k.audit(ctx, "delete", name, err)
 	if err != nil {
 		return err
@@ -177,8 +180,8 @@ func (k *Keys) change(ctx context.Context, name string, change func(*registry.En
 	default:
 		return ErrUnsealed
 	}
-	_, err := g.registered.Change(ctx, keyKind, name, change)
-	g.registered.applyChange(registry.Ref{Kind: keyKind, ID: idOfKey(name)})
+	_, err := g.registered.Change(ctx, keyKind, name, idOfName(keyKind, name), change)
+	g.registered.applyChanges(registry.Ref{Kind: keyKind, ID: idOfKey(name)})
 	if errors.Is(err, ErrNotRegistered) && k.isInFile(name) { // a registered key of that name can be revoked
 		return ErrInFile
 	}

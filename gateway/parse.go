@@ -194,7 +194,8 @@ func (s *shapeChecker) checkUnmarshaler(t reflect.Type, path string) error {
 		inner.UseNumber()
 		return inner.check(reflect.TypeOf(u.shapeOf(raw)).Elem(), path)
 	}
-	if err := json.Unmarshal(raw, v.Interface()); err == nil {
+	err := json.Unmarshal(raw, v.Interface())
+	if t, ok := v.Interface().(*time.Time); err == nil && !(ok && t.IsZero()) { // which would count as unset
 		return nil
 	}
 	switch v := v.Interface().(type) {

@@ -24,7 +24,9 @@ type appPay struct {
 	v3       *appMerchantV3 // nil for a merchant without APIv3
 	cashier  *pay.Cashier
 
-	refused   error // why payments are not served; nil if they are. The three above are then nil.
+	// Why payments are not served; nil if they are. Then the three above are nil or, while they are being changed, serve only what
+	// has begun: notifications and work in the background.
+	refused   error
 	refusedAt time.Time
 }
 
@@ -171,6 +173,9 @@ func (a *app) aroundPayment(ctx context.Context, call pay.Call, do func(context.
 // limitPayment is aroundPayment for a caller.
 func (a *app) limitPayment(ctx context.Context, c *caller, call pay.Call, do func(context.Context) error) error {
 	err := a.checkCall(c, call)
+	if err == nil {
+		err = a.checkStillPays(ctx)
+	}
 	if err == nil {
 		err = a.withinDay(ctx, c, call, do)
 	}

@@ -201,6 +201,7 @@ func TestARefundThatIsRefusedHereDoesNotCountWhileWeChatIsAway(t *testing.T) {
 		_, err := d.pay.Pay(mchID, no, "o1")
 		require.NoError(t, err)
 	}
+	require.Eventually(t, func() bool { return len(d.backend.got()) == 3 }, time.Minute, 10*time.Millisecond)
 	refund := func(order, no string, fen int) (int, map[string]any) {
 		return d.call(t, refundKey, "POST /app/shop/pay/refunds", fmt.Sprintf(`{"out_trade_no":%q,"out_refund_no":%q,"fen":%d}`, order, no, fen))
 	}

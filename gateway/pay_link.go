@@ -23,7 +23,7 @@ const (
 	maxLinkLife = 30 * 24 * time.Hour // greatest distance of expires_at
 	maxLinkText = 8 << 10             // bytes of a link in a query
 	maxLinkBody = 16 << 10            // bytes of the request for one
-	maxLinkName = 127                 // characters of name, as WeChat has it
+	maxLinkName = 127                 // characters of name and of attach, as WeChat has them
 	maxOpenID   = 128                 // characters
 
 	defaultPayName = "微信支付" // of an order without a name, as wechat-proxy has it
@@ -36,7 +36,11 @@ type payLink struct {
 	Name   string `json:"name"`
 	Call   string `json:"call,omitempty"`
 	OpenID string `json:"openid,omitempty"`
-	End    int64  `json:"end"` // Unix seconds
+
+	OutTradeNo string  `json:"no,omitempty"`
+	Attach     *string `json:"attach,omitempty"` // nil for that of the request
+
+	End int64 `json:"end"` // Unix seconds
 }
 
 // payLinks returns the part that makes links to payments.
@@ -46,20 +50,22 @@ func (a *app) payLinks() routeMap {
 
 func (a *app) servePayLinks(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Fee       int64     `json:"fee"`
-		Name      string    `json:"name"`
-		Call      string    `json:"call"`
-		OpenID    string    `json:"openid"`
-		ExpiresAt time.Time `json:"expires_at"`
+		Fee        int64      `json:"fee"`
+		Name       string     `json:"name"`
+		Call       string     `json:"call"`
+		OpenID     string     `json:"openid"`
+		OutTradeNo string     `json:"out_trade_no"`
+		Attach     *string    `json:"attach"`
+		ExpiresAt  *time.Time `json:"expires_at"`
 	}
 	if !a.gateway.hasProxy {
 		answer.Refuse(w, http.StatusNotFound, "links need the routes of wechat-proxy: set compat.systems to [proxy]")
 		return
 	}
-	if !answer.Body(w, r, maxLinkBody, `{"fee":100,"name":"…","call":"…","openid":"…","expires_at":"2026-01-02T15:04:05+08:00"}; only fee is needed`, &in) {
+	if !answer.Body(w, r, maxLinkBody, `{"fee":100,"name":"…","call":"…","openid":"…","out_trade_no":"…","attach":"…","expires_at":"2026-01-02T15:04:05+08:00"}; only fee is needed`, &in) {
 		return
 	}
-	l := payLink{ID: rand.Text(), Fen: in.Fee, Name: cmp.Or(in.Name, defaultPayName), Call: wholeCall(in.Call), OpenID: in.OpenID}
+	l := payLink{ID: rand.Text(), Fen: in.Fee, Name: cmp.Or(in.Name, defaultPayName), Call: wholeCall(in.Call), OpenID: in.OpenID, OutTradeNo: in.OutTradeNo, Attach: in.Attach}
 	text, err := a.newPayLink(r, l, in.ExpiresAt)
 	if err != nil {
 		pay.AnswerError(w, err)
@@ -69,13 +75,14 @@ func (a *app) servePayLinks(w http.ResponseWriter, r *http.Request) {
 }
 
 // newPayLink returns the signed text of a link, after the checks of an order.
-func (a *app) newPayLink(r *http.Request, l payLink, end time.Time) (string, error) {
+func (a *app) newPayLink(r *http.Request, l payLink, end *time.Time) (string, error) {
 	if err := a.checkServesPay(); err != nil {
 		return "", err
 	}
 	now := time.Now()
-	if end.IsZero() {
-		end = now.Add(linkLife)
+	if end == nil {
+		usual := now.Add(linkLife)
+		end = &usual
 	}
 	l.End = end.Unix()
 	switch left := end.Sub(now); {
@@ -85,10 +92,16 @@ func (a *app) newPayLink(r *http.Request, l payLink, end time.Time) (string, err
 		return "", &pay.FieldError{Field: "expires_at", Reason: "is invalid: want a time within the next 30 days"}
 	case utf8.RuneCountInString(l.Name) > maxLinkName:
 		return "", &pay.FieldError{Field: "name", Reason: fmt.Sprintf("is too long: want at most %d characters", maxLinkName)}
+	case l.Attach != nil && utf8.RuneCountInString(*l.Attach) > maxLinkName:
+		return "", &pay.FieldError{Field: "attach", Reason: fmt.Sprintf("is too long: want at most %d characters", maxLinkName)}
 	case len(l.OpenID) > maxOpenID:
 		return "", &pay.FieldError{Field: "openid", Reason: fmt.Sprintf("is too long: want at most %d characters", maxOpenID)}
 	}
-	if err := (pay.Order{Trade: pay.Native, OutTradeNo: l.ID, Fen: l.Fen, Description: l.Name}).Check(); err != nil {
+	order := pay.Order{Trade: pay.Native, OutTradeNo: cmp.Or(l.OutTradeNo, l.ID), Fen: l.Fen, Description: l.Name}
+	if l.Attach != nil {
+		order.Attach = *l.Attach
+	}
+	if err := order.Check(); err != nil {
 		if wrong := (*pay.FieldError)(nil); errors.As(err, &wrong) {
 			err = &pay.FieldError{Field: cmp.Or(linkFields[wrong.Field], wrong.Field), Reason: wrong.Reason}
 		}
@@ -97,7 +110,7 @@ func (a *app) newPayLink(r *http.Request, l payLink, end time.Time) (string, err
 	c := payCaller(r.Context())
 	call := pay.Call{Action: "order", Number: "link", Fen: l.Fen, NotifyTo: l.Call}
 	err := a.checkFlatCall(c, call)
-	call.Action, call.Number = "link", ""
+	call.Action, call.Number = "link", l.OutTradeNo
 	a.audit(r.Context(), c, call, err)
 	if err != nil {
 		return "", err
@@ -110,7 +123,9 @@ func (a *app) newPayLink(r *http.Request, l payLink, end time.Time) (string, err
 }
 
 // linkFields are the keys of a link by the fields of its order.
-var linkFields = map[string]string{"Order.Fen": "fee", "Order.Description": "name"}
+var linkFields = map[string]string{
+	"Order.Fen": "fee", "Order.Description": "name", "Order.OutTradeNo": "out_trade_no", "OutTradeNo": "out_trade_no", "Order.Attach": "attach",
+}
 
 // errPayLink is the reason why a link is refused. It does not say which part is wrong.
 var errPayLink = errors.New("gateway: the link is invalid or has ended: want one of POST /app/{app}/pay/links")

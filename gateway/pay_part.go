@@ -18,7 +18,7 @@ func (p *appPay) privatePart(a *app) wetoken.Part {
 
 // publicPart returns the part for WeChat and browsers.
 func (p *appPay) publicPart(a *app) wetoken.Part {
-	if p.refused == nil {
+	if p.cashier != nil {
 		return p.cashier
 	}
 	return p.refuse(a, &pay.Cashier{QR: encodeQR}, nil)

@@ -24,7 +24,7 @@ func (a ServedApp) Merchant() string {
 
 // Prepay places an order for a client of wechat-proxy, within the limits of its caller, and logs it with the caller. c is nil for a
 // request that needs no key. The defaults of the order are those of wechat-proxy: without an OutTradeNo it gets a new one, and NotifyTo
-// may lack http://, or be a path of the public side of this server. The payment is reported as the flat strings of APIv2.
+// may lack http://, or be a path of the public side of this server that is not below /app/. The payment is reported as the flat strings of APIv2.
 //
 // Errors are those of [pay.Cashier.Prepay]; an app that takes no payments returns [pay.ErrNotFound].
 func (a ServedApp) Prepay(ctx context.Context, c *Caller, o pay.Order) (pay.Prepaid, error) {
@@ -83,6 +83,9 @@ func (a *app) placeFlat(ctx context.Context, by *caller, o pay.Order) (p pay.Pre
 		o.NotifyTo = flatPrefix + call.NotifyTo
 	}
 	if err = a.checkFlatCall(by, call); err == nil {
+		err = a.checkStillPays(ctx)
+	}
+	if err == nil {
 		p, err = a.pay.cashier.Prepay(ctx, o)
 	}
 	a.audit(context.WithoutCancel(ctx), by, call, err)

@@ -24,9 +24,45 @@ type slot struct {
 	Until int64  `json:"until"` // Unix seconds
 }
 
-// reserveOrder adds an order to the list under key, unless that has limit orders that are not paid. The store is shared, so the limit
-// holds for all servers.
-func (a *app) reserveOrder(ctx context.Context, key, no string, limit int, now time.Time) error {
+// slotList is a list of orders that are not paid, in the shared store, so that its limit holds for all servers.
+type slotList struct {
+	Name  string `json:"name"` // its key in the store
+	Limit int    `json:"limit"`
+}
+
+// reserveOrder adds an order to a list that lacks it, unless that is full.
+func (a *app) reserveOrder(ctx context.Context, l slotList, no string, now time.Time) error {
+	return a.changeSlots(ctx, l.Name, func(list []slot) ([]slot, error) {
+		if slices.ContainsFunc(list, func(s slot) bool { return s.No == no }) {
+			return nil, nil
+		}
+		list = slices.DeleteFunc(list, func(s slot) bool { return s.Until <= now.Unix() })
+		if len(list) >= l.Limit {
+			var err error
+			if list, err = a.withoutEnded(ctx, list, now); err != nil {
+				return nil, err
+			}
+		}
+		if len(list) >= l.Limit {
+			return nil, &pay.Error{Op: "order", Cause: pay.ErrBusy, Message: fmt.Sprintf("there are %d orders already that are not paid: pay one, or wait until they end", l.Limit)}
+		}
+		return append(list, slot{no, now.Add(publicLife).Unix()}), nil
+	})
+}
+
+// releaseOrder removes an order from a list.
+func (a *app) releaseOrder(ctx context.Context, l slotList, no string) error {
+	return a.changeSlots(ctx, l.Name, func(list []slot) ([]slot, error) {
+		rest := slices.DeleteFunc(slices.Clone(list), func(s slot) bool { return s.No == no })
+		if len(rest) == len(list) {
+			return nil, nil
+		}
+		return rest, nil
+	})
+}
+
+// changeSlots replaces the list under a key by what change returns; nil changes nothing.
+func (a *app) changeSlots(ctx context.Context, key string, change func([]slot) ([]slot, error)) error {
 	s := a.gateway.store
 	for range slotTries {
 		old, ok, err := s.Get(ctx, key)
@@ -39,16 +75,10 @@ func (a *app) reserveOrder(ctx context.Context, key, no string, limit int, now t
 		} else if err := json.Unmarshal(old, &list); err != nil {
 			return fmt.Errorf("gateway: invalid record %s: want a list of orders", key)
 		}
-		list = slices.DeleteFunc(list, func(s slot) bool { return s.Until <= now.Unix() })
-		if len(list) >= limit {
-			if list, err = a.withoutEnded(ctx, list, now); err != nil {
-				return err
-			}
+		if list, err = change(list); err != nil || list == nil {
+			return err
 		}
-		if len(list) >= limit {
-			return &pay.Error{Op: "order", Cause: pay.ErrBusy, Message: fmt.Sprintf("there are %d orders already that are not paid: pay one, or wait until they end", limit)}
-		}
-		next, _ := json.Marshal(append(list, slot{no, now.Add(publicLife).Unix()})) // texts and numbers always encode
+		next, _ := json.Marshal(list) // texts and numbers always encode
 		swapped, err := s.Swap(ctx, key, old, next, publicLife)
 		if err != nil {
 			return fmt.Errorf("gateway: count open orders: %w", err)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -30,11 +31,14 @@ func (a *app) checkFlatCall(c *caller, call pay.Call) error {
 		return callError(a.checkCall(c, call))
 	}
 	path, _, _ := strings.Cut(call.NotifyTo, "?")
+	decoded, err := url.PathUnescape(path)
 	switch {
 	case a.signKey == "":
 		return &pay.FieldError{Field: "call", Reason: "needs the app's sign_key: unsigned reports can be forged"}
-	case !isClean(path) || len(call.NotifyTo) > hosts.MaxLen || strings.ContainsAny(call.NotifyTo, "\\#") || strings.ContainsFunc(call.NotifyTo, isControl):
+	case err != nil || !isClean(path) || !isClean(decoded) || len(call.NotifyTo) > hosts.MaxLen || strings.ContainsAny(call.NotifyTo, "\\#") || strings.ContainsFunc(call.NotifyTo, isControl):
 		return &pay.FieldError{Field: "call", Reason: "is not a path such as /paid"}
+	case isAppPath(decoded):
+		return &pay.FieldError{Field: "call", Reason: "is a route of an app, which takes no results: want another path of this server, such as /paid"}
 	}
 	call.NotifyTo = ""
 	return a.checkCall(c, call)

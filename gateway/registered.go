@@ -59,7 +59,7 @@ func (g *Gateway) newRegistered(o Options) *registered {
 		limit = defaultResident
 	}
 	r := &registered{
-		Registry: &registry.Registry{Store: g.records}, gateway: g, changed: newChangedApps(),
+		Registry: &registry.Registry{Store: g.records, OnHeal: g.reportHealed}, gateway: g, changed: newChangedApps(),
 		apps: newResident[*app](limit), merchants: newResident[*merchant](limit),
 		keys: newResident[*heldKey](residentKeys), useSlots: make(chan struct{}, maxUses),
 	}
@@ -107,6 +107,12 @@ func (r *registered) follow(ctx context.Context) {
 	defer cancel()
 	changed, all, err := r.feed.Read(ctx)
 	r.readAt.Store(time.Now().UnixMilli())
+	if all {
+		r.merchants.dropAll() // before the apps, which have merchants
+		r.apps.dropAll()
+		r.keys.dropAll()
+		r.changed.addAll()
+	}
 	if err != nil {
 		if !r.failing && !isReported(err) && ctx.Err() == nil {
 			r.gateway.log.WarnContext(ctx, "changes of registrations cannot be read: those in use are served as they were", "error", err)
@@ -115,28 +121,28 @@ func (r *registered) follow(ctx context.Context) {
 		return
 	}
 	r.failing = false
-	if all {
-		r.merchants.dropAll() // before the apps, which have merchants
-		r.apps.dropAll()
-		r.keys.dropAll()
-		r.changed.addAll()
-		return
-	}
-	for _, ref := range changed {
-		r.applyChange(ref)
+	if !all {
+		r.applyChanges(changed...)
 	}
 }
 
-// applyChange drops what this process holds of an entry. The next use reads it.
-func (r *registered) applyChange(ref registry.Ref) {
-	switch ref.Kind {
-	case appKind:
-		r.apps.drop(ref.ID)
-		r.changed.add(ref.ID)
-	case keyKind:
-		r.keys.drop(ref.ID)
-	case merchantKind:
-		r.dropMerchant(ref.ID)
+// applyChanges drops what this process holds of entries. The next use reads it.
+func (r *registered) applyChanges(refs ...registry.Ref) {
+	anyApp := false
+	for _, ref := range refs {
+		switch ref.Kind {
+		case appKind:
+			r.apps.drop(ref.ID)
+			r.changed.add(ref.ID)
+			anyApp = true
+		case keyKind:
+			r.keys.drop(ref.ID)
+		case merchantKind:
+			r.dropMerchant(ref.ID)
+		}
+	}
+	if anyApp {
+		r.apps.unlink("appid/") // the app may share that of another one now, or no longer
 	}
 }
 
@@ -151,7 +157,6 @@ func (r *registered) read(find func(context.Context) (*registry.Entry, bool, err
 		if err != nil {
 			return "", nil, false, err
 		}
-		r.apps.unlink("appid/"+a.appID, e.ID) // the appid may be shared now
 		return e.ID, a, true, nil
 	}
 }
@@ -169,6 +174,9 @@ func (g *Gateway) newRegisteredApp(ctx context.Context, e *registry.Entry) (*app
 	if takes != nil {
 		if a.pay, err = g.newRegisteredPay(ctx, a, e, *takes); err != nil {
 			return nil, err
+		}
+		if e.Closing && a.pay.refused == nil {
+			a.pay.refused, a.pay.refusedAt = errClosing, time.Now()
 		}
 		g.beginPay()
 	}
@@ -195,7 +203,7 @@ func (r *registered) byName(ctx context.Context, name string) (*app, error) {
 	switch {
 	case looksLikeAppID(name):
 		return r.byTerm(ctx, "appid/"+name, true)
-	case checkAppName(name) != nil:
+	case checkRouteName(name) != nil:
 		return nil, nil
 	}
 	r.catchUp(ctx)
@@ -224,6 +232,30 @@ func (r *registered) byTerm(ctx context.Context, term string, alone bool) (*app,
 			return nil, false, err
 		}
 		return list[0], true, nil
+	}))
+	return a, err
+}
+
+// byFile returns an app that has a verification file, and whose registration has not ended; or nil.
+func (r *registered) byFile(ctx context.Context, file string) (*app, error) {
+	r.catchUp(ctx)
+	term := "file/" + file
+	if a, ok := r.apps.held(term); ok && a.expired() {
+		r.apps.unlink(term)
+	}
+	a, _, err := r.apps.get(ctx, term, r.read(func(ctx context.Context) (*registry.Entry, bool, error) {
+		for e, err := range r.WithTerm(ctx, appKind, term) {
+			if err != nil && !isUnreadable(err) {
+				return nil, false, err
+			}
+			if err != nil {
+				continue
+			}
+			if found, err := readRegisteredApp(e); err == nil && !isPast(found.App.ExpiresAt) {
+				return e, true, nil
+			}
+		}
+		return nil, false, nil
 	}))
 	return a, err
 }
@@ -296,7 +328,7 @@ func (v verifyFile) Handler(r *http.Request) (http.Handler, string) {
 	if len(routes) == 0 || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return http.NotFoundHandler(), ""
 	}
-	a, err := v.registered.byTerm(r.Context(), "file/"+name, false)
+	a, err := v.registered.byFile(r.Context(), name)
 	if err != nil || a == nil || a.expired() {
 		return http.NotFoundHandler(), ""
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wetoken/wetoken/internal/registry"
@@ -15,6 +16,10 @@ import (
 func usesTerm(merchant string) string { return "merchant/" + merchant }
 func mchIDTerm(m Merchant) string     { return "mchid/" + m.MchID }
 func numberTerm(m Merchant) string    { return "number/" + m.MchID + "/" + m.SubMchID }
+
+func isPayTerm(term string) bool {
+	return slices.ContainsFunc([]string{"merchant/", "mchid/", "number/"}, func(prefix string) bool { return strings.HasPrefix(term, prefix) })
+}
 
 // payTerms returns the terms of an app that takes payments with a merchant.
 func payTerms(m *merchant) []string {

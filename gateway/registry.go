@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/wetoken/wetoken/internal/registry"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // Errors of the registries, besides [SettingError] and those of the records.
@@ -167,15 +169,15 @@ func (a *Apps) Rename(ctx context.Context, name, to, revision string) (Registere
 		if old == nil {
 			return nil, ErrNotRegistered
 		}
-		old.Name = to
+		old.Name, old.Closing = to, false
 		return old, nil
 	})
 	a.gateway.auditChange(ctx, registrationEvent, err, "action", "rename", "app", name, "to", to)
 	return r, err
 }
 
-// remove removes an app. paid is set if the app may have payments, which are checked.
-func (a *Apps) remove(ctx context.Context, name, revision string, paid bool) error {
+// remove removes an app. closed is set if no process takes orders for it.
+func (a *Apps) remove(ctx context.Context, name, revision string, closed bool) error {
 	var gone *app
 	_, err := a.write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
 		if err := checkRevision(old, revision); err != nil {
@@ -185,11 +187,11 @@ func (a *Apps) remove(ctx context.Context, name, revision string, paid bool) err
 			return nil, ErrNotRegistered
 		}
 		if takesPayments(old) {
-			if !paid {
-				return nil, ErrStale
-			}
-			if err := a.gateway.checkUnfinished(ctx, old.ID, name); err != nil {
+			if err := a.gateway.checkUnfinished(ctx, old.ID, name, old.Terms); err != nil {
 				return nil, err
+			}
+			if !closed {
+				return nil, errNotClosed
 			}
 		}
 		if r, err := readRegisteredApp(old); err == nil {
@@ -198,8 +200,15 @@ func (a *Apps) remove(ctx context.Context, name, revision string, paid bool) err
 		}
 		return nil, nil
 	})
-	if err == nil && gone != nil {
-		err = gone.forget(ctx)
+	if err != nil || gone == nil {
+		return err
 	}
-	return err
+	others, err := a.WithAppID(ctx, gone.appID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(others, func(r RegisteredApp) bool { return r.App.Kind != wechat.Work || r.HasSecret(gone.secret) }) {
+		return nil // they use the token
+	}
+	return gone.forget(ctx)
 }

@@ -153,19 +153,22 @@ func (m *Merchants) Delete(ctx context.Context, name, revision string) error {
 		if old == nil {
 			return nil, ErrNotRegistered
 		}
-		users, err := m.gateway.registered.ByTerm(ctx, appKind, usesTerm(name), maxNamedApps)
-		if err != nil {
-			return nil, err
-		}
-		if len(users) == 0 {
-			return nil, nil
-		}
-		used := &InUseError{Merchant: name}
-		for _, e := range users {
-			used.Apps = append(used.Apps, e.Name)
-		}
-		return nil, used
+		return nil, m.checkUnused(ctx, name)
 	})
+	_, err = m.gateway.discardUnreadable(ctx, merchantKind, name, revision, err, func(string) error { return m.checkUnused(ctx, name) })
 	m.gateway.auditChange(ctx, registrationEvent, err, "action", "delete", "merchant", name)
 	return err
+}
+
+// checkUnused returns an InUseError if apps take payments with the merchant that has a name.
+func (m *Merchants) checkUnused(ctx context.Context, name string) error {
+	users, err := m.gateway.registered.ByTerm(ctx, appKind, usesTerm(name), maxNamedApps)
+	if err != nil || len(users) == 0 {
+		return err
+	}
+	used := &InUseError{Merchant: name}
+	for _, e := range users {
+		used.Apps = append(used.Apps, e.Name)
+	}
+	return used
 }

@@ -13,8 +13,7 @@ import (
 )
 
 const (
-	// Every process has seen the end of a registration, and has written the records of the orders that it took before, that long
-	// after it.
+	// Every process has seen a change, and has written the records of the orders that it took before, that long after it.
 	closingTime = 3 * time.Second
 
 	maxNamedReports = 5
@@ -46,7 +45,7 @@ func (e *UnfinishedError) Error() string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{e.Orders, "orders"}, {e.Refunds, "refunds"}, {e.Transfers, "transfers"}, {e.Reports, "reports that notify_to has not accepted"}} {
+	}{{e.Orders, "orders"}, {e.Refunds, "refunds"}, {e.Transfers, "transfers"}, {e.Refused, "refused payments"}, {e.Reports, "reports that notify_to has not accepted"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}
@@ -55,12 +54,19 @@ func (e *UnfinishedError) Error() string {
 	if names := append(e.Numbers[:len(e.Numbers):len(e.Numbers)], e.ReportsNamed...); len(names) > 0 {
 		text += " (" + strings.Join(names, ", ") + ")"
 	}
-	return text + ": close or wait for them, and retry or drop the reports"
+	return text + ": close or wait for them, accept or refund refused payments, and retry or drop the reports"
 }
 
-// checkUnfinished returns an UnfinishedError if the app with an id has payments or reports that are not finished.
-func (g *Gateway) checkUnfinished(ctx context.Context, id, name string) error {
-	open, err := (&pay.Cashier{Store: g.store, Records: g.records, App: id}).Unfinished(ctx)
+// checkUnfinished returns an UnfinishedError if the app with an id has payments or reports that are not finished. Refused payments are
+// those of the merchant that the app has by its terms.
+func (g *Gateway) checkUnfinished(ctx context.Context, id, name string, terms []string) error {
+	c := &pay.Cashier{Store: g.store, Records: g.records, App: id}
+	for _, term := range terms {
+		if number, ok := strings.CutPrefix(term, "number/"); ok {
+			c.Merchants = append(c.Merchants, recordedMerchant{number: strings.TrimSuffix(number, "/")})
+		}
+	}
+	open, err := c.Unfinished(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,31 +88,31 @@ func (g *Gateway) checkUnfinished(ctx context.Context, id, name string) error {
 	return nil
 }
 
+// recordedMerchant is a merchant of whom only the records are read.
+type recordedMerchant struct {
+	pay.Merchant // nil
+	number       string
+}
+
+func (m recordedMerchant) Name() string { return "v3/" + m.number } // which has the records of v2, too
+
 // checkPay checks the payments of an app that replaces old, as the configuration is checked. It returns the terms of the app.
 func (a *Apps) checkPay(ctx context.Context, name, id string, old *registry.Entry, c App) (terms []string, err error) {
 	g := a.gateway
-	if old != nil {
-		before, err := readRegisteredApp(old)
+	if c.Pay != nil {
+		m, err := g.readMerchant(ctx, c.Pay.Merchant)
 		if err != nil {
 			return nil, err
 		}
-		if p := before.App.Pay; p != nil && (c.Pay == nil || c.Pay.Merchant != p.Merchant) { // whose keys its orders need
-			if err := g.checkUnfinished(ctx, id, name); err != nil {
-				return nil, err
-			}
+		if err := a.checkAppPay(ctx, name, c, m); err != nil {
+			return nil, err
 		}
+		terms = payTerms(m)
 	}
-	if c.Pay == nil {
-		return nil, nil
+	if endsPayments(old, terms) {
+		err = g.checkUnfinished(ctx, id, name, old.Terms)
 	}
-	m, err := g.readMerchant(ctx, c.Pay.Merchant)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.checkAppPay(ctx, name, c, m); err != nil {
-		return nil, err
-	}
-	return payTerms(m), nil
+	return terms, err
 }
 
 // checkAppPay returns an error if an app cannot take payments with m, which may be nil.
@@ -140,39 +146,37 @@ func (a *Apps) checkMerchantStays(ctx context.Context, c App) error {
 
 // takesPayments reports whether an entry is that of an app with payments, even one that this release cannot read.
 func takesPayments(e *registry.Entry) bool {
-	return slices.ContainsFunc(e.Terms, func(t string) bool { return strings.HasPrefix(t, usesTerm("")) })
+	return e != nil && slices.ContainsFunc(e.Terms, isPayTerm)
 }
 
-// Delete removes an app. It returns an [UnfinishedError] for one with payments that are not finished. An app with payments is
-// hidden first, and removed 3 seconds later, when no process takes orders for it any more; if this process ends in between, a day
-// later. A revision that is not empty must be that of the app.
+// endsPayments reports whether an app that gets terms loses the merchant that old has, whose keys its orders need.
+func endsPayments(old *registry.Entry, terms []string) bool {
+	return old != nil && slices.ContainsFunc(old.Terms, func(t string) bool { return isPayTerm(t) && !slices.Contains(terms, t) })
+}
+
+// errNotClosed is the error of a change that would end the payments of an app, which other processes may still take orders for.
+var errNotClosed = errors.New("gateway: the app takes payments")
+
+// Delete removes an app. It returns an [UnfinishedError] for one with payments that are not finished. An app with payments takes no
+// new ones from then on, and is removed 3 seconds later, when all processes know; if this process ends in between, it takes none until
+// it is deleted or registered again. A revision that is not empty must be that of the app.
 func (a *Apps) Delete(ctx context.Context, name, revision string) error {
-	err := a.delete(ctx, name, revision)
+	err := a.remove(ctx, name, revision, false)
+	if errors.Is(err, errNotClosed) {
+		err = a.whileClosed(ctx, name, revision, func(closed string) error { return a.remove(ctx, name, closed, true) })
+	}
+	id, err := a.gateway.discardUnreadable(ctx, appKind, name, revision, err, func(id string) error { return a.gateway.checkUnfinished(ctx, id, name, nil) })
+	if id != "" {
+		a.gateway.reportUnfinished(ctx, id, name)
+	}
 	a.gateway.auditChange(ctx, registrationEvent, err, "action", "delete", "app", name)
 	return err
 }
 
-func (a *Apps) delete(ctx context.Context, name, revision string) error {
-	r, err := a.Get(ctx, name)
-	switch {
-	case err != nil: // one that this release cannot read may be removed, too
-		return a.remove(ctx, name, revision, true)
-	case r.InFile:
-		return ErrInFile
-	case revision != "" && revision != AnyRevision && revision != r.Revision:
-		return ErrStale
-	case r.App.Pay == nil:
-		return a.remove(ctx, name, revision, false)
-	}
-	if err := a.gateway.checkUnfinished(ctx, r.App.id(name), name); err != nil {
-		return err
-	}
-	return a.hideAndRemove(ctx, r) // even one that has ended: others may have read that only now
-}
-
-// hideAndRemove removes an app with payments, or shows it again if that fails.
-func (a *Apps) hideAndRemove(ctx context.Context, r RegisteredApp) (err error) {
-	hidden, err := a.setEnd(ctx, r.Name, r.Revision, time.Now().Add(-time.Minute)) // the clocks of other machines may differ
+// whileClosed closes the payments of an app, and makes a change once no process takes orders for it. The change gets the revision that
+// the app has then. If it fails, the payments are opened again.
+func (a *Apps) whileClosed(ctx context.Context, name, revision string, change func(revision string) error) (err error) {
+	closed, err := a.setClosing(ctx, name, revision, true)
 	if err != nil {
 		return err
 	}
@@ -180,38 +184,57 @@ func (a *Apps) hideAndRemove(ctx context.Context, r RegisteredApp) (err error) {
 		if err == nil {
 			return
 		}
-		if _, failed := a.setEnd(context.WithoutCancel(ctx), r.Name, hidden.Revision, r.App.ExpiresAt); failed != nil && !errors.Is(failed, ErrStale) {
-			err = fmt.Errorf("%w; and the app stays hidden: %w", err, failed)
+		_, failed := a.setClosing(context.WithoutCancel(ctx), name, closed.Revision, false)
+		if failed != nil && !errors.Is(failed, ErrStale) { // another change has opened them
+			err = fmt.Errorf("%w; and the app takes no payments until it is registered again: %w", err, failed)
 		}
 	}()
+	if err := waitClosing(ctx); err != nil {
+		return err
+	}
+	return change(closed.Revision)
+}
+
+// waitClosing waits until all processes have seen a change, and have written the records of orders that they took before.
+func waitClosing(ctx context.Context) error {
 	wait := time.NewTimer(closingTime)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	return a.remove(ctx, r.Name, hidden.Revision, true)
 }
 
-// setEnd changes the end of the registration of an app with payments.
-func (a *Apps) setEnd(ctx context.Context, name, revision string, end time.Time) (RegisteredApp, error) {
-	return a.write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
+func (a *Apps) setClosing(ctx context.Context, name, revision string, closing bool) (*registry.Entry, error) {
+	return a.gateway.writeEntry(ctx, appKind, name, func(old *registry.Entry) (*registry.Entry, error) {
 		if err := checkRevision(old, revision); err != nil {
 			return nil, err
 		}
-		r, err := readRegisteredApp(old)
-		if err != nil {
-			return nil, err
+		if old == nil {
+			return nil, ErrNotRegistered
 		}
-		r.App.ID, r.App.ExpiresAt = "", end
-		if old.Settings, err = encodePlain(r.App); err != nil {
-			return nil, fmt.Errorf("gateway: hide an app: %w", err)
-		}
-		old.Terms = slices.DeleteFunc(old.Terms, isEndTerm)
-		if !end.IsZero() {
-			old.Terms = append(old.Terms, endTerm(old.ID, end.Add(expiredLife)))
-		}
+		old.Closing = closing
 		return old, nil
 	})
+}
+
+// errClosing is why payments are not served while a change waits.
+var errClosing = errors.New("payments of this app are being changed: try again")
+
+// checkStillPays returns an error if a registered app has lost its payments since a request began, such as while its body was read.
+func (a *app) checkStillPays(ctx context.Context) error {
+	g := a.gateway
+	if g.registered == nil || g.served.Load().apps[a.id] != nil {
+		return nil
+	}
+	now, err := g.registered.byID(ctx, a.id)
+	switch {
+	case err != nil:
+		return errRecordsAway
+	case now == nil || now.expired() || now.pay == nil || now.pay.refused != nil || now.pay.merchant.name != a.pay.merchant.name || now.pay.merchant.id != a.pay.merchant.id:
+		return &pay.Error{Op: "check the app", Cause: pay.ErrBusy, Message: errClosing.Error()}
+	}
+	return nil
 }

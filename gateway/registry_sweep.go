@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/wetoken/wetoken/store"
@@ -27,8 +26,6 @@ func endTerm(id string, at time.Time) string {
 	_, _ = h.Write([]byte(id))
 	return fmt.Sprintf("%s%s/%d", endPrefix, at.UTC().Format(time.DateOnly), h.Sum32()%endShards)
 }
-
-func isEndTerm(term string) bool { return strings.HasPrefix(term, endPrefix) }
 
 // waitForPay waits until an app takes payments, or records of payments exist. It returns false if ctx ends before.
 func (g *Gateway) waitForPay(ctx context.Context) bool {

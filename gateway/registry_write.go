@@ -17,29 +17,38 @@ func (a *Apps) change(ctx context.Context, name, revision string, change func(ol
 	if err := a.checkName(name); err != nil {
 		return RegisteredApp{}, false, err
 	}
-	r, err = a.write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
-		if err := checkRevision(old, revision); err != nil {
-			return nil, err
-		}
-		var before *App
-		if old != nil {
-			r, err := readRegisteredApp(old)
+	put := func(revision string, closed bool) error {
+		r, err = a.write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
+			if err := checkRevision(old, revision); err != nil {
+				return nil, err
+			}
+			var before *App
+			if old != nil {
+				r, err := readRegisteredApp(old)
+				if err != nil {
+					return nil, err
+				}
+				before = &r.App
+			}
+			created = old == nil
+			next, err := change(before)
 			if err != nil {
 				return nil, err
 			}
-			before = &r.App
-		}
-		created = old == nil
-		next, err := change(before)
-		if err != nil {
-			return nil, err
-		}
-		e, err := a.newEntry(ctx, name, old, next)
-		if err == nil {
-			err = verify(next)
-		}
-		return e, err
-	})
+			e, err := a.newEntry(ctx, name, old, next)
+			if err == nil {
+				err = verify(next)
+			}
+			if err == nil && !closed && endsPayments(old, e.Terms) {
+				err = errNotClosed
+			}
+			return e, err
+		})
+		return err
+	}
+	if err = put(revision, false); errors.Is(err, errNotClosed) {
+		err = a.whileClosed(ctx, name, revision, func(closed string) error { return put(closed, true) })
+	}
 	a.gateway.auditChange(ctx, registrationEvent, err, "action", "put", "app", name)
 	if err == nil {
 		err = a.checkMerchantStays(ctx, r.App)
@@ -50,10 +59,14 @@ func (a *Apps) change(ctx context.Context, name, revision string, change func(ol
 // newEntry returns the entry of an app, after the checks that the configuration passes.
 func (a *Apps) newEntry(ctx context.Context, name string, old *registry.Entry, c App) (*registry.Entry, error) {
 	g, id := a.gateway, c.id(name)
-	if old != nil {
-		if c.ID != "" && c.ID != old.ID {
-			return nil, &SettingError{"id", "an app keeps its id"}
+	switch {
+	case old == nil:
+		if err := checkID(c.ID); err != nil {
+			return nil, &SettingError{Reason: err.Error()}
 		}
+	case c.ID != "" && c.ID != old.ID:
+		return nil, &SettingError{"id", "an app keeps its id"}
+	default:
 		id = old.ID
 	}
 	if g.served.Load().apps[id] != nil {
@@ -142,7 +155,7 @@ func (g *Gateway) writeEntry(ctx context.Context, kind registry.Kind, name strin
 		return nil, ErrUnsealed
 	}
 	var ids []string
-	e, err := g.registered.Change(ctx, kind, name, func(old *registry.Entry) (*registry.Entry, error) {
+	e, err := g.registered.Change(ctx, kind, name, idOfName(kind, name), func(old *registry.Entry) (*registry.Entry, error) {
 		if old != nil {
 			ids = append(ids, old.ID)
 		}
@@ -153,7 +166,7 @@ func (g *Gateway) writeEntry(ctx context.Context, kind registry.Kind, name strin
 		return next, err
 	})
 	for _, id := range slices.Compact(ids) {
-		g.registered.applyChange(registry.Ref{Kind: kind, ID: id})
+		g.registered.applyChanges(registry.Ref{Kind: kind, ID: id})
 	}
 	switch {
 	case errors.Is(err, registry.ErrNameTaken):

@@ -3,6 +3,8 @@ package gateway
 import (
 	"container/list"
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -194,11 +196,19 @@ func (r *resident[V]) remove(at *list.Element) {
 	}
 }
 
-// unlink has a term no longer lead to a value that is held, unless that has the id.
-func (r *resident[V]) unlink(term, id string) {
-	if at, ok := r.found.Load(term); ok && at.(*heldValue[V]).id != id {
-		r.found.CompareAndDelete(term, at)
-	}
+// unlink has the terms with a prefix no longer lead to what is held, nor to nothing.
+func (r *resident[V]) unlink(prefix string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.found.Range(func(term, at any) bool {
+		if strings.HasPrefix(term.(string), prefix) {
+			r.found.Delete(term)
+			h := at.(*heldValue[V])
+			h.terms = slices.DeleteFunc(h.terms, func(t string) bool { return t == term })
+		}
+		return true
+	})
+	r.forgetReads()
 }
 
 // drop forgets the value with an id, and which terms lead to nothing. A read in progress is not held.
@@ -208,6 +218,11 @@ func (r *resident[V]) drop(id string) {
 	if at, ok := r.byID[id]; ok {
 		r.remove(at)
 	}
+	r.forgetReads()
+}
+
+// forgetReads forgets which terms lead to nothing. A read in progress is not held.
+func (r *resident[V]) forgetReads() {
 	clear(r.absent)
 	for _, l := range r.loads {
 		l.stale = true

@@ -2,14 +2,11 @@ package gateway
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/wetoken/wetoken/internal/answer"
-	"github.com/wetoken/wetoken/wechat"
 )
 
 // retryPart lets a caller ask WeChat again after a refusal, which is otherwise remembered for a while:
@@ -57,12 +54,8 @@ func (g *Gateway) Retry(ctx context.Context) {
 			}
 		})
 	}
-	served := slices.Collect(maps.Values(g.served.Load().apps))
-	if g.registered != nil {
-		served = append(served, g.registered.apps.values()...)
-	}
-	for _, a := range served {
-		if a.kind != wechat.Website && a.built.Load() && !a.expired() && ctx.Err() == nil {
+	for _, a := range g.appsInUse() {
+		if ctx.Err() == nil {
 			apps <- a
 		}
 	}

@@ -183,6 +183,15 @@ const (
 // shortMethod returns the method of a request, cut to a length that a reply may repeat.
 func shortMethod(r *http.Request) string { return fmt.Sprintf("%.20s", r.Method) }
 
+// refuseLocalCall refuses a request for an app that this server makes of itself, for a call of a message or of a payment. The apps' routes
+// are for WeChat, browsers and callers: there is no reason to place an order for a call, and a message would wait for itself.
+func (g *Gateway) refuseLocalCall(w http.ResponseWriter, r *http.Request) {
+	if ok, more := g.warnings.Allow("local call"); ok {
+		g.log.WarnContext(r.Context(), "a call of this server is refused: want a path that is not below /app/", "path", fmt.Sprintf("%.100q", r.URL.Path), "more", more)
+	}
+	answer.Refuse(w, http.StatusNotFound, textNotFound)
+}
+
 // newRefusal returns the refusal of a request that a has no route for. The path of r is the one below that of a.
 func (a *app) newRefusal(s side, r *http.Request) refusal {
 	u := refusal{side: s, all: allowedMethods(r, a.handlers().routes(s).mux)}

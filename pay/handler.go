@@ -90,7 +90,7 @@ func (h *Handler) placeOrder(w http.ResponseWriter, r *http.Request) {
 		AuthCode    string         `json:"auth_code"`
 		ClientIP    string         `json:"client_ip"`
 		AppID       string         `json:"app_id"`
-		ExpiresAt   time.Time      `json:"expires_at"`
+		ExpiresAt   *time.Time     `json:"expires_at"`
 		Attach      string         `json:"attach"`
 		NotifyTo    string         `json:"notify_to"`
 		Extra       map[string]any `json:"extra"`
@@ -100,8 +100,14 @@ func (h *Handler) placeOrder(w http.ResponseWriter, r *http.Request) {
 	}
 	o := Order{
 		Trade: body.Trade, OutTradeNo: body.OutTradeNo, Fen: body.Fen, Description: body.Description, OpenID: body.OpenID,
-		AuthCode: body.AuthCode, ClientIP: body.ClientIP, AppID: body.AppID, ExpiresAt: body.ExpiresAt, Attach: body.Attach,
+		AuthCode: body.AuthCode, ClientIP: body.ClientIP, AppID: body.AppID, Attach: body.Attach,
 		NotifyTo: body.NotifyTo, Extra: body.Extra,
+	}
+	if body.ExpiresAt != nil {
+		if o.ExpiresAt = *body.ExpiresAt; o.ExpiresAt.IsZero() { // which would be no end
+			AnswerError(w, &FieldError{"Order.ExpiresAt", "is invalid: want a time within the next 90 days"})
+			return
+		}
 	}
 	var p Prepaid
 	err := h.around(r, Call{"order", o.OutTradeNo, o.Fen, o.NotifyTo}, func(ctx context.Context) (err error) {

@@ -182,7 +182,8 @@ func TestErrorsNameTheInvalidField(t *testing.T) {
 		`{"trade":"native","out_trade_no":"../x","fen":100,"description":"a"}`:     "OutTradeNo",
 		`{"trade":"cash","out_trade_no":"order-1","fen":100,"description":"a"}`:    "Order.Trade",
 		`{"expires_at":"tomorrow"}`: "expires_at",
-		``:                          "not JSON",
+		`{"trade":"native","out_trade_no":"order-9","fen":1,"description":"x","expires_at":"0001-01-01T00:00:00Z"}`: "Order.ExpiresAt is invalid",
+		``: "not JSON",
 	} {
 		status, got := ask(t, "POST", c.private+"/pay/orders", "pay", body)
 		require.Equal(t, http.StatusBadRequest, status, body)

@@ -18,16 +18,19 @@ type Unfinished struct {
 	Orders    int // neither paid, closed nor reversed; or OnPaid has not returned nil yet
 	Refunds   int // not final; or OnRefund has not returned nil yet
 	Transfers int // not final; or OnTransfer has not returned nil yet
+	Refused   int // payments that a person has to accept or refund: see [Cashier.Refused]
 
 	Numbers []string // at most 10, such as "out_trade_no order-1"
 }
 
 // Any reports whether there is any such work.
-func (u Unfinished) Any() bool { return u.Orders > 0 || u.Refunds > 0 || u.Transfers > 0 }
+func (u Unfinished) Any() bool {
+	return u.Orders > 0 || u.Refunds > 0 || u.Transfers > 0 || u.Refused > 0
+}
 
-// Unfinished returns the work of this App that [Cashier.Run] or a notification has to finish. It
+// Unfinished returns the work of this App that [Cashier.Run], a notification or, of the refused payments, a person has to finish. It
 // reads the lists of what Run checks, which are a fixed number of records for all Apps together, and the records that they name for
-// this App, at most 500: it counts more without reading them.
+// this App, at most 500: it counts more without reading them. Then it lists the refused payments of the Merchants, by their Name.
 func (c *Cashier) Unfinished(ctx context.Context) (u Unfinished, err error) {
 	var mine []dueChange
 	for i := range dueLists {
@@ -62,6 +65,13 @@ func (c *Cashier) Unfinished(ctx context.Context) (u Unfinished, err error) {
 		}
 		u.add(kind, no)
 	}
+	refused, err := c.Refused(ctx)
+	if err != nil {
+		return Unfinished{}, err
+	}
+	for _, r := range refused {
+		u.add(kindRefused, r.ID)
+	}
 	return u, nil
 }
 
@@ -74,6 +84,9 @@ func (u *Unfinished) add(kind, no string) {
 	case kindTransfer:
 		u.Transfers++
 		name = "out_bill_no "
+	case kindRefused:
+		u.Refused++
+		name = "refused payment "
 	default:
 		u.Orders++
 	}

@@ -55,8 +55,8 @@ apps: {shop: {app_id: wx0123456789abcdef, secret: a-secret-of-this-test}}
 	waitUntil(t, 20*time.Second, "the server knows the next key", sees(second, http.StatusOK))
 	waitUntil(t, 20*time.Second, "and the first one no more", sees(key, http.StatusUnauthorized))
 	list := run("list")
-	require.Contains(t, list, `"boot"  apps *  scopes admin  in the configuration`)
-	require.Contains(t, list, `"ops"  apps *  scopes admin,token  ends 2099-01-01T00:00:00Z  id `+key[8:24])
+	require.Contains(t, list, `boot  apps *  scopes admin  in the configuration`)
+	require.Contains(t, list, `ops  apps *  scopes admin,token  ends 2099-01-01T00:00:00Z  id `+key[8:24])
 	require.Contains(t, list, "2 caller keys")
 	for _, hidden := range []string{key, second, bootKey} {
 		require.NotContains(t, list, hidden)
@@ -86,6 +86,7 @@ apps: {shop: {app_id: wx0123456789abcdef, secret: a-secret-of-this-test}}
 		"apps: must name":                 {"create", "x", "-scopes", "token"},
 		"scopes[0]: unknown scope":        {"create", "x", "-apps", "shop", "-scopes", "tokens"},
 		"-expires: want a time":           {"create", "x", "-expires", "soon"},
+		"-expires: want a time such":      {"create", "x", "-apps", "shop", "-scopes", "token", "-expires", "0001-01-01T00:00:00Z"},
 		"not registered":                  {"revoke", "x"},
 		"part of the configuration":       {"revoke", "boot"},
 		"overlap: want 0s to 720h":        {"rotate", "ops", "-overlap", "721h"},

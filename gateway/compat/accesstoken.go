@@ -140,7 +140,7 @@ func (s *accessToken) token(r *http.Request, caller *gateway.Caller, in tokenReq
 	if err != nil || !in.force {
 		return nonEmpty(c.Value, err)
 	}
-	next, err := tokens.Renew(token.WithCaller(ctx, callerName(caller, a, in.secret)), c.Value)
+	next, err := a.Renew(token.WithCaller(ctx, callerName(caller, a, in.secret)), c.Value)
 	switch {
 	case errors.Is(err, token.ErrRationed), errors.Is(err, token.ErrStillRefused):
 		return nonEmpty(c.Value, nil)

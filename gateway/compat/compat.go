@@ -73,6 +73,7 @@ import (
 	"net/http"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/relay"
 )
 
 // Private returns the handlers of the systems of c, for [gateway.Options.PrivateFallback].
@@ -105,7 +106,8 @@ func Public(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
 	return list
 }
 
-// paths is a mux whose paths all have a part in common. For other paths it costs next to nothing: a mux would search for their methods.
+// paths is a mux whose paths all have a part in common. For other paths it costs next to nothing: a mux would search for their methods. It
+// serves no call of this server itself.
 type paths struct {
 	*http.ServeMux
 	have func(path string) bool
@@ -113,7 +115,7 @@ type paths struct {
 
 // Handler returns the handler for a request, as that of *http.ServeMux does.
 func (p paths) Handler(r *http.Request) (http.Handler, string) {
-	if !p.have(r.URL.Path) {
+	if !p.have(r.URL.Path) || relay.IsLocal(r.Context()) {
 		return nil, ""
 	}
 	return p.ServeMux.Handler(r)

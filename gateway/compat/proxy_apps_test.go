@@ -105,6 +105,7 @@ func TestRegisteringAgainChangesWhatIsGiven(t *testing.T) {
 	require.True(t, a.ExpiresAt.IsZero())
 	require.Equal(t, secret, a.Secret)
 
+	require.NoError(t, w.pay.SetAPIKey("1900000001", otherMchKey))
 	again("server_ip", "192.0.2.8", "mch_key", otherMchKey)
 	m := w.merchant("1900000001")
 	require.Equal(t, "192.0.2.8", m.ServerIP)

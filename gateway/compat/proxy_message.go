@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"context"
 	"net/http"
 	"sync"
 
@@ -23,10 +22,6 @@ func (s *proxy) addMessages(m *http.ServeMux) {
 // serveMessages returns the handler of a route below an app, whose backends get messages in a form.
 func (s *proxy) serveMessages(route string, form message.Form, local http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if isLocalCall(r) {
-			writeProxyError(w, http.StatusNotFound, codeProxy, "a call cannot be for another msg")
-			return
-		}
 		a, err := s.gateway.ServedApp(r.Context(), r.PathValue("app"), route)
 		if err != nil {
 			writeAdmission(w, err)
@@ -36,12 +31,8 @@ func (s *proxy) serveMessages(route string, form message.Form, local http.Handle
 	}
 }
 
-// localKey is the key of the context of a call that this process serves.
-type localKey struct{}
-
-func isLocalCall(r *http.Request) bool { return r.Context().Value(localKey{}) != nil }
-
-// localCalls returns the handler of calls that begin with a slash: the public side, without a request over the network.
+// localCalls returns the handler of calls that begin with a slash: the public side, without a request over the network. It refuses the
+// routes of apps to them.
 func (s *proxy) localCalls() http.Handler {
 	public := sync.OnceValue(s.gateway.Public)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,6 +40,6 @@ func (s *proxy) localCalls() http.Handler {
 			w.WriteHeader(http.StatusOK)
 			return
 		}
-		public().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
+		public().ServeHTTP(w, r)
 	})
 }

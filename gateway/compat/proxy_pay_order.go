@@ -69,7 +69,7 @@ func (in payRequest) order(r *http.Request, route payRoute) (o pay.Order, err er
 		return wrong("fee", "is no amount: want a whole number of fen")
 	}
 	if end := in.text("time_expire"); end != "" {
-		if o.ExpiresAt, err = time.ParseInLocation("20060102150405", end, beijing); err != nil {
+		if o.ExpiresAt, err = time.ParseInLocation("20060102150405", end, beijing); err != nil || o.ExpiresAt.IsZero() {
 			return wrong("time_expire", "is no time: want yyyyMMddHHmmss, in Beijing")
 		}
 	}

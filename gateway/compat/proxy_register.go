@@ -2,7 +2,6 @@ package compat
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"reflect"
@@ -101,6 +100,11 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 	default:
 		revision = old.Revision
 	}
+	if old.Name == "" {
+		if old.App, err = s.newAppOf(ctx, appID); err != nil {
+			return err
+		}
+	}
 	app, err := mergeApp(old.App, p, time.Now())
 	if err != nil {
 		return err
@@ -113,7 +117,7 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 	if err := apps.Check(ctx, key, app, nil); err != nil { // before the merchant is changed
 		return err
 	}
-	merchant, err := s.putMerchant(ctx, p, app.Pay)
+	merchant, err := s.putMerchant(ctx, p, app)
 	if err != nil {
 		return err
 	}
@@ -127,6 +131,20 @@ func (s *proxy) putApp(ctx context.Context, p params) error {
 	}
 	_, err = apps.Put(ctx, key, app, revision)
 	return err
+}
+
+// newAppOf returns an app to register for an appid. Several keys may have one appid: they share its token, so the new one has the kind and
+// the token_mode of the others, if these agree.
+func (s *proxy) newAppOf(ctx context.Context, appID string) (app gateway.App, err error) {
+	others, err := s.gateway.Apps().WithAppID(ctx, appID)
+	for i, other := range others {
+		kind, mode := other.App.Kind, other.App.TokenMode
+		if i > 0 && (kind != app.Kind || mode != app.TokenMode) {
+			return gateway.App{}, err
+		}
+		app.Kind, app.TokenMode = kind, mode
+	}
+	return app, err
 }
 
 // compareApp returns nil if an app of the configuration has all parameters that are given. Old clients register at each of their starts.
@@ -146,7 +164,7 @@ func (s *proxy) compareApp(ctx context.Context, app gateway.App, p params) error
 	if err != nil {
 		return err
 	}
-	if _, changed := mergeMerchant(m, mchKey, serverIP); changed || mchID != "" && mchID != m.MchID {
+	if _, _, changed := mergeMerchant(m, mchKey, serverIP); changed || mchID != "" && mchID != m.MchID {
 		return gateway.ErrInFile
 	}
 	return nil
@@ -221,64 +239,4 @@ func setEnd(app *gateway.App, expires string, now time.Time) error {
 		app.ExpiresAt = now.Add(time.Duration(seconds) * time.Second).UTC().Truncate(time.Second)
 	}
 	return nil
-}
-
-// putMerchant registers the merchant of a request, or changes what is given of it, and returns its name. It is "" if none is given. An app
-// that has one already need not name it.
-func (s *proxy) putMerchant(ctx context.Context, p params, pay *gateway.Pay) (name string, err error) {
-	mchID, mchKey, serverIP := p.text("mch_id"), p.text("mch_key"), p.text("server_ip")
-	if mchID == "" && mchKey == "" && serverIP == "" {
-		return "", nil
-	}
-	merchants := s.gateway.Merchants()
-	if name = mchID; pay != nil {
-		used, err := merchants.Get(ctx, pay.Merchant)
-		if err != nil && !errors.Is(err, gateway.ErrNotRegistered) {
-			return "", err
-		}
-		if err == nil && (mchID == "" || mchID == used.Merchant.MchID) { // it may have another name
-			name = pay.Merchant
-		}
-	}
-	if name == "" {
-		return "", &paramError{"mch_id, mch_key", "want both or neither; server_ip needs them"}
-	}
-	old, err := merchants.Get(ctx, name)
-	switch {
-	case errors.Is(err, gateway.ErrNotRegistered) && (mchID == "" || mchKey == ""):
-		return "", &paramError{"mch_id, mch_key", "want both or neither"}
-	case errors.Is(err, gateway.ErrNotRegistered):
-		_, err = merchants.Put(ctx, name, gateway.Merchant{MchID: mchID, ServerIP: serverIP, V2: &gateway.APIv2{APIKey: mchKey, SignType: "MD5"}}, gateway.NoRevision)
-		if errors.Is(err, gateway.ErrTaken) {
-			err = &paramError{"mch_id", "is registered under another name: name it in pay, with PUT /apps"}
-		}
-		return name, err
-	case err != nil:
-		return "", err
-	}
-	next, changed := mergeMerchant(old.Merchant, mchKey, serverIP)
-	switch {
-	case !changed:
-		return name, nil
-	case old.InFile:
-		return "", &paramError{"mch_id", "the configuration of the server has this merchant, with another key or server_ip"}
-	}
-	_, err = merchants.Put(ctx, name, next, old.Revision)
-	return name, err
-}
-
-// mergeMerchant returns a merchant with the parameters that are given. A key that is replaced verifies what was signed with it.
-func mergeMerchant(m gateway.Merchant, mchKey, serverIP string) (next gateway.Merchant, changed bool) {
-	v2 := gateway.APIv2{SignType: "MD5"}
-	if m.V2 != nil {
-		v2 = *m.V2
-	}
-	if mchKey != "" && subtle.ConstantTimeCompare([]byte(mchKey), []byte(v2.APIKey)) != 1 {
-		v2.APIKey, v2.PreviousAPIKey, changed = mchKey, v2.APIKey, true
-		m.V2 = &v2
-	}
-	if serverIP != "" && serverIP != m.ServerIP {
-		m.ServerIP, changed = serverIP, true
-	}
-	return m, changed
 }

@@ -155,7 +155,7 @@ func newToken(work bool) func(*proxy, *http.Request, gateway.ServedApp, *gateway
 		if err != nil {
 			return c, err
 		}
-		next, err := tokens.Renew(token.WithCaller(ctx, callerName(by, a, r.URL.Query().Get("secret"))), c.Value)
+		next, err := a.Renew(token.WithCaller(ctx, callerName(by, a, r.URL.Query().Get("secret"))), c.Value)
 		switch {
 		case errors.Is(err, token.ErrRationed), errors.Is(err, token.ErrStillRefused):
 			next, err = c, nil

@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"crypto/rsa"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/gateway/compat"
+	"github.com/wetoken/wetoken/wechattest/paytest"
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
@@ -24,20 +26,27 @@ const (
 // proxyWorld is a gateway with the routes of wechat-proxy, whose public side is on a socket.
 type proxyWorld struct {
 	*world
+	pay    *paytest.Server
 	public string // base URL
 }
 
 // newProxyWorld returns a world in which the apps shop and unicodeName receive messages. hosts are those of shop.
 func newProxyWorld(t *testing.T, hosts []string, change ...func(*gateway.Options)) *proxyWorld {
 	t.Helper()
+	pay := &paytest.Server{GenerateKey: func() (*rsa.PrivateKey, error) { return payKeys()[1], nil }}
+	t.Cleanup(pay.Close)
+	for _, number := range []string{"1900000001", "1900000009"} {
+		pay.AddMerchant(paytest.Merchant{MchID: number, AppIDs: []string{freeID, newsID}, APIKey: mchKey, Key: payKeys()[0]})
+	}
 	w := newWorld(t, append([]func(*gateway.Options){func(o *gateway.Options) {
+		o.HTTP = &http.Client{Transport: bothServers{pay.Client().Transport, o.HTTP.Transport}}
 		o.Config.PublicURL = "https://wx.example.com"
 		o.Config.Compat = gateway.Compat{Systems: []string{gateway.CompatProxy}, Examples: true}
 		settings := gateway.Message{Token: messageToken, AESKey: aesKey, AllowPrivate: true}
 		o.Config.Apps["shop"] = gateway.App{AppID: shopID, Secret: secret, Hosts: hosts, ForwardSignature: true, Message: &settings}
 		o.Config.Apps[unicodeName] = gateway.App{AppID: freeID, Secret: secret, Message: &settings}
 	}}, change...)...)
-	p := &proxyWorld{world: w}
+	p := &proxyWorld{world: w, pay: pay}
 	p.public = p.openPublic()
 	return p
 }

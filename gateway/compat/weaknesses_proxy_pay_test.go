@@ -41,13 +41,15 @@ func TestAStrangerNamesNoAmount(t *testing.T) {
 
 func TestALinkFixesAmountNameCallAndPayer(t *testing.T) {
 	d := openDesk(t)
-	link := d.link("shop", `{"fee":500,"name":"socks","call":"`+d.backend.URL+`/linked","openid":"o1"}`)
-	override := "&fee=1&total_fee=1&name=free&body=free&openid=evil&call=" + url.QueryEscape(d.backend.URL+"/stolen") + "&notify_url=" + url.QueryEscape(d.backend.URL+"/stolen")
-	for _, query := range []string{link, link + override, strings.TrimPrefix(override, "&") + "&" + link} {
+	link := d.link("shop", `{"fee":500,"name":"socks","call":"`+d.backend.URL+`/linked","openid":"o1","attach":"of the shop"}`)
+	override := "&out_trade_no=order-77&attach=free&fee=1&total_fee=1&name=free&body=free&openid=evil&call=" + url.QueryEscape(d.backend.URL+"/stolen") + "&notify_url=" + url.QueryEscape(d.backend.URL+"/stolen")
+	for _, query := range []string{link, link + override, strings.TrimPrefix(strings.Replace(override, "order-77", "order-79", 1), "&") + "&" + link} {
 		browser := jar(t)
 		o := d.scanned(d.ask(browser, input{path: "/app/shop/pay?" + query}))
 		require.EqualValues(t, 500, o.Total)
 		require.Equal(t, "socks", o.Description)
+		require.NotContains(t, o.OutTradeNo, "order")
+		require.Equal(t, "of the shop", d.lastSent()["attach"])
 		script := d.ask(browser, input{path: "/app/shop/pay/js?" + query}, "Cookie", "openid=cookie")
 		require.Equal(t, http.StatusOK, script.status, script.text)
 		require.Equal(t, "o1", d.lastSent()["openid"])
@@ -55,6 +57,12 @@ func TestALinkFixesAmountNameCallAndPayer(t *testing.T) {
 		_, err := d.pay.Pay(oldMchID, o.OutTradeNo, "o1")
 		require.NoError(t, err)
 		require.Equal(t, "/linked", d.report().path)
+	}
+	numbered := d.link("shop", `{"fee":500,"out_trade_no":"order-78","attach":""}`)
+	for range 2 {
+		o := d.scanned(d.ask(nil, input{path: "/app/shop/pay?" + numbered + override}))
+		require.Equal(t, "order-78", o.OutTradeNo, "of another browser, too")
+		require.NotContains(t, d.lastSent(), "attach")
 	}
 	bare := d.link("shop", `{"fee":500}`)
 	for header, want := range map[string]string{"": "o9", "openid=cookie": "o9"} {

@@ -197,7 +197,7 @@ func (s *wetoken) token(ctx context.Context, a gateway.ServedApp, refused string
 	case tokens == nil:
 		return wechat.Credential{}, errWebsite
 	case refused != "":
-		return tokens.Renew(ctx, refused)
+		return a.Renew(ctx, refused)
 	}
 	return tokens.Token(ctx)
 }

@@ -3,7 +3,9 @@ package registry
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,9 +19,10 @@ const (
 )
 
 // changesRecord names the entries that were changed last. A change is named as pending before the entry is written, and again
-// after that. Revisions grow, even across a store that lost everything: the first is the time.
+// after that. Revisions grow. A record that was lost, or cannot be read, is replaced by one of another epoch.
 type changesRecord struct {
 	Version  int      `json:"v,omitempty"`
+	Epoch    string   `json:"epoch,omitempty"` // random
 	Revision int64    `json:"revision"`
 	Floor    int64    `json:"floor"` // the record names every change after this revision
 	Changes  []change `json:"changes"`
@@ -53,7 +56,7 @@ func (r *Registry) markDone(ctx context.Context, kind Kind, id string, pending i
 func (c *changesRecord) add(n change) {
 	now := time.Now().UnixMilli()
 	if c.Revision == 0 {
-		c.Floor = now - 1
+		c.Epoch, c.Floor = rand.Text(), now-1
 	}
 	c.Revision = max(c.Revision+1, now)
 	n.Revision = c.Revision
@@ -70,6 +73,9 @@ func (c *changesRecord) add(n change) {
 func (r *Registry) changeChanges(ctx context.Context, change func(*changesRecord)) error {
 	for try := range changeTries {
 		c, raw, err := r.readChanges(ctx)
+		if isDamaged(err) {
+			err = r.discard(ctx, changesKey, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -108,7 +114,7 @@ func decodeChanges(raw []byte, ok bool) (c changesRecord, err error) {
 		return c, nil
 	}
 	if err := decode(raw, &c, func() int { return c.Version }); err != nil {
-		return changesRecord{}, fmt.Errorf("%w, under %q", err, changesKey)
+		return changesRecord{}, unreadable(changesKey, err)
 	}
 	return c, nil
 }
@@ -125,26 +131,50 @@ type Feed struct {
 
 	begun   bool
 	last    []byte // the record as it was read last
+	epoch   string
 	seen    int64
 	pending map[int64]time.Time // when this process saw a pending change first, by its revision
+	again   time.Time           // by when changes that were pending in a lost record are made, or have failed; zero without one
 }
 
 // Read returns the entries that may have changed since the last Read; all is true if any may have, such as for the first Read. A
 // change that is pending is returned by each Read for 30 seconds, since its process may have ended after writing the entry.
+//
+// A record that cannot be read is removed, and reported to [Registry.OnHeal]. That of a later release is [ErrNewer], with all set
+// if it has changed.
 func (f *Feed) Read(ctx context.Context) (changed []Ref, all bool, err error) {
-	raw, ok, err := f.Registry.get(ctx, changesKey)
-	if err != nil {
-		return nil, false, err
-	}
-	if f.begun && ok && len(f.pending) == 0 && bytes.Equal(raw, f.last) {
-		return nil, false, nil
-	}
-	c, err := decodeChanges(raw, ok)
-	if err != nil {
-		return nil, false, err
-	}
-	all = !f.begun || c.Revision < f.seen || f.seen < c.Floor
 	now := time.Now()
+	if !f.again.IsZero() && !now.Before(f.again) {
+		f.again, all = time.Time{}, true
+	}
+	raw, ok, err := f.Registry.get(ctx, changesKey)
+	if err == nil && f.begun && ok && len(f.pending) == 0 && bytes.Equal(raw, f.last) {
+		return nil, all, nil
+	}
+	var c changesRecord
+	if err == nil {
+		c, err = decodeChanges(raw, ok)
+	}
+	switch {
+	case isDamaged(err):
+		if err = f.Registry.discard(ctx, changesKey, err); err == nil {
+			f.forget(nil, now)
+		}
+		return nil, true, err
+	case errors.Is(err, ErrNewer):
+		if !bytes.Equal(raw, f.last) {
+			f.forget(raw, now)
+			all = true
+		}
+		return nil, all, err
+	case err != nil:
+		return nil, all, err
+	}
+	if f.begun && c.Epoch != f.epoch {
+		f.forget(nil, now)
+		all = true
+	}
+	all = all || !f.begun || c.Revision < f.seen || f.seen < c.Floor
 	pending := make(map[int64]time.Time)
 	for _, one := range c.Changes {
 		again := false
@@ -159,6 +189,12 @@ func (f *Feed) Read(ctx context.Context) (changed []Ref, all bool, err error) {
 			changed = append(changed, Ref{Kind(kind), id})
 		}
 	}
-	f.begun, f.last, f.seen, f.pending = true, raw, c.Revision, pending
+	f.begun, f.last, f.epoch, f.seen, f.pending = true, raw, c.Epoch, c.Revision, pending
 	return changed, all, nil
+}
+
+// forget forgets the record as it was read, which is lost. Changes that were pending there may still be made.
+func (f *Feed) forget(raw []byte, now time.Time) {
+	f.last, f.epoch, f.seen, f.pending = raw, "", 0, nil
+	f.again = now.Add(pendingLife)
 }

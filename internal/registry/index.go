@@ -39,7 +39,7 @@ func (r *Registry) readName(ctx context.Context, kind Kind, name string) (*nameR
 	}
 	n := new(nameRecord)
 	if err := decode(raw, n, func() int { return n.Version }); err != nil {
-		return nil, nil, fmt.Errorf("%w, under %q", err, nameKey(kind, name))
+		return nil, nil, unreadable(nameKey(kind, name), err)
 	}
 	return n, raw, nil
 }
@@ -49,6 +49,11 @@ func (r *Registry) readName(ctx context.Context, kind Kind, name string) (*nameR
 func (r *Registry) reserveName(ctx context.Context, kind Kind, e *Entry, renew bool) error {
 	for try := range changeTries {
 		n, raw, err := r.readName(ctx, kind, e.Name)
+		if isDamaged(err) {
+			if err = r.healName(ctx, kind, e.Name, err); err == nil {
+				continue
+			}
+		}
 		if err != nil || n != nil && n.ID == e.ID && !renew {
 			return err
 		}
@@ -94,6 +99,9 @@ func isSettled(indexed, now time.Time) bool { return now.Sub(indexed).Abs() > re
 // releaseName removes a name that leads to id. A name that stays is taken over by the next entry that wants it.
 func (r *Registry) releaseName(ctx context.Context, kind Kind, name, id string) {
 	n, raw, err := r.readName(ctx, kind, name)
+	if isDamaged(err) {
+		_ = r.healName(ctx, kind, name, err)
+	}
 	if err == nil && n != nil && n.ID == id && isSettled(time.UnixMilli(n.Reserved), time.Now()) {
 		_, _ = r.Store.Swap(ctx, nameKey(kind, name), raw, nil, 0)
 	}
@@ -106,7 +114,7 @@ func (r *Registry) readList(ctx context.Context, kind Kind, term string) (l list
 		return l, nil, err
 	}
 	if err := decode(raw, &l, func() int { return l.Version }); err != nil {
-		return listRecord{}, nil, fmt.Errorf("%w, under %q", err, listKey(kind, term))
+		return listRecord{}, nil, unreadable(listKey(kind, term), err)
 	}
 	return l, raw, nil
 }
@@ -180,6 +188,11 @@ func (r *Registry) dropUnconfirmed(ctx context.Context, kind Kind, term string, 
 func (r *Registry) changeList(ctx context.Context, kind Kind, term string, change func(map[string]int64) (changed bool, err error)) error {
 	for try := range changeTries {
 		l, raw, err := r.readList(ctx, kind, term)
+		if isDamaged(err) {
+			if err = r.healList(ctx, kind, term, err); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}

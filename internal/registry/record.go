@@ -34,6 +34,9 @@ type Entry struct {
 	Terms    []string        `json:"terms,omitempty"`
 	Settings json.RawMessage `json:"settings"`
 
+	// Closing is set while a change waits until all processes know that it comes. Every other change unsets it.
+	Closing bool `json:"closing,omitempty"`
+
 	raw []byte // the record
 }
 
@@ -121,13 +124,13 @@ func (r *Registry) read(ctx context.Context, kind Kind, id string) (*Entry, erro
 	}
 	e := new(Entry)
 	if err := decode(raw, e, func() int { return e.Version }); err != nil {
-		return nil, &recordError{fmt.Errorf("%w, under %q", err, recordKey(kind, id))}
+		return nil, unreadable(recordKey(kind, id), err)
 	}
 	if e.ID != id {
 		return nil, &recordError{fmt.Errorf("registry: the record under %q is that of another id", recordKey(kind, id))}
 	}
 	if err := e.check(); err != nil {
-		return nil, &recordError{fmt.Errorf("%w, under %q", err, recordKey(kind, id))}
+		return nil, unreadable(recordKey(kind, id), err)
 	}
 	e.raw = raw
 	return e, nil
@@ -138,6 +141,9 @@ func (r *Registry) get(ctx context.Context, key string) ([]byte, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	raw, ok, err := r.Store.Get(ctx, key)
+	if IsUnreadable(err) {
+		return nil, false, unreadable(key, err)
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("registry: read: %w", err)
 	}

@@ -42,6 +42,9 @@ type Kind string
 // Registry is the entries in a store. Its methods are safe for concurrent use.
 type Registry struct {
 	Store store.Store
+
+	// OnHeal is called after a record that cannot be read, as err says, was replaced: an index, or that of the changes. Default none.
+	OnHeal func(ctx context.Context, err error)
 }
 
 // ByID returns the entry with an id.
@@ -65,22 +68,32 @@ func (r *Registry) ByName(ctx context.Context, kind Kind, name string) (e *Entry
 
 // ByTerm returns at most limit entries that have a term.
 func (r *Registry) ByTerm(ctx context.Context, kind Kind, term string, limit int) (list []*Entry, err error) {
-	ids, err := r.Listed(ctx, kind, term)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		e, err := r.read(ctx, kind, id)
+	for e, err := range r.WithTerm(ctx, kind, term) {
 		if err != nil {
 			return nil, err
 		}
-		if e != nil && slices.Contains(e.Terms, term) {
-			if list = append(list, e); len(list) == limit {
-				break
-			}
+		if list = append(list, e); len(list) == limit {
+			break
 		}
 	}
 	return list, nil
+}
+
+// WithTerm yields the entries that have a term, in the order of their ids, and the errors of those that cannot be read.
+func (r *Registry) WithTerm(ctx context.Context, kind Kind, term string) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		ids, err := r.Listed(ctx, kind, term)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, id := range ids {
+			e, err := r.read(ctx, kind, id)
+			if (err != nil || e != nil && slices.Contains(e.Terms, term)) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 // Listed returns the ids that are listed under a term. Their entries may be gone, or no longer have it.
@@ -147,10 +160,12 @@ func (r *Registry) Page(ctx context.Context, kind Kind, after string, limit int)
 // and returns nil to remove the entry. It must not modify the entry that it gets, may be called several times, and decides
 // every field but Revision and Former. An entry keeps its id; one that gets another name keeps the old one, too, for 30 days.
 //
+// If the index of the name is lost, the entry with the id otherID is the one, if it has the name; "" is none.
+//
 // After an error of the store the change is made or not. Processes that follow the changes by [Feed] learn of it either way.
-func (r *Registry) Change(ctx context.Context, kind Kind, name string, change func(old *Entry) (*Entry, error)) (*Entry, error) {
+func (r *Registry) Change(ctx context.Context, kind Kind, name, otherID string, change func(old *Entry) (*Entry, error)) (*Entry, error) {
 	for try := range changeTries {
-		old, err := r.named(ctx, kind, name)
+		old, err := r.named(ctx, kind, name, otherID)
 		if err != nil {
 			return nil, err
 		}
@@ -175,9 +190,22 @@ func (r *Registry) Change(ctx context.Context, kind Kind, name string, change fu
 }
 
 // named returns the entry whose present name is name, or nil.
-func (r *Registry) named(ctx context.Context, kind Kind, name string) (*Entry, error) {
-	e, ok, err := r.ByName(ctx, kind, name)
-	if err != nil || !ok || e.Name != name {
+func (r *Registry) named(ctx context.Context, kind Kind, name, otherID string) (*Entry, error) {
+	n, _, err := r.readName(ctx, kind, name)
+	if isDamaged(err) {
+		if err = r.healName(ctx, kind, name, err); err == nil {
+			n, _, err = r.readName(ctx, kind, name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	id := otherID
+	if n != nil {
+		id = n.ID
+	}
+	e, err := r.read(ctx, kind, id)
+	if err != nil || e == nil || e.Name != name {
 		return nil, err
 	}
 	return e, nil

@@ -22,7 +22,7 @@ const app = registry.Kind("app")
 
 // put stores an entry with an id under a name, whatever is there.
 func put(ctx context.Context, r *registry.Registry, name, id, settings string, terms ...string) (*registry.Entry, error) {
-	return r.Change(ctx, app, name, func(old *registry.Entry) (*registry.Entry, error) {
+	return r.Change(ctx, app, name, "", func(old *registry.Entry) (*registry.Entry, error) {
 		if old != nil {
 			id = old.ID
 		}
@@ -31,12 +31,12 @@ func put(ctx context.Context, r *registry.Registry, name, id, settings string, t
 }
 
 func remove(ctx context.Context, r *registry.Registry, name string) error {
-	_, err := r.Change(ctx, app, name, func(*registry.Entry) (*registry.Entry, error) { return nil, nil })
+	_, err := r.Change(ctx, app, name, "", func(*registry.Entry) (*registry.Entry, error) { return nil, nil })
 	return err
 }
 
 func rename(ctx context.Context, r *registry.Registry, from, to string) error {
-	_, err := r.Change(ctx, app, from, func(old *registry.Entry) (*registry.Entry, error) {
+	_, err := r.Change(ctx, app, from, "", func(old *registry.Entry) (*registry.Entry, error) {
 		if old == nil {
 			return nil, nil
 		}
@@ -136,7 +136,7 @@ func TestAnEntryGoesByItselfAtDeleteAt(t *testing.T) {
 		s := new(store.Memory)
 		r := &registry.Registry{Store: s}
 		at := time.Now().Add(time.Hour)
-		_, err := r.Change(t.Context(), app, "shop", func(*registry.Entry) (*registry.Entry, error) {
+		_, err := r.Change(t.Context(), app, "shop", "", func(*registry.Entry) (*registry.Entry, error) {
 			return &registry.Entry{ID: "shop", Name: "shop", Settings: json.RawMessage(`{"secret":"s"}`), DeleteAt: at.UnixMilli(), Terms: []string{"appid/wx1"}}, nil
 		})
 		require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestChangesAtOnceLoseNone(t *testing.T) {
 			for i := range 20 {
 				_, err := put(t.Context(), r, fmt.Sprint("app", n, "-", i), fmt.Sprint("app", n, "-", i), `1`, "keep/01")
 				require.NoError(t, err)
-				_, err = r.Change(t.Context(), app, "counter", func(old *registry.Entry) (*registry.Entry, error) {
+				_, err = r.Change(t.Context(), app, "counter", "", func(old *registry.Entry) (*registry.Entry, error) {
 					if old == nil {
 						return &registry.Entry{ID: "counter", Name: "counter", Settings: json.RawMessage("1")}, nil
 					}

@@ -2,16 +2,24 @@ package relay
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 )
 
-// Local is a transport that serves each request with a handler of this process, for targets on this server.
+// Local is a transport that serves each request with a handler of this process, for targets on this server. The handler can tell such a
+// request by IsLocal.
 type Local struct{ http.Handler }
 
+type localKey struct{}
+
+// IsLocal reports whether a Local serves the request with this context: this process has made the request for a target that somebody else
+// may have named.
+func IsLocal(ctx context.Context) bool { return ctx.Value(localKey{}) != nil }
+
 func (p Local) RoundTrip(r *http.Request) (*http.Response, error) {
-	in := r.Clone(r.Context())
+	in := r.Clone(context.WithValue(r.Context(), localKey{}, true))
 	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:0"
 	w := &responseBuffer{header: make(http.Header)}
 	done := make(chan error, 1)

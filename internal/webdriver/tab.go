@@ -41,12 +41,15 @@ func (d *Driver) start(t *testing.T, options map[string]any) *Tab {
 		ID string `json:"sessionId"`
 	}
 	d.call(t, "POST", "/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-		"browserName": "chrome", "goog:chromeOptions": options, "timeouts": map[string]int{"implicit": 45_000, "pageLoad": 60_000},
+		"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": map[string]string{"browser": "ALL"}, "timeouts": map[string]int{"implicit": 45_000, "pageLoad": 60_000},
 	}}}, &session)
 	b := &Tab{t: t, d: d, path: "/session/" + session.ID}
 	t.Cleanup(func() { d.call(t, "DELETE", b.path, nil, nil) })
 	return b
 }
+
+// In returns the same browser for a subtest.
+func (b *Tab) In(t *testing.T) *Tab { return &Tab{t, b.d, b.path} }
 
 // Open opens a page.
 func (b *Tab) Open(address string) {
@@ -142,8 +145,40 @@ func (b *Tab) Windows() (handles []string) {
 	return handles
 }
 
-// Switch goes to another window.
+// Switch goes to another window, and shows it: the layout of a hidden window is not up to date when it is clicked.
 func (b *Tab) Switch(handle string) {
 	b.t.Helper()
 	b.d.call(b.t, "POST", b.path+"/window", map[string]string{"handle": handle}, nil)
+	b.DevTools("Page.bringToFront", map[string]any{}, nil)
+}
+
+// NewWindow opens another window, and returns its handle.
+func (b *Tab) NewWindow() string {
+	b.t.Helper()
+	var window struct{ Handle string }
+	b.d.call(b.t, "POST", b.path+"/window/new", map[string]string{"type": "tab"}, &window)
+	return window.Handle
+}
+
+// Console returns the messages of the console since the last call, such as errors of scripts and what a page's policy has blocked.
+func (b *Tab) Console() (messages []string) {
+	b.t.Helper()
+	var entries []struct{ Level, Source, Message string }
+	b.d.call(b.t, "POST", b.path+"/se/log", map[string]string{"type": "browser"}, &entries)
+	for _, e := range entries {
+		messages = append(messages, e.Level+" "+e.Source+": "+e.Message)
+	}
+	return messages
+}
+
+// DevTools sends a command of the Chrome DevTools Protocol, such as Network.setCookie.
+func (b *Tab) DevTools(command string, params map[string]any, value any) {
+	b.t.Helper()
+	b.d.call(b.t, "POST", b.path+"/goog/cdp/execute", map[string]any{"cmd": command, "params": params}, value)
+}
+
+// Resize changes the size of the page.
+func (b *Tab) Resize(width, height int) {
+	b.t.Helper()
+	b.DevTools("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
 }

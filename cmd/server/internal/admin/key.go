@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/field"
 )
 
 // Key is what the command key does with registered caller keys.
@@ -37,7 +38,7 @@ func (k *Key) AddFlags(f *flag.FlagSet) error {
 		addList(f, &s.Paths, "paths", "paths of APIv3 for the scope pay-api, separated by commas")
 		addList(f, &s.Addresses, "addresses", "addresses or ranges that may use the key, separated by commas (default any)")
 		f.Func("expires", "`time` at which the key ends, such as 2027-01-01T00:00:00Z (default never)", func(text string) (err error) {
-			if s.ExpiresAt, err = time.Parse(time.RFC3339, text); err != nil {
+			if s.ExpiresAt, err = time.Parse(time.RFC3339, text); err != nil || s.ExpiresAt.IsZero() { // which would be never
 				return errors.New("want a time such as 2027-01-01T00:00:00Z")
 			}
 			return nil
@@ -78,7 +79,7 @@ func (k Key) Run(ctx context.Context, g *gateway.Gateway, stdout io.Writer) erro
 		return fmt.Errorf("key: %s: %w", k.Verb, err)
 	}
 	if key == "" {
-		key = k.Name + ": revoked"
+		key = field.Quote(k.Name) + ": revoked"
 	}
 	fmt.Fprintln(stdout, key)
 	return nil
@@ -92,7 +93,11 @@ func (k Key) list(ctx context.Context, g *gateway.Gateway, stdout io.Writer) err
 		}
 		n++
 		s := r.Settings
-		fmt.Fprintf(stdout, "%q  apps %s  scopes %s", s.Name, strings.Join(s.Apps, ","), strings.Join(s.Scopes, ","))
+		apps := make([]string, len(s.Apps))
+		for i, name := range s.Apps {
+			apps[i] = field.Quote(name)
+		}
+		fmt.Fprintf(stdout, "%s  apps %s  scopes %s", field.Quote(s.Name), strings.Join(apps, ","), strings.Join(s.Scopes, ","))
 		if !s.ExpiresAt.IsZero() {
 			fmt.Fprintf(stdout, "  ends %s", s.ExpiresAt.UTC().Format(time.RFC3339))
 		}

@@ -1,0 +1,4 @@
+package handlers
+
+// EnglishWords are the translations of the pages.
+var EnglishWords = englishWords
