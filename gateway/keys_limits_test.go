@@ -129,6 +129,14 @@ func (s *countedStore) Set(ctx context.Context, key string, value []byte, ttl ti
 	return s.Store.Set(ctx, key, value, ttl)
 }
 
+func (s *countedStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	s.sets.Add(1)
+	if s.away.Load() {
+		return false, fmt.Errorf("connection refused")
+	}
+	return s.Store.Swap(ctx, key, old, new, ttl)
+}
+
 func TestGuessesOfKeysCostLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		records := &countedStore{Store: new(store.Memory)}

@@ -22,9 +22,9 @@
 //
 // # Errors
 //
-// [ErrLoginCode], [ErrNoGrant] and [ErrSession] mean that the user must log in again. Other errors wrap the
-// *wechat.Error with which WeChat refused, or the reason why WeChat or Store could not be reached. Browsers get a page
-// or a login_error, and never the error text.
+// [ErrLoginCode], [ErrNoGrant] and [ErrSession] mean that the user must log in again, [ErrData] that a mini program sent
+// data that is not WeChat's. Other errors wrap the *wechat.Error with which WeChat refused, or the reason why WeChat or
+// Store could not be reached. Browsers get a page or a login_error, and never the error text.
 //
 // # Rotating secrets
 //

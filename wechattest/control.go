@@ -45,6 +45,7 @@ var controls = map[string]func(s *Server, r *http.Request) (answer any, err erro
 	"POST phone_code": withBody(controlCode((*Server).PhoneCode)),
 	"POST user_data":  withBody(controlData((*Server).UserData)),
 	"POST phone_data": withBody(controlData((*Server).PhoneData)),
+	"POST accept":     withBody(controlAccept),
 
 	"POST fail":   withBody(controlFail),
 	"POST heal":   controlHeal,

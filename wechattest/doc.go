@@ -22,7 +22,8 @@
 // A request for a WeChat host is served by the paths of that host. Under any other name the owner of the token
 // decides which host is meant. The reply for an unknown path is errcode 40066 with status 200.
 //
-// Messages may be sent to any openid or userid, with any template id and media_id. user/info knows every openid as a
+// Messages may be sent to any openid or userid, with any template id and media_id, except subscribe messages of an app with
+// [App.Templates]. user/info knows every openid as a
 // follower, except those of [Server.Follow]; user/get of WeCom knows every userid, until a [Person] is added. Pictures
 // of media/uploadimg and permanent material are checked and not kept.
 //
@@ -67,6 +68,12 @@
 // wx.config, wx.agentConfig, wx.addCard and wx.chooseCard, with the same results: config:ok, config:invalid signature, config:invalid
 // url domain. Other calls succeed if they are in jsApiList, and do nothing.
 //
+// # Playing a mini program
+//
+// A web page whose origin is one of [App.Players] plays a mini program with the script /phone/mini/wx.js, which gives it
+// wx.login, wx.requestSubscribeMessage, and buttons with the open-type getPhoneNumber and chooseAvatar. A sheet asks the
+// person. The script itself says how a page loads it. paytest's script adds wx.requestPayment.
+//
 // # WeChat Pay
 //
 // Package [github.com/wetoken/wetoken/wechattest/paytest] simulates it with a Server of its own. [Server.FindPayment] finds its payments for
@@ -87,6 +94,7 @@
 //	GET  /_wechattest/openid?app=&person=                                                {"openid"}
 //	POST /_wechattest/mini_code, phone_code   {"app","person"}                           {"code"}
 //	POST /_wechattest/user_data, phone_data   {"app","person"}                           an OpenData
+//	POST /_wechattest/accept   {"app","person","template"}                               accepts one subscribe message
 //	POST /_wechattest/fail     {"path","app","times","code","status","cut","hang","delay","after_work","late","bom","numbers",…}
 //	POST /_wechattest/heal                                                               removes all faults
 //	POST /_wechattest/revoke   {"token"}                                                 40001, and the next fetch issues a new one

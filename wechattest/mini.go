@@ -40,6 +40,11 @@ func (s *Server) PhoneCode(appID, name string) string { return s.codeFor("phone"
 func (s *Server) codeFor(what, appID, name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.issueCodeFor(what, appID, name)
+}
+
+// issueCodeFor is called with the Server locked.
+func (s *Server) issueCodeFor(what, appID, name string) string {
 	a := s.apps[appID]
 	p, ok := s.person(name)
 	if a == nil || a.Kind != Mini || !ok {

@@ -110,9 +110,13 @@ func (s *Server) webUser(c *call) reply {
 	if code != 0 {
 		return c.refuse(code)
 	}
+	p, ok := s.person(g.person.Name) // as the person is now
+	if !ok {
+		p = g.person
+	}
 	body := fields{
-		"openid": s.openID(&g.code), "nickname": g.person.Nickname, "sex": 0, "language": "", "city": "", "province": "", "country": "",
-		"headimgurl": g.person.HeadImgURL, "privilege": []string{},
+		"openid": s.openID(&g.code), "nickname": p.Nickname, "sex": 0, "language": "", "city": "", "province": "", "country": "",
+		"headimgurl": p.HeadImgURL, "privilege": []string{},
 	}
 	if g.virtual != "" {
 		body["nickname"] = "微信用户"

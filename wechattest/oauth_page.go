@@ -22,6 +22,8 @@ var pageHosts = map[string]string{
 	showqrcodePath:              "mp.weixin.qq.com",
 	jweixinPath:                 "res.wx.qq.com",
 	"/open/js/verify":           "res.wx.qq.com",
+	miniScriptPath:              "servicewechat.com",
+	miniCallPath:                "servicewechat.com",
 }
 
 // page serves a page for browsers. ok is false if the request is for something else.
@@ -48,7 +50,11 @@ func (s *Server) page(r *http.Request) (rep reply, ok bool) {
 	case "/connect/answer":
 		return s.answerVisit(r), true
 	case jweixinPath:
-		return scriptReply(), true
+		return scriptReply(jweixin), true
+	case miniScriptPath:
+		return scriptReply(miniScript), true
+	case miniCallPath:
+		return s.playMini(r), true
 	}
 	return s.verifyConfig(r), true
 }

@@ -111,6 +111,7 @@ func configure(args []string, help io.Writer) (addr string, w *world, err error)
 		hosts = append(hosts, host)
 	}
 	w = &world{wx: &wechattest.Server{ControlHosts: hosts}, pay: &paytest.Server{ControlHosts: hosts}}
+	w.wx.FindPayment = wechattest.PaidBy(w.pay)
 	if *certificate != "" {
 		if w.tls, err = newTLS(*certificate, hosts); err != nil {
 			return "", nil, err

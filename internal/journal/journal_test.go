@@ -27,7 +27,7 @@ func advance(d time.Duration) { <-time.After(d) }
 type watchedStore struct {
 	store.Memory
 	gets, swaps, lists atomic.Int64
-	lose              atomic.Bool
+	lose               atomic.Bool
 }
 
 func (s *watchedStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
