@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	codeURLLife  = 2 * time.Hour          // of a code_url
-	renewBefore  = 5 * time.Minute        // a code with less than this is renewed
-	renewEvery   = 15 * time.Second       // of an open page
-	watchEvery   = 400 * time.Millisecond // of an open page
-	queryAtEvery = 3 * time.Second        // of one order, by all processes
+	codeURLLife  = 2 * time.Hour    // of a code_url
+	renewBefore  = 5 * time.Minute  // a code with less than this is renewed
+	renewEvery   = 15 * time.Second // of an open page
+	watchEvery   = time.Second      // of an open page
+	queryAtEvery = 3 * time.Second  // of one order, by all processes
 )
 
 // Pay returns the order with a QR code to pay it with. A code that is about to expire is renewed under the same number. An order that is
@@ -86,7 +86,7 @@ func (s *Shop) refresh(ctx context.Context, outTradeNo string) (Order, error) {
 // Changes yields the order now, and again each time when its QR code or its state has changed. It ends when the order is not NotPaid any
 // more, or when ctx ends. It renews the QR code before it expires.
 //
-// It reads the order from the database several times a second, so that it sees what other processes do.
+// It reads the order from the database each second, so that it sees what other processes do.
 func (s *Shop) Changes(ctx context.Context, outTradeNo string) iter.Seq2[Order, error] {
 	return func(yield func(Order, error) bool) {
 		var last Order

@@ -68,6 +68,7 @@ func TestAQRCodeIsRenewedUnderTheSameNumber(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, o.CodeURL, again.CodeURL)
 
+				time.Sleep(9 * time.Minute)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				seen := make(chan shop.Order, 10)
