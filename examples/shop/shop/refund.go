@@ -23,8 +23,8 @@ type Refund struct {
 
 // RefundStore stores refunds.
 type RefundStore interface {
-	// StartRefund returns the refund of a payment. It stores a new one if there is none, or if the last one is Closed. Calls at the same time
-	// return the same one.
+	// StartRefund returns the refund of a payment that is not final, or the last one if all was returned. Otherwise it stores a new one, of what
+	// was not returned yet. Calls at the same time return the same one.
 	StartRefund(ctx context.Context, f Refund) (Refund, error)
 	// DropRefund deletes a refund that is Processing.
 	DropRefund(ctx context.Context, outRefundNo string) error

@@ -3,6 +3,7 @@ package shop_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/wetoken/wetoken/examples/shop/internal/shoptest"
 	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
@@ -103,6 +105,71 @@ func TestAnUploadWhoseReplyWasLostIsDone(t *testing.T) {
 		require.Empty(t, o.UploadError, "errcode 10060023 says that WeChat has it")
 		require.Equal(t, 2, wx.Calls(uploadPath))
 	}, "v3")
+}
+
+func TestAnOrderThatOthersChangeIsShipped(t *testing.T) {
+	name := shoptest.NewMariaDB(t) + "?innodb_snapshot_isolation=ON" // the default since MariaDB 11.6
+	s, _ := shoptest.Open(t, name)
+	s.Cashier = &pay.Cashier{Merchants: []pay.Merchant{shoptest.NewBank(t).Merchant(t, "v2")}}
+	other, _ := shoptest.Open(t, name)
+	for i := range 20 {
+		no := fmt.Sprint("letao", i)
+		require.NoError(t, s.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: no, UserID: 7, TotalFee: 1200, State: shop.NotPaid}))
+		require.NoError(t, s.Store.Settle(t.Context(), shop.Payment{OutTradeNo: no, TransactionID: fmt.Sprint("42", i), Fen: 1200, PaidAt: time.Now()}))
+		shipped := make(chan struct{})
+		var changes sync.WaitGroup
+		changes.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-shipped:
+					return
+				default:
+				}
+				if err := other.Store.SetCode(t.Context(), no, fmt.Sprint(n), time.Now()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		o, err := s.Ship(t.Context(), no, "SF", "SF123")
+		close(shipped)
+		changes.Wait()
+		require.NoError(t, err)
+		require.Equal(t, shop.Shipped, o.State)
+	}
+}
+
+func TestProcessesThatClaimUploadsAtTheSameTimeShareThem(t *testing.T) {
+	name := shoptest.NewMariaDB(t) + "?innodb_snapshot_isolation=ON"
+	one, _ := shoptest.Open(t, name)
+	two, _ := shoptest.Open(t, name)
+	const n = 20
+	for i := range n {
+		no := fmt.Sprint("letao", i)
+		require.NoError(t, one.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: no, UserID: 7, TotalFee: 1200, State: shop.Paid}))
+		shipped, err := one.Store.Ship(t.Context(), shop.Order{OutTradeNo: no, ShippedAt: time.Now()}, true)
+		require.NoError(t, err)
+		require.True(t, shipped)
+	}
+	var claims sync.WaitGroup
+	var claimed sync.Map
+	for i := range 8 {
+		claims.Go(func() {
+			orders, err := []*shop.Shop{one, two}[i%2].Store.ClaimUploads(t.Context(), time.Now().Add(time.Second), time.Now().Add(time.Hour), n)
+			if err != nil {
+				t.Error(err)
+			}
+			for _, o := range orders {
+				if _, other := claimed.Swap(o.OutTradeNo, true); other {
+					t.Error(o.OutTradeNo, "is uploaded twice")
+				}
+			}
+		})
+	}
+	claims.Wait()
+	left, err := one.Store.ClaimUploads(t.Context(), time.Now().Add(time.Second), time.Now().Add(time.Hour), n)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestAMerchantOfAPIv2UploadsNothing(t *testing.T) {

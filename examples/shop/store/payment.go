@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/pay"
 )
 
 // Settle implements shop.PaymentStore.
@@ -83,15 +84,12 @@ func (s *Store) AcceptPayment(ctx context.Context, transactionID string) error {
 		return err
 	}
 	return s.within(ctx, "accept payment", func(tx *sql.Tx) error {
-		open, err := change(ctx, tx, "UPDATE payment SET problem = '' WHERE transaction_id = ? AND problem <> ''", transactionID)
+		open, err := change(ctx, tx, `UPDATE payment SET problem = '' WHERE transaction_id = ? AND problem <> ''
+			AND NOT EXISTS (SELECT 1 FROM refund WHERE refund.transaction_id = ? AND refund.state <> ?)`, transactionID, transactionID, pay.Closed)
 		if err != nil {
 			return err
 		}
-		refunding, err := hasRefund(ctx, tx, transactionID)
-		if err != nil {
-			return err
-		}
-		if !open || refunding {
+		if !open {
 			return fmt.Errorf("%w: the payment is accepted or refunded already", shop.ErrState)
 		}
 		settled, err := setPaid(ctx, tx, p, shop.NotPaid, shop.Closed)
