@@ -39,7 +39,7 @@ type RefundStore interface {
 
 // Refund returns the money of a paid order. The state becomes Refunded when WeChat reports that it is done. A call may be repeated.
 func (s *Shop) Refund(ctx context.Context, outTradeNo, reason string) (Order, error) {
-	o, err := s.Store.Order(ctx, outTradeNo)
+	o, err := s.paidOrder(ctx, outTradeNo)
 	if err != nil {
 		return o, err
 	}

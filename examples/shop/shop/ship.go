@@ -25,7 +25,7 @@ type ShipStore interface {
 // uploads the shipping information (发货信息录入), which WeChat requires of mini programs before it pays out the money; Run
 // repeats that until WeChat accepts it.
 func (s *Shop) Ship(ctx context.Context, outTradeNo, expressCompany, trackingNo string) (Order, error) {
-	o, err := s.Store.Order(ctx, outTradeNo)
+	o, err := s.paidOrder(ctx, outTradeNo)
 	if err != nil {
 		return o, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/paytest"
 )
 
 // connectWeChat gives a shop a WeChat that accepts the shipping information of the payments in known, by transaction id.
@@ -105,6 +106,39 @@ func TestAnUploadWhoseReplyWasLostIsDone(t *testing.T) {
 		require.Empty(t, o.UploadError, "errcode 10060023 says that WeChat has it")
 		require.Equal(t, 2, wx.Calls(uploadPath))
 	}, "v3")
+}
+
+func TestAnOrderThatTheOldProgramMarkedIsShippedIfWeChatHasThePayment(t *testing.T) {
+	shoptest.OnEach(t, func(t *testing.T, name string) {
+		s, b := openPaid(t, name, versionFor(name))
+		b.AddNotificationFault(paytest.NotificationFault{Lost: 1000})
+		add := func(no string, fen int64) (codeURL string) {
+			require.NoError(t, s.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: no, TotalFee: 1200, State: shop.Paid}))
+			prepaid, err := s.Cashier.Merchants[0].Prepay(t.Context(), pay.Order{
+				Trade: pay.Native, OutTradeNo: no, Fen: fen, Description: "shoes", NotifyURL: "https://shop.example.com/pay/notify",
+			})
+			require.NoError(t, err)
+			return prepaid.CodeURL
+		}
+		require.NoError(t, s.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: "letao-unknown", TotalFee: 1200, State: shop.Paid}))
+		add("letao-unpaid", 1200)
+		require.NoError(t, scanAndPay(b, add("letao-cheap", 1)))
+		for _, no := range []string{"letao-unknown", "letao-unpaid", "letao-cheap"} {
+			_, err := s.Ship(t.Context(), no, "", "")
+			require.ErrorIs(t, err, shop.ErrState, no)
+			_, err = s.Refund(t.Context(), no, "")
+			require.ErrorIs(t, err, shop.ErrState, no)
+		}
+		require.NoError(t, scanAndPay(b, add("letao-paid", 1200)))
+		o, err := s.Ship(t.Context(), "letao-paid", "", "")
+		require.NoError(t, err)
+		require.Equal(t, shop.Shipped, o.State)
+		atWeChat, err := b.Order(shoptest.MchID, "letao-paid")
+		require.NoError(t, err)
+		require.Equal(t, atWeChat.TransactionID, o.TransactionID)
+		_, err = s.Refund(t.Context(), "letao-paid", "torn")
+		require.NoError(t, err)
+	})
 }
 
 func TestAnOrderThatOthersChangeIsShipped(t *testing.T) {

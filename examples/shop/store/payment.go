@@ -45,15 +45,15 @@ func (s *Store) Settle(ctx context.Context, p shop.Payment) error {
 	return err
 }
 
-// setPaid marks an order that has one of the states as paid by a payment of its amount.
+// setPaid marks an order that has one of the states, or is paid without a payment, as paid by a payment of its amount.
 func setPaid(ctx context.Context, tx *sql.Tx, p shop.Payment, states ...shop.State) (bool, error) {
 	for _, state := range states {
 		done, err := change(ctx, tx, `UPDATE payorder SET trade_state = ?, appid = ?, mch_id = ?, bank_type = ?, cash_fee = ?, fee_type = ?,
 			is_subscribe = ?, openid = ?, sign = ?, time_end = ?, transaction_id = ?, paid_at = ?
-			WHERE out_trade_no = ? AND trade_state = ? AND total_fee = ?`,
+			WHERE out_trade_no = ? AND (trade_state = ? OR trade_state = ? AND COALESCE(transaction_id, '') = '') AND total_fee = ?`,
 			shop.Paid, p.AppID, p.MchID, p.BankType, p.CashFee, p.FeeType,
 			p.IsSubscribe, p.OpenID, p.Sign, p.TimeEnd, p.TransactionID, millis(p.PaidAt),
-			p.OutTradeNo, state, p.Fen)
+			p.OutTradeNo, state, shop.Paid, p.Fen)
 		if err != nil || done {
 			return done, err
 		}
