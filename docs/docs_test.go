@@ -64,7 +64,7 @@ func TestEveryRouteIsOnThePage(t *testing.T) {
 	for name, page := range read(t, "http") {
 		table, _, ok := strings.Cut(page, "\n## ")
 		require.True(t, ok)
-		for _, route := range []string{"GET /healthz", "GET /readyz", "GET /{name}.txt", "ANY /app/{app}/pay/api/{path}"} {
+		for _, route := range []string{"GET /healthz", "GET /readyz", "GET /{name}.txt", "POST /app/{platform}/event", "POST /app/{platform}/message/{appid}", "GET /app/{platform}/authorize", "GET /app/{platform}/authorize/callback", "POST /app/{platform}/authorizations", "ANY /app/{app}/pay/api/{path}"} {
 			require.Contains(t, table, "`"+route+"`", name)
 		}
 		for route := range routes {

@@ -15,6 +15,7 @@ import (
 	"github.com/wetoken/wetoken/jssdk"
 	"github.com/wetoken/wetoken/message"
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/platform"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
@@ -47,6 +48,10 @@ type app struct {
 	signKey, previousSignKey string // sign_key and previous_sign_key
 	wcodeTemplateID          string
 
+	platform     string    // name of the platform that the app has authorized; its kind is then that of the account
+	revokedAt    time.Time // while the authorization is revoked
+	releaseCheck bool      // of a platform
+
 	message          *Message // nil without callbacks
 	receiveIDs       ReceiveIDs
 	forwardSignature bool
@@ -65,7 +70,12 @@ func (g *Gateway) newApp(name string, c App) *app {
 		gateway: g, id: c.id(name), name: name, publicURL: cmp.Or(c.PublicURL, g.publicURL),
 		appID: c.AppID, secret: c.Secret, nextSecret: c.NextSecret, previousSecret: c.PreviousSecret, kind: c.Kind, agentID: c.AgentID, classic: c.TokenMode == "classic", keep: c.Keep, tickets: c.Tickets,
 		expiresAt: c.ExpiresAt, allow: c.Allow, hosts: c.Hosts, verifyFiles: c.VerifyFiles, cards: c.Cards, signKey: c.SignKey, previousSignKey: c.PreviousSignKey, wcodeTemplateID: c.WCodeTemplateID,
+		platform: c.Platform, revokedAt: c.RevokedAt, releaseCheck: c.ReleaseCheck,
 		openMaxFen: c.OpenPay.MaxFen, message: c.Message, receiveIDs: c.ReceiveIDs, forwardSignature: c.ForwardSignature,
+	}
+	if c.Kind == wechat.Authorized {
+		a.kind = c.accountKind()
+		g.inheritPlatform(a)
 	}
 	a.managers, a.handlers = sync.OnceValue(a.newManagers), sync.OnceValue(a.buildHandlers)
 	a.pay = g.newPay(a, c.Pay)
@@ -80,8 +90,10 @@ func (g *Gateway) newApp(name string, c App) *app {
 
 // managers keep the credentials of an app.
 type managers struct {
-	tokens  *token.Manager  // nil for a website
-	tickets *ticket.Manager // nil for a website
+	tokens  *token.Manager  // nil for a website or a platform
+	tickets *ticket.Manager // nil for a website or a platform
+
+	platform *platform.Platform // of a platform; else nil
 
 	tokenDue   dueTime
 	ticketsDue []dueTime // in the order of the app's tickets
@@ -92,11 +104,17 @@ type managers struct {
 
 func (a *app) newManagers() *managers {
 	a.built.Store(true)
-	if a.kind == wechat.Website {
+	switch a.kind {
+	case wechat.Website:
 		return new(managers)
+	case wechat.Platform:
+		return &managers{platform: a.newPlatform()}
 	}
 	m := &managers{ticketsDue: make([]dueTime, len(a.tickets))}
 	m.tokens = &token.Manager{AppID: a.appID, Secret: a.secret, NextSecret: a.nextSecret, Kind: a.kind, Classic: a.classic, Store: a.gateway.store, Client: a.newClient(), OnError: a.logRenewalError}
+	if a.platform != "" {
+		a.keepByPlatform(m.tokens)
+	}
 	m.tickets = &ticket.Manager{AppID: a.appID, Kind: a.kind, AgentID: a.agentID, Tokens: m.tokens, Store: a.gateway.store, Client: a.newClient(), OnError: a.logRenewalError}
 	return m
 }
@@ -107,6 +125,8 @@ type handlers struct {
 	messages *message.Receiver
 	pages    *jssdk.Handler // nil for an app whose pages cannot be signed
 	login    *oauth.Login   // nil for a mini program
+
+	platformPart *platformPart // of a platform; else nil
 
 	shared          *sharedMuxes
 	private, public []wetoken.Part
@@ -128,6 +148,10 @@ func (h *handlers) routes(s side) *routes {
 
 func (a *app) buildHandlers() *handlers {
 	h := &handlers{managers: a.managers(), shared: &a.gateway.muxes}
+	if a.kind == wechat.Platform {
+		a.buildPlatform(h)
+		return h
+	}
 	var private, public []wetoken.Part
 	if a.kind != wechat.Website {
 		private = append(private,
@@ -156,11 +180,13 @@ func (a *app) buildHandlers() *handlers {
 // newLogin returns the source that redeems login codes, and the part that logs the app's users in.
 func (a *app) newLogin(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 	g := a.gateway
+	platformID, platformTokens := a.platformTokens()
 	if a.kind == wechat.Mini {
-		m := &oauth.Mini{AppID: a.appID, Name: a.id, Secret: a.secret, NextSecret: a.nextSecret, Store: g.store, Tokens: tokens, Client: a.newClient()}
+		m := &oauth.Mini{PlatformID: platformID, PlatformTokens: platformTokens, AppID: a.appID, Name: a.id, Secret: a.secret, NextSecret: a.nextSecret, Store: g.store, Tokens: tokens, Client: a.newClient()}
 		return m, m
 	}
 	l := &oauth.Login{
+		PlatformID: platformID, PlatformTokens: platformTokens,
 		AppID: a.appID, Name: a.id, Secret: a.secret, NextSecret: a.nextSecret, Kind: a.kind, AgentID: a.agentID, Store: g.store, Records: g.records, Client: a.newClient(),
 		URL: strings.TrimSuffix(a.publicURL, "/") + "/app/" + url.PathEscape(a.name), Hosts: a.hosts,
 		OpenURL: g.endpoints.Open, SSOURL: g.endpoints.Login,
@@ -177,6 +203,9 @@ func (a *app) newReceiverOrRefusal(tokens *token.Manager) *message.Receiver {
 		return a.gateway.unknownApp
 	}
 	r, err := a.newReceiver(tokens)
+	if p := a.gateway.platformNamed(a.platform); err == nil && a.platform != "" && p != nil && p.releaseCheck {
+		p.part().answerRelease(r, len(a.message.Forward) == 0)
+	}
 	if err != nil { // Config.Check finds this error before
 		a.gateway.log.Error("callbacks are not served", "app", a.name, "error", err)
 		return a.gateway.unknownApp

@@ -25,8 +25,10 @@ type caller struct {
 	digest  [sha256.Size]byte
 	apps    map[string]bool // by id
 	named   map[string]bool // by name: those that did not exist when the key was registered
-	allApps bool
-	scopes  []string
+
+	platforms map[string]bool // by name: those whose accounts the caller may use
+	allApps   bool
+	scopes    []string
 
 	paths          []string // of APIv3, for the scope pay-api
 	maxFen, dayFen int64
@@ -102,7 +104,12 @@ func callerOf(k Key, ids map[string]string) (c *caller, err error) {
 			c.allApps = true
 		case known:
 			c.apps[id] = true
-		case !isPlatform(name):
+		case isPlatform(name):
+			if c.platforms == nil {
+				c.platforms = make(map[string]bool)
+			}
+			c.platforms[strings.TrimPrefix(name, platformPrefix)] = true
+		default:
 			if c.named == nil {
 				c.named = make(map[string]bool)
 			}
@@ -199,7 +206,7 @@ func (c *caller) allows(id, scope string) bool {
 
 // mayUse reports whether c has a scope for a.
 func (c *caller) mayUse(a *app, scope string) bool {
-	return c.allows(a.id, scope) || c.named[a.name] && c.hasScope(scope)
+	return c.allows(a.id, scope) || (c.named[a.name] || a.platform != "" && c.platforms[a.platform]) && c.hasScope(scope)
 }
 
 func (c *caller) hasScope(scope string) bool {

@@ -19,7 +19,7 @@ import (
 	"github.com/wetoken/wetoken/wechat"
 )
 
-var kinds = []wechat.Kind{wechat.Official, wechat.Mini, wechat.Website, wechat.Work}
+var kinds = []wechat.Kind{wechat.Official, wechat.Mini, wechat.Website, wechat.Work, wechat.Platform, wechat.Authorized}
 
 // scopes are those that a caller may have. Each guards a route.
 var scopes = []string{"token", "renew", "ticket", "message", "login", "pay", "refund", "transfer", "pay-api", "admin"}
@@ -38,7 +38,7 @@ func (c Config) Check() error {
 		return err
 	}
 	e := c.Endpoints
-	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login, "pay": e.Pay, "script": e.Script} {
+	for name, u := range map[string]string{"api": e.API, "work": e.Work, "open": e.Open, "login": e.Login, "mp": e.MP, "pay": e.Pay, "script": e.Script} {
 		if err := checkBaseURL("endpoints."+name, u); err != nil {
 			return err
 		}
@@ -54,6 +54,11 @@ func (c Config) Check() error {
 	}
 	if err := c.checkKeys(); err != nil {
 		return err
+	}
+	for name, a := range c.Apps {
+		if a.Kind == wechat.Authorized {
+			return fmt.Errorf("gateway: config: apps.%s.kind: must not be authorized here: such an app is registered when its account authorizes the platform, or by PUT /apps/{name}", name)
+		}
 	}
 	if err := c.checkApps(); err != nil {
 		return err
@@ -107,7 +112,7 @@ func (c Config) checkApps() error {
 		if err := checkBaseURL("apps."+name+".public_url", a.PublicURL); err != nil {
 			return err
 		}
-		if cmp.Or(a.PublicURL, c.PublicURL) == "" && a.Kind != wechat.Mini && len(a.Hosts) > 0 {
+		if cmp.Or(a.PublicURL, c.PublicURL) == "" && a.accountKind() != wechat.Mini && len(a.Hosts) > 0 {
 			return fmt.Errorf("gateway: config: public_url: must be set for logins that return to apps.%s.hosts", name)
 		}
 	}
@@ -232,9 +237,12 @@ func (k Key) checkSettings() error {
 	return k.checkPay()
 }
 
+// platformPrefix begins an entry of a key's apps that is for the apps of a platform.
+const platformPrefix = "platform:"
+
 // isPlatform reports whether an entry of a key's apps is for the apps of a platform.
 func isPlatform(name string) bool {
-	platform, ok := strings.CutPrefix(name, "platform:")
+	platform, ok := strings.CutPrefix(name, platformPrefix)
 	return ok && checkAppName(platform) == nil
 }
 
@@ -249,10 +257,10 @@ func (a App) check() error {
 		return checkID(a.ID)
 	case a.AppID == "":
 		return errors.New("app_id: must be set")
-	case a.Secret == "":
-		return errors.New("secret: must be set")
 	case a.Kind != "" && !slices.Contains(kinds, a.Kind):
-		return errors.New("kind: want official, mini, website or work")
+		return errors.New("kind: want official, mini, website, work, platform or authorized")
+	case a.Secret == "" && a.Kind != wechat.Authorized:
+		return errors.New("secret: must be set")
 	case a.TokenMode != "" && a.TokenMode != "stable" && a.TokenMode != "classic":
 		return errors.New("token_mode: want stable or classic")
 	case a.Kind == wechat.Work && a.TokenMode != "":
@@ -261,16 +269,19 @@ func (a App) check() error {
 		return errors.New("kind: a website has no token: leave out token_mode and keep")
 	case a.Kind == wechat.Work && a.AgentID == 0 && len(a.Hosts) > 0:
 		return errors.New("agent_id: must be set for logins by WeCom's QR code, as hosts is set")
-	case a.Cards && a.Kind != "" && a.Kind != wechat.Official:
-		return fmt.Errorf("cards: must be unset for kind %s: want kind official", a.Kind)
-	case a.WCodeTemplateID != "" && a.Kind != "" && a.Kind != wechat.Official:
-		return fmt.Errorf("wcode_template_id: must be unset for kind %s: want kind official", a.Kind)
+	case a.Cards && a.accountKind() != wechat.Official:
+		return fmt.Errorf("cards: must be unset for kind %s: want kind official", a.accountKind())
+	case a.WCodeTemplateID != "" && a.accountKind() != wechat.Official:
+		return fmt.Errorf("wcode_template_id: must be unset for kind %s: want kind official", a.accountKind())
 	case len(a.Secret) > maxSecret || len(a.NextSecret) > maxSecret || len(a.PreviousSecret) > maxSecret:
 		return fmt.Errorf("secret: is longer than %d bytes, as next_secret or previous_secret may be", maxSecret)
 	case a.SignKey == "" && a.PreviousSignKey != "":
 		return errors.New("previous_sign_key: needs sign_key")
 	case a.Allow != nil && len(a.Allow) == 0:
 		return errors.New("allow: is empty: list routes, or leave it out to allow all")
+	}
+	if err := a.checkPlatform(); err != nil {
+		return err
 	}
 	if err := a.checkTickets(); err != nil {
 		return err
@@ -294,8 +305,8 @@ func (a App) check() error {
 // checkTickets returns an error for tickets that the app's kind does not have, and for tickets without keep.
 func (a App) checkTickets() error {
 	var types []string
-	switch a.Kind {
-	case "", wechat.Official:
+	switch a.accountKind() {
+	case wechat.Official:
 		types = []string{ticket.JSAPI, ticket.WxCard}
 	case wechat.Work:
 		types = []string{ticket.JSAPI, ticket.AgentConfig}
@@ -303,7 +314,7 @@ func (a App) checkTickets() error {
 	for _, typ := range a.Tickets {
 		switch {
 		case len(types) == 0:
-			return fmt.Errorf("tickets: must be unset for kind %s", a.Kind)
+			return fmt.Errorf("tickets: must be unset for kind %s", a.accountKind())
 		case !slices.Contains(types, typ):
 			return fmt.Errorf("tickets: invalid type %q: want %s", typ, strings.Join(types, " or "))
 		case typ == ticket.AgentConfig && a.AgentID == 0:

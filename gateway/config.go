@@ -49,6 +49,7 @@ type Endpoints struct {
 	Work  string `json:"work"`  // https://qyapi.weixin.qq.com
 	Open  string `json:"open"`  // https://open.weixin.qq.com, where browsers log in
 	Login string `json:"login"` // https://login.work.weixin.qq.com, the QR code of WeCom
+	MP    string `json:"mp"`    // https://mp.weixin.qq.com, where accounts authorize a platform
 	Pay   string `json:"pay"`   // https://api.mch.weixin.qq.com
 
 	// Script is a simulated WeChat, whose scripts the example pages of [Compat] load. Default https://res.wx.qq.com and, for
@@ -60,7 +61,7 @@ type Endpoints struct {
 type Key struct {
 	Name string   `json:"name" blanks:"kept"` // for the log
 	Key  string   `json:"key"`                // at least 16 characters, or sha256: and the hex digest of such a key
-	Apps []string `json:"apps"`               // names of apps, or platform:NAME, which is for later; "*" is all
+	Apps []string `json:"apps"`               // names of apps, or platform:NAME for all accounts that have authorized a platform; "*" is all
 
 	// Scopes are some of token, renew, ticket, message, login, pay, refund, transfer, pay-api and admin. "*" is all but the last four.
 	Scopes []string `json:"scopes"`
@@ -94,6 +95,17 @@ type App struct {
 	AppID  string      `json:"app_id"` // of WeCom the corp id
 	Secret string      `json:"secret"`
 	Kind   wechat.Kind `json:"kind"` // default official
+
+	// Platform is the name of the platform that an app of kind authorized has authorized, and Account is the kind of its account:
+	// official (default) or mini. AuthorizedAt and RevokedAt are the times of its authorization and, while it is revoked, of that;
+	// nobody but the notices of WeChat changes them. See [Apps].
+	Platform     string      `json:"platform"`
+	Account      wechat.Kind `json:"account"`
+	AuthorizedAt time.Time   `json:"authorized_at"`
+	RevokedAt    time.Time   `json:"revoked_at"`
+
+	// ReleaseCheck has an app of kind platform answer the messages of WeChat's release check (全网发布检测).
+	ReleaseCheck bool `json:"release_check"`
 
 	// NextSecret is used once WeChat refuses Secret as wrong, so that a reset in WeChat's console can be prepared. Afterwards set
 	// Secret to it. PreviousSecret is a former secret by which callers that send appid and secret are still known.

@@ -41,7 +41,7 @@ func TestAConfigurationThatCannotBeServedNamesItsKey(t *testing.T) {
 		"cards of a mini":    {configWithApp(`"m":{"app_id":"wx1","secret":"x","kind":"mini","cards":true}`), "apps.m.cards: must be unset for kind mini"},
 		"no secret":          {configWithApp(`"shop":{"app_id":"wx1"}`), "apps.shop.secret: must be set"},
 		"no app id":          {configWithApp(`"shop":{"secret":"x"}`), "apps.shop.app_id: must be set"},
-		"odd kind":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: want official, mini, website or work`},
+		"odd kind":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","kind":"oa"}`), `apps.shop.kind: want official, mini, website, work, platform or authorized`},
 		"odd mode":           {configWithApp(`"shop":{"app_id":"wx1","secret":"x","token_mode":"new"}`), "apps.shop.token_mode"},
 		"name like appid":    {configWithApp(`"wx0123456789abcdef":{"app_id":"wx1","secret":"x"}`), "want one that does not look like an appid"},
 		"name with slash":    {configWithApp(`"a/b":{"app_id":"wx1","secret":"x"}`), "apps:"},

@@ -180,6 +180,9 @@ func New(o Options) (*Gateway, error) {
 	if g.unknownApp, err = message.New(message.Config{AppID: "nobody", Token: rand.Text(), Log: g.log.With("app", "(none with callbacks)")}); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
+	if err := g.checkPlatforms(c); err != nil {
+		return nil, err
+	}
 	first, err := g.buildSnapshot(c)
 	if err != nil {
 		return nil, err
@@ -221,6 +224,7 @@ func (g *Gateway) buildSnapshot(c Config) (*snapshot, error) {
 //	…    /app/{app}/pay/…           scopes pay, refund and transfer: see pay.Handler
 //	POST /app/{app}/pay/links       scope pay: a link to a payment, for wechat-proxy's routes: see Compat
 //	ANY  /app/{app}/pay/api/{path}  scope pay-api: a call of APIv3, signed; GET, POST, PUT, PATCH or DELETE
+//	POST /app/{platform}/authorizations  scope admin: a link for the administrator of an account
 //	GET  /apps, GET, PUT and DELETE /apps/{name}, POST /apps/{name}/rename
 //	                                scope admin for all apps: see Apps
 //	GET  /merchants, GET, PUT and DELETE /merchants/{name}
@@ -247,6 +251,10 @@ func (g *Gateway) Private() http.Handler { return g.serve(privateSide) }
 //	GET  /app/{app}/pay/qr/{id}            the QR code of an order, by its random id
 //	GET  /app/{app}/pay/js/{id}            the arguments of wx.requestPayment
 //	GET  /app/{app}/pay/h5/{id}            a page that opens WeChat
+//	POST /app/{platform}/event             notices of the open platform to a third-party platform
+//	POST /app/{platform}/message/{appid}   messages of the accounts that have authorized it
+//	GET  /app/{platform}/authorize?to=     leads to WeChat's authorization page
+//	GET  /app/{platform}/authorize/callback  where WeChat sends the browser back
 //	GET  /{name}.txt                       verification files of domains
 //
 // See message.Receiver, oauth.Login, oauth.Mini, jssdk.Handler, pay.Cashier and oauth.VerifyFiles.

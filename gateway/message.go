@@ -152,6 +152,10 @@ func (m *Message) check(a App) error {
 		return errors.New("receive_ids: want any alone, or a list of ids")
 	case len(a.ReceiveIDs) > 0 && m.AESKey == "":
 		return errors.New("receive_ids: needs message.aes_key: only encrypted messages have an id")
+	case a.Kind == wechat.Authorized:
+		return m.checkAuthorized(a)
+	case a.Kind == wechat.Platform && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
+		return errors.New("message: want mode secure and an aes_key for a platform: the Token and the Key of its page in the open platform")
 	case a.Kind == wechat.Website:
 		return errors.New("message: must be unset for a website, which gets no messages")
 	case m.Mode != "" && !slices.Contains(modes, m.Mode):
@@ -159,7 +163,7 @@ func (m *Message) check(a App) error {
 	case a.Kind == wechat.Work && (m.AESKey == "" || m.Mode != "" && m.Mode != message.Secure):
 		return errors.New("message: want mode secure and an aes_key for WeCom")
 	}
-	_, err := m.newReceiver(message.Config{AppID: a.AppID, Kind: a.Kind, Forward: message.Forwarding{
+	_, err := m.newReceiver(message.Config{AppID: a.AppID, Kind: a.accountKind(), Forward: message.Forwarding{
 		Records: new(store.Memory), API: new(wechat.Client), SignKeys: []string{a.SignKey, a.PreviousSignKey},
 	}})
 	return err

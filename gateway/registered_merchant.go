@@ -162,8 +162,12 @@ func (a *app) mayUseAll(ctx context.Context, c *caller, scope string, wide bool)
 		if err != nil {
 			return false, err
 		}
-		if ok && slices.Contains(e.Terms, term) && !(c.named[e.Name] && c.hasScope(scope)) {
-			return false, nil
+		if !ok || !slices.Contains(e.Terms, term) || c.named[e.Name] && c.hasScope(scope) {
+			continue
+		}
+		r, err := readRegisteredApp(e)
+		if err != nil || r.App.Platform == "" || !c.platforms[r.App.Platform] || !c.hasScope(scope) {
+			return false, err
 		}
 	}
 	return true, nil

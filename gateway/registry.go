@@ -203,6 +203,9 @@ func (a *Apps) remove(ctx context.Context, name, revision string, closed bool) e
 	if err != nil || gone == nil {
 		return err
 	}
+	if gone.platform != "" { // whose token no other app uses
+		return errors.Join(gone.forget(ctx), gone.forgetAuthorization(ctx))
+	}
 	others, err := a.WithAppID(ctx, gone.appID)
 	if err != nil {
 		return err

@@ -24,6 +24,9 @@ func (e *VerifyError) Unwrap() error { return e.Err }
 // Verify asks WeChat for a token with the appid and the secret of c, which need not be registered. It does not end the app's
 // current token. The error wraps WeChat's refusal. A website has no token: Verify returns a [SettingError].
 func (a *Apps) Verify(ctx context.Context, c App) error {
+	if c.Kind == wechat.Platform || c.Kind == wechat.Authorized {
+		return &SettingError{"verify", "must be unset for kind " + string(c.Kind) + ": it has no token by its secret alone"}
+	}
 	if c.Kind == wechat.Website {
 		return &SettingError{"verify", "must be unset for a website: WeChat checks its secret only when a user logs in"}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wetoken/wetoken/internal/registry"
 	"github.com/wetoken/wetoken/oauth"
+	"github.com/wetoken/wetoken/wechat"
 )
 
 // change replaces an app, after the checks that all changes pass and verify. created reports whether the name was free.
@@ -32,6 +33,9 @@ func (a *Apps) change(ctx context.Context, name, revision string, change func(ol
 			}
 			created = old == nil
 			next, err := change(before)
+			if err == nil {
+				err = a.keepAuthorization(&next, before)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -85,6 +89,9 @@ func (a *Apps) newEntry(ctx context.Context, name string, old *registry.Entry, c
 		return nil, err
 	}
 	e := &registry.Entry{ID: id, Name: name, Settings: settings, Terms: append(terms, "appid/"+c.AppID)}
+	if c.Kind == wechat.Authorized {
+		e.Terms = append(e.Terms, g.authorizedTerm(c.Platform, c.AppID))
+	}
 	for file := range c.VerifyFiles {
 		e.Terms = append(e.Terms, "file/"+file)
 	}

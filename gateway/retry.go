@@ -31,6 +31,9 @@ func (p retryPart) serve(w http.ResponseWriter, r *http.Request) {
 
 // retry fetches the token and the tickets that are due, even if WeChat has refused them recently.
 func (m *managers) retry(ctx context.Context) error {
+	if m.platform != nil {
+		return m.platform.Retry(ctx)
+	}
 	if err := m.tokens.Retry(ctx); err != nil {
 		return err
 	}

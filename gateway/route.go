@@ -90,6 +90,10 @@ func (g *Gateway) dispatch(s side) http.HandlerFunc {
 			answer.Refuse(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
+		if a.isRevoked() && route != "/pay/notify" { // which takes the payments of open orders
+			g.refuseRevoked(w, r, a, s)
+			return
+		}
 		if a != nil && s.private && a.pay != nil && strings.HasPrefix(route, payAPIPrefix) {
 			a.servePayAPI(w, r, route)
 			return

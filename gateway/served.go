@@ -145,6 +145,9 @@ func (a *app) open(s *snapshot, name, route string) (ServedApp, error) {
 	if explain := a.explainClosed(s, name, trimSlash(route)); explain != nil {
 		return ServedApp{}, fmt.Errorf("%w: %s", ErrNoApp, explain())
 	}
+	if a.isRevoked() {
+		return ServedApp{}, fmt.Errorf("%w: %w", ErrNoApp, a.revokedError())
+	}
 	return ServedApp{app: a}, nil
 }
 

@@ -46,13 +46,13 @@ func (a *app) renewToken(ctx context.Context, refused string) (wechat.Credential
 
 // sharesToken reports whether the stores keep one token for a and b.
 func (a *app) sharesToken(b *app) bool {
-	return a.appID == b.appID && a.kind != wechat.Website && a.classic == b.classic && (a.kind != wechat.Work || equalSecrets(a.secret, b.secret))
+	return a.appID == b.appID && a.platform == b.platform && a.kind != wechat.Website && a.kind != wechat.Platform && a.classic == b.classic && (a.kind != wechat.Work || equalSecrets(a.secret, b.secret))
 }
 
 // appsInUse returns the apps whose token or tickets this process may hold.
 func (g *Gateway) appsInUse() (list []*app) {
 	add := func(a *app) {
-		if a.kind != wechat.Website && a.built.Load() && !a.expired() {
+		if a.kind != wechat.Website && a.built.Load() && !a.expired() && !a.isRevoked() {
 			list = append(list, a)
 		}
 	}

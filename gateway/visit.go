@@ -64,7 +64,7 @@ func (g *Gateway) keptApp(ctx context.Context, id string) (*app, error) {
 			return nil, err
 		}
 	}
-	if a == nil || !a.keep || a.expired() {
+	if a == nil || !a.keep || a.expired() || a.isRevoked() {
 		return nil, nil
 	}
 	return a, nil
@@ -74,6 +74,9 @@ func (g *Gateway) keptApp(ctx context.Context, id string) (*app, error) {
 // first of them is due next, and the first error.
 func (a *app) refresh(ctx context.Context, p *pace) (due time.Time, err error) {
 	m := a.managers()
+	if m.platform != nil {
+		return m.tokenDue.refresh(ctx, p, m.platform.Refresh)
+	}
 	due, err = m.tokenDue.refresh(ctx, p, m.tokens.Refresh)
 	if err != nil {
 		return due, err

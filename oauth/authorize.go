@@ -31,6 +31,9 @@ func (l *Login) AuthorizeURL(redirectURI, scope, state string) string {
 	if l.kind() == wechat.Work && l.AgentID != 0 {
 		q += "&agentid=" + strconv.Itoa(l.AgentID)
 	}
+	if l.PlatformID != "" {
+		q += "&component_appid=" + encodeURIComponent(l.PlatformID)
+	}
 	return baseURL(l.OpenURL, wechat.OpenURL) + "/connect/oauth2/authorize?" + q + "&connect_redirect=1#wechat_redirect"
 }
 

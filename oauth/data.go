@@ -38,16 +38,19 @@ func (m *Mini) VerifyRawData(ctx context.Context, openID, rawData, signature str
 // maxData is the greatest length of encryptedData.
 const maxData = 64 << 10
 
-// DecryptData decrypts encryptedData with the iv that came with it, and decodes its JSON into out, a pointer. Data
-// whose watermark names another app is an error. The error wraps ErrSession if the user's session_key does not decrypt
-// the data.
+// ErrData is the error of data that WeChat did not give to this mini program: a new login would not help.
+var ErrData = errors.New("the data is not of this mini program")
+
+// DecryptData decrypts encryptedData with the iv that came with it, and decodes its JSON into out, a pointer. The error
+// wraps ErrSession if the user's session_key does not decrypt the data, and ErrData for other data that is not WeChat's,
+// such as data whose watermark names another app.
 func (m *Mini) DecryptData(ctx context.Context, openID, encryptedData, iv string, out any) error {
 	key, err := m.readSessionKey(ctx, openID)
 	if err != nil {
 		return fmt.Errorf("oauth: decrypt data: %w", err)
 	}
 	if len(encryptedData) > maxData {
-		return fmt.Errorf("oauth: decrypt data: encryptedData is longer than %d bytes", maxData)
+		return fmt.Errorf("oauth: decrypt data: %w: encryptedData is longer than %d bytes", ErrData, maxData)
 	}
 	plain, err := decrypt(key, encryptedData, iv)
 	if err != nil {
@@ -62,7 +65,7 @@ func (m *Mini) DecryptData(ctx context.Context, openID, encryptedData, iv string
 	return nil
 }
 
-var errWatermark = errors.New("the watermark names another app")
+var errWatermark = fmt.Errorf("%w: the watermark names another app", ErrData)
 
 // decodeData decodes data whose watermark names this app.
 func (m *Mini) decodeData(data []byte, out any) error {
@@ -100,16 +103,16 @@ func decrypt(sessionKey, encryptedData, iv string) ([]byte, error) {
 	}
 	for name, value := range map[string]string{"encryptedData": encryptedData, "iv": iv} {
 		if strings.Contains(value, " ") {
-			return nil, errors.New(name + " contains blanks instead of +: percent-encode it, as encodeURIComponent does, or send it as JSON")
+			return nil, fmt.Errorf("%w: %s contains blanks instead of +: percent-encode it, as encodeURIComponent does, or send it as JSON", ErrData, name)
 		}
 	}
 	data, err := base64.StdEncoding.DecodeString(encryptedData)
 	if err != nil || len(data) == 0 || len(data)%aes.BlockSize != 0 {
-		return nil, errors.New("encryptedData must be whole blocks in base64")
+		return nil, fmt.Errorf("%w: encryptedData must be whole blocks in base64", ErrData)
 	}
 	vector, err := base64.StdEncoding.DecodeString(iv)
 	if err != nil || len(vector) != aes.BlockSize {
-		return nil, errors.New("iv must be 16 bytes in base64")
+		return nil, fmt.Errorf("%w: iv must be 16 bytes in base64", ErrData)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {

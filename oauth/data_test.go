@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 
@@ -67,7 +68,8 @@ func TestMalformedDataIsRefused(t *testing.T) {
 		{good.EncryptedData, ""}, {good.EncryptedData, "%"}, {good.EncryptedData, base64.StdEncoding.EncodeToString(make([]byte, 17))},
 		{block, block}, {strings.Repeat("A", 1<<20), good.IV}, {good.EncryptedData[24:], good.IV},
 	} {
-		require.Error(t, m.DecryptData(t.Context(), u.OpenID, c[0], c[1], new(any)))
+		err := m.DecryptData(t.Context(), u.OpenID, c[0], c[1], new(any))
+		require.True(t, errors.Is(err, oauth.ErrData) || errors.Is(err, oauth.ErrSession), "%v", err)
 	}
 	const key = "HyVFkGl5F5OQWJZZaNzBBg=="
 	for pad, opens := range map[string]bool{"\x03\x03\x03": true, "\x02\x03\x03": false, "\x00\x00\x00": false, "   ": false} {
@@ -133,6 +135,7 @@ func TestDataWithBlanksInsteadOfPlusIsNamed(t *testing.T) {
 		err := m.DecryptData(t.Context(), u.OpenID, data[0], data[1], new(any))
 		require.ErrorContains(t, err, "contains blanks instead of +: percent-encode it")
 		require.NotErrorIs(t, err, oauth.ErrSession, "a new login would not help")
+		require.ErrorIs(t, err, oauth.ErrData)
 	}
 }
 

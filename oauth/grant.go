@@ -69,11 +69,26 @@ func (l *Login) Exchange(ctx context.Context, code string) (Grant, error) {
 		return l.exchangeWorkCode(ctx, code)
 	}
 	var g Grant
+	if l.PlatformID != "" {
+		return l.exchangeByPlatform(ctx, code)
+	}
 	_, err := l.secrets.Call(l.Secret, l.NextSecret, refusesSecret, func(secret string) (err error) {
 		query := url.Values{"appid": {l.AppID}, "secret": {secret}, "code": {code}, "grant_type": {"authorization_code"}}
 		g, err = l.requestGrant(ctx, "/sns/oauth2/access_token", query)
 		return err
 	})
+	return l.keepGrant(ctx, g, err)
+}
+
+// exchangeByPlatform is Exchange for an account that has authorized a platform.
+func (l *Login) exchangeByPlatform(ctx context.Context, code string) (Grant, error) {
+	query := url.Values{"appid": {l.AppID}, "code": {code}, "grant_type": {"authorization_code"}}
+	g, err := l.requestGrant(ctx, "/sns/oauth2/component/access_token", query)
+	return l.keepGrant(ctx, g, err)
+}
+
+// keepGrant stores a grant that is of use after the login.
+func (l *Login) keepGrant(ctx context.Context, g Grant, err error) (Grant, error) {
 	if err == nil && g.isLasting() {
 		err = l.saveGrant(ctx, g)
 	}
@@ -93,7 +108,11 @@ func (l *Login) Refresh(ctx context.Context, g Grant) (Grant, error) {
 		return Grant{}, fmt.Errorf("oauth: refresh: the grant has no refresh token: %w", ErrNoGrant)
 	}
 	query := url.Values{"appid": {l.AppID}, "grant_type": {"refresh_token"}, "refresh_token": {g.RefreshToken}}
-	fresh, err := l.requestGrant(ctx, "/sns/oauth2/refresh_token", query)
+	path := "/sns/oauth2/refresh_token"
+	if l.PlatformID != "" {
+		path = "/sns/oauth2/component/refresh_token"
+	}
+	fresh, err := l.requestGrant(ctx, path, query)
 	switch {
 	case errors.Is(err, errInvalidRefreshToken), errors.Is(err, errRefreshTokenExpired),
 		errors.Is(err, wechat.ErrRevoked):
@@ -169,7 +188,13 @@ func (l *Login) requestGrant(ctx context.Context, path string, query url.Values)
 		Snapshot     wirejson.Int `json:"is_snapshotuser"`
 	}
 	start := time.Now()
-	if err := l.api().Get(ctx, path, query, &a); err != nil {
+	var err error
+	if l.PlatformID != "" {
+		err = getByPlatform(ctx, l.api(), l.PlatformID, l.PlatformTokens, path, query, &a)
+	} else {
+		err = l.api().Get(ctx, path, query, &a)
+	}
+	if err != nil {
 		return Grant{}, err
 	}
 	if a.OpenID == "" || len(a.OpenID) > maxOpenID {

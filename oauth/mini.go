@@ -35,6 +35,11 @@ type Mini struct {
 	// NextSecret is tried when WeChat refuses Secret as wrong, and is used from then on: see token.Manager. Default: none.
 	NextSecret string
 
+	// PlatformID and PlatformTokens are for an account that has authorized a third-party platform (第三方平台): the appid of the platform
+	// and its component_access_token, such as a platform.Platform, in place of Secret.
+	PlatformID     string
+	PlatformTokens wechat.TokenSource
+
 	// Store is shared by all processes that use the app. Default: a store of this Mini alone.
 	Store store.Store
 
@@ -71,10 +76,17 @@ func (m *Mini) Session(ctx context.Context, code string) (User, error) {
 		UnionID    string `json:"unionid"`
 		SessionKey string `json:"session_key"`
 	}
-	_, err := m.secrets.Call(m.Secret, m.NextSecret, refusesSecret, func(secret string) error {
-		query := url.Values{"appid": {m.AppID}, "secret": {secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
-		return m.Client.With(nil, wechat.APIURL).Get(ctx, "/sns/jscode2session", query, &a)
-	})
+	api := m.Client.With(nil, wechat.APIURL)
+	var err error
+	if m.PlatformID != "" {
+		query := url.Values{"appid": {m.AppID}, "js_code": {code}, "grant_type": {"authorization_code"}}
+		err = getByPlatform(ctx, api, m.PlatformID, m.PlatformTokens, "/sns/component/jscode2session", query, &a)
+	} else {
+		_, err = m.secrets.Call(m.Secret, m.NextSecret, refusesSecret, func(secret string) error {
+			query := url.Values{"appid": {m.AppID}, "secret": {secret}, "js_code": {code}, "grant_type": {"authorization_code"}}
+			return api.Get(ctx, "/sns/jscode2session", query, &a)
+		})
+	}
 	if err != nil {
 		return User{}, fmt.Errorf("oauth: mini-program session: %w", err)
 	}

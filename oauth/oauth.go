@@ -22,9 +22,9 @@
 //
 // # Errors
 //
-// [ErrLoginCode], [ErrNoGrant] and [ErrSession] mean that the user must log in again. Other errors wrap the
-// *wechat.Error with which WeChat refused, or the reason why WeChat or Store could not be reached. Browsers get a page
-// or a login_error, and never the error text.
+// [ErrLoginCode], [ErrNoGrant] and [ErrSession] mean that the user must log in again, [ErrData] that a mini program sent
+// data that is not WeChat's. Other errors wrap the *wechat.Error with which WeChat refused, or the reason why WeChat or
+// Store could not be reached. Browsers get a page or a login_error, and never the error text.
 //
 // # Rotating secrets
 //
@@ -67,6 +67,11 @@ type Login struct {
 
 	// NextSecret is tried when WeChat refuses Secret as wrong, and is used from then on: see token.Manager. Default: none.
 	NextSecret string
+
+	// PlatformID and PlatformTokens are for an account that has authorized a third-party platform (第三方平台): the appid of the platform
+	// and its component_access_token, such as a platform.Platform, in place of Secret.
+	PlatformID     string
+	PlatformTokens wechat.TokenSource
 
 	// Store is shared by all processes that use the app. Default: a store of this Login alone.
 	Store store.Store

@@ -38,9 +38,10 @@ func TestAKindWithoutATokenIsNamed(t *testing.T) {
 		classic bool
 		says    string
 	}{
-		{wechat.Website, false, `Manager.Kind is "website": want official, mini or work`},
-		{"wecom", false, `Manager.Kind is "wecom": want official, mini or work`},
-		{"wecom", true, `Manager.Kind is "wecom": want official, mini or work`},
+		{wechat.Website, false, `Manager.Kind is "website": want official, mini, work or authorized`},
+		{"wecom", false, `Manager.Kind is "wecom": want official, mini, work or authorized`},
+		{"wecom", true, `Manager.Kind is "wecom": want official, mini, work or authorized`},
+		{wechat.Authorized, false, "Manager.AppID, PlatformID and Fetch must be set"},
 		{wechat.Work, true, "Manager.Classic is true: WeCom has one kind of token only"},
 	} {
 		m := &token.Manager{AppID: appID, Secret: secret, Kind: c.kind, Classic: c.classic, Store: s, Client: way, OnError: ignoreError}

@@ -74,10 +74,17 @@ type Manager struct {
 	NextSecret string
 
 	// Kind is the kind of the app: an official account (公众号), a mini program (小程序) or WeCom (企业微信). Default:
-	// wechat.Official. For wechat.Work the token comes from WeCom's gettoken, which returns the same token until it
+	// wechat.Official. A wechat.Authorized app is one that has authorized a third-party platform (第三方平台): see Fetch. For wechat.Work the token comes from WeCom's gettoken, which returns the same token until it
 	// ends: https://developer.work.weixin.qq.com/document/path/91039 (企业微信). For the other kinds see Classic. A
 	// wechat.Website has no token.
 	Kind wechat.Kind
+
+	// PlatformID and Fetch are for a wechat.Authorized app: the appid of the third-party platform that it has authorized, and the
+	// method Fetch of its platform.Authorizer, in place of Secret. Fetch is called under a lease by one process at a time, and each
+	// call ends the token before within 5 minutes. Such tokens are renewed in the last 60 to 20 minutes, spread evenly over the apps of
+	// a platform.
+	PlatformID string
+	Fetch      func(context.Context) (wechat.Credential, error)
 
 	// Classic fetches the token from cgi-bin/token. Each call makes a new token and ends the one before within 5
 	// minutes, so no other program may call cgi-bin/token for the app. WeCom has no such choice.
@@ -209,6 +216,8 @@ func (m *Manager) newKeeper() *renew.Keeper {
 		k.Fetch = func(context.Context) (wechat.Credential, error) { return wechat.Credential{}, err }
 	case m.Kind == wechat.Work:
 		k.Fetch = m.fetchWork
+	case m.Kind == wechat.Authorized:
+		k.Fetch, k.Overlaps, k.Supersedes, k.Early = m.Fetch, true, true, true
 	case m.Classic:
 		k.Fetch, k.Alone, k.Overlaps, k.Supersedes = m.fetchClassic, m.fetchStable, true, true
 	default:
@@ -225,6 +234,8 @@ func (m *Manager) storeKey() string {
 	case m.Kind == wechat.Work:
 		sum := sha256.Sum256([]byte(m.AppID + "\n" + m.Secret))
 		what = hex.EncodeToString(sum[:8])
+	case m.Kind == wechat.Authorized:
+		what = "by/" + m.PlatformID
 	case m.Classic:
 		what = "classic"
 	}
@@ -233,8 +244,14 @@ func (m *Manager) storeKey() string {
 
 // checkKind returns an error if apps of this Kind have no token, or no choice of Classic.
 func (m *Manager) checkKind() error {
-	if err := field.CheckOneOf(cmp.Or(m.Kind, wechat.Official), wechat.Official, wechat.Mini, wechat.Work); err != nil {
+	if err := field.CheckOneOf(cmp.Or(m.Kind, wechat.Official), wechat.Official, wechat.Mini, wechat.Work, wechat.Authorized); err != nil {
 		return fmt.Errorf("Manager.Kind %w", err)
+	}
+	if m.Kind == wechat.Authorized && (m.AppID == "" || m.PlatformID == "" || m.Fetch == nil) {
+		return errors.New("Manager.AppID, PlatformID and Fetch must be set for kind authorized")
+	}
+	if m.Kind == wechat.Authorized && m.Classic {
+		return errors.New("Manager.Classic is true: an authorized app has one kind of token only: leave it out")
 	}
 	if m.Kind == wechat.Work && m.Classic {
 		return errors.New("Manager.Classic is true: WeCom has one kind of token only: leave it out")

@@ -21,6 +21,7 @@ const (
 	ErrQuota             Code = 45009 // the day's quota of this call is used up
 	ErrMinuteQuota       Code = 45011 // the minute's quota of this call is used up
 	ErrReplyWindow       Code = 45015 // the user has been silent for 48 hours
+	ErrNotAuthorized     Code = 61003 // the account has not authorized the third-party platform, or has revoked it
 )
 
 // Codes that only this package compares.
@@ -64,6 +65,7 @@ var codes = map[Code]struct{ meaning, cure string }{
 	42002: {"refresh_token expired", "send the user through login again"},
 	42003: {"code expired", "send the user through login again"},
 	42007: {"consent withdrawn", "send the user through login again"},
+	42006: {"component_access_token expired", ""},
 	43004: {"user does not follow", ""},
 	43101: {"user refuses the message", "ask the user for a subscription first"},
 	45009: {"daily quota used up", "wait for midnight in China, or clear the quota (clear_quota, 10 times a month)"},
@@ -74,6 +76,15 @@ var codes = map[Code]struct{ meaning, cure string }{
 	48001: {"API not authorized", "the account's type or verification does not include this API"},
 	48004: {"API forbidden", "see the notice in WeChat's console"},
 	60020: {"IP address not trusted", "add this server's IP address to the application's trusted addresses in WeCom's console"},
+	61003: {"platform not authorized", "have the account's administrator authorize the platform again"},
+	61004: {"IP address not registered", "add this server's IP address to the platform's whitelist in the console of the open platform"},
+	61005: {"component ticket expired", "WeChat sends a new one every 10 minutes: check the platform's event URL, or call api_start_push_ticket"},
+	61006: {"component ticket invalid", "WeChat sends a new one every 10 minutes: check the platform's event URL, or call api_start_push_ticket"},
+	61007: {"API not authorized to the platform", "the account did not give this permission: have it authorize the platform again with it"},
+	61009: {"authorization code invalid", "open the authorization page again"},
+	61010: {"authorization code expired", "open the authorization page again"},
+	61011: {"invalid component", "check the platform's appid"},
+	61023: {"refresh token invalid", "read it again with server platform sync, or have the account authorize the platform again"},
 	61024: {"component app", "this app id is a third-party platform's"},
 	89503: {"needs confirmation", "an administrator of the app must confirm this server's IP address in WeChat"},
 }

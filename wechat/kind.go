@@ -10,4 +10,7 @@ const (
 	Mini     Kind = "mini"     // mini program (小程序)
 	Website  Kind = "website"  // website application of the open platform (网站应用): has logins, but no token
 	Work     Kind = "work"     // WeCom (企业微信)
+
+	Platform   Kind = "platform"   // third-party platform (开放平台第三方平台), which acts for accounts that authorize it
+	Authorized Kind = "authorized" // official account or mini program that has authorized a third-party platform
 )

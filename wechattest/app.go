@@ -43,6 +43,14 @@ type App struct {
 	Pages             []string `json:"pages"`               // Mini: the published pages; empty: any
 	CountryCodeNumber bool     `json:"country_code_number"` // Mini: countryCode of a phone number is a number; default text
 
+	// Templates are the ids of Mini's subscribe message templates. Its users must accept each message of them; see
+	// [Server.Accept]. Empty: any id, accepted by everybody.
+	Templates []string `json:"templates"`
+
+	// Players are the origins of the web pages that may play Mini with the script of the phone, such as
+	// http://127.0.0.1:8080; empty: none.
+	Players []string `json:"players"`
+
 	RedirectDomain string   `json:"redirect_domain"` // host that logins may return to, with its port if it has one; empty: any
 	JSDomains      []string `json:"js_domains"`      // JS safe domains; they include subdomains; empty: any
 
@@ -89,6 +97,8 @@ func (s *Server) Add(settings App) {
 	settings.Quotas = maps.Clone(settings.Quotas)
 	settings.Pages = slices.Clone(settings.Pages)
 	settings.JSDomains = slices.Clone(settings.JSDomains)
+	settings.Templates = slices.Clone(settings.Templates)
+	settings.Players = slices.Clone(settings.Players)
 	if settings.Kind == "" {
 		settings.Kind = Official
 	}

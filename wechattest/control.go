@@ -45,6 +45,7 @@ var controls = map[string]func(s *Server, r *http.Request) (answer any, err erro
 	"POST phone_code": withBody(controlCode((*Server).PhoneCode)),
 	"POST user_data":  withBody(controlData((*Server).UserData)),
 	"POST phone_data": withBody(controlData((*Server).PhoneData)),
+	"POST accept":     withBody(controlAccept),
 
 	"POST fail":   withBody(controlFail),
 	"POST heal":   controlHeal,
@@ -60,6 +61,16 @@ var controls = map[string]func(s *Server, r *http.Request) (answer any, err erro
 	"POST push":        withBody(controlPush),
 	"POST push/verify": withBody(controlVerify),
 	"POST scan":        withBody(controlScan),
+
+	"POST platforms":             withBody(controlPlatform),
+	"POST platform/ticket":       withBody(controlPushTicket),
+	"POST platform/stop_tickets": withBody(controlStopTickets),
+	"POST platform/end_ticket":   withBody(controlEndTicket),
+	"POST platform/authorize":    withBody(controlAuthorize),
+	"POST platform/unauthorize":  withBody(controlUnauthorize),
+	"POST platform/push":         withBody(controlAccountPush),
+	"POST platform/release":      withBody(controlRelease),
+	"GET platform/tickets":       controlTickets,
 }
 
 const controlType = "application/json"

@@ -90,3 +90,20 @@ func controlSent(s *Server, _ *http.Request) (any, error) {
 	}
 	return list, nil
 }
+
+type acceptBody struct {
+	App      string `json:"app"`
+	Person   string `json:"person"`
+	Template string `json:"template"`
+}
+
+func controlAccept(_ context.Context, s *Server, in acceptBody) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.person(in.Person)
+	if a := s.apps[in.App]; a == nil || a.Kind != Mini || !ok || in.Template == "" {
+		return nil, errors.New("wechattest: unknown mini program or person, or no template")
+	}
+	s.accept(in.App, p.Name, in.Template)
+	return fields{}, nil
+}

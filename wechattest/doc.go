@@ -22,7 +22,8 @@
 // A request for a WeChat host is served by the paths of that host. Under any other name the owner of the token
 // decides which host is meant. The reply for an unknown path is errcode 40066 with status 200.
 //
-// Messages may be sent to any openid or userid, with any template id and media_id. user/info knows every openid as a
+// Messages may be sent to any openid or userid, with any template id and media_id, except subscribe messages of an app with
+// [App.Templates]. user/info knows every openid as a
 // follower, except those of [Server.Follow]; user/get of WeCom knows every userid, until a [Person] is added. Pictures
 // of media/uploadimg and permanent material are checked and not kept.
 //
@@ -67,6 +68,26 @@
 // wx.config, wx.agentConfig, wx.addCard and wx.chooseCard, with the same results: config:ok, config:invalid signature, config:invalid
 // url domain. Other calls succeed if they are in jsApiList, and do nothing.
 //
+// # Third-party platforms
+//
+// A [Platform] gets a component_verify_ticket every 10 minutes while [Server.Run] runs. On api.weixin.qq.com it calls
+// cgi-bin/component/api_start_push_ticket, api_component_token, api_create_preauthcode, api_query_auth, api_authorizer_token,
+// api_get_authorizer_info and api_get_authorizer_list (500 at once), and for logins sns/oauth2/component/access_token and
+// refresh_token, and sns/component/jscode2session. On mp.weixin.qq.com administrators authorize it at cgi-bin/componentloginpage and
+// safe/bindcomponent; it then gets authorized, updateauthorized and, after [Server.Unauthorize], unauthorized. An app that was added
+// is an account that may authorize it. Messages of such an account are sent by [Server.PlatformMessages], and [Server.CheckRelease]
+// makes the release check (全网发布检测).
+//
+// WeChat does not document these rules: each api_component_token and api_authorizer_token issues a new token, and the one before stays
+// valid for the window; a pre_auth_code is used up by one authorization; and the errcode of a token whose authorization was revoked
+// is 40001.
+//
+// # Playing a mini program
+//
+// A web page whose origin is one of [App.Players] plays a mini program with the script /phone/mini/wx.js, which gives it
+// wx.login, wx.requestSubscribeMessage, and buttons with the open-type getPhoneNumber and chooseAvatar. A sheet asks the
+// person. The script itself says how a page loads it. paytest's script adds wx.requestPayment.
+//
 // # WeChat Pay
 //
 // Package [github.com/wetoken/wetoken/wechattest/paytest] simulates it with a Server of its own. [Server.FindPayment] finds its payments for
@@ -87,6 +108,7 @@
 //	GET  /_wechattest/openid?app=&person=                                                {"openid"}
 //	POST /_wechattest/mini_code, phone_code   {"app","person"}                           {"code"}
 //	POST /_wechattest/user_data, phone_data   {"app","person"}                           an OpenData
+//	POST /_wechattest/accept   {"app","person","template"}                               accepts one subscribe message
 //	POST /_wechattest/fail     {"path","app","times","code","status","cut","hang","delay","after_work","late","bom","numbers",…}
 //	POST /_wechattest/heal                                                               removes all faults
 //	POST /_wechattest/revoke   {"token"}                                                 40001, and the next fetch issues a new one
@@ -99,6 +121,15 @@
 //	POST /_wechattest/push     {"app","url","token","aes_key","kind","mode",…,"push":{"from","content","event",…}}   replies with a push.Result when it is over
 //	POST /_wechattest/scan    {"app","url","token",…,"ticket","person"}                  scans a QR code; replies with a push.Result
 //	POST /_wechattest/push/verify  {"app","url","token",…}                               checks a callback URL
+//	POST /_wechattest/platforms    {"id","secret","token","aes_key","event_url","message_url",…}  adds or changes a Platform
+//	POST /_wechattest/platform/ticket        {"platform"}                                pushes a component_verify_ticket; replies with a push.Result
+//	POST /_wechattest/platform/stop_tickets  {"platform"}                                until api_start_push_ticket
+//	POST /_wechattest/platform/end_ticket    {"platform","ticket"}                       61005
+//	POST /_wechattest/platform/authorize     {"platform","app"}                          {"code"}, after the notice
+//	POST /_wechattest/platform/unauthorize   {"platform","app"}                          replies with the push.Result of the notice
+//	POST /_wechattest/platform/push          {"platform","app","push":{…}}               a message to an account of the platform
+//	POST /_wechattest/platform/release       {"platform"}                                the release check: a list of ReleaseStep
+//	GET  /_wechattest/platform/tickets?platform=                                         a list of tickets, the newest first
 //
 // Any program that reaches the Server may use them: serve it only on a loopback address or a test network.
 package wechattest

@@ -75,6 +75,8 @@ func (s *Server) signIn(c *call, grant, id, secret string) (*app, reply) {
 	}
 	a := s.apps[id]
 	switch {
+	case s.platforms[id] != nil:
+		return nil, c.refuse(61024)
 	case a == nil:
 		return nil, c.refuse(40013)
 	case !a.allows(c.ip):

@@ -20,8 +20,8 @@ const jweixinPath = "/open/js/jweixin-1.6.0.js"
 //go:embed jweixin.js
 var jweixin []byte
 
-func scriptReply() reply {
-	return reply{header: http.Header{"Content-Type": {"text/javascript; charset=utf-8"}}, body: jweixin}
+func scriptReply(script []byte) reply {
+	return reply{header: http.Header{"Content-Type": {"text/javascript; charset=utf-8"}}, body: script}
 }
 
 // verifyConfig checks the signature of a page, and replies with WeChat's errMsg.

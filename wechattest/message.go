@@ -110,7 +110,38 @@ func (s *Server) subscribeSend(c *call) reply {
 	if page := c.text("page"); page != "" && !c.app.published(page) {
 		return c.refuse(41030)
 	}
-	return s.sendTemplate(c)
+	if len(c.app.Templates) == 0 {
+		return s.sendTemplate(c)
+	}
+	key := c.text("touser") + " " + c.text("template_id")
+	switch {
+	case !slices.Contains(c.app.Templates, c.text("template_id")):
+		return c.refuse(40037)
+	case s.people.accepted[key] == 0:
+		return c.refuse(43101)
+	}
+	last := s.serial
+	rep := s.sendTemplate(c)
+	if s.serial != last { // it was sent
+		s.people.accepted[key]--
+	}
+	return rep
+}
+
+// Accept makes a person of a mini program accept one more subscribe message of a template (一次性订阅).
+func (s *Server) Accept(appID, name, templateID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, ok := s.person(name); ok {
+		s.accept(appID, p.Name, templateID)
+	}
+}
+
+func (s *Server) accept(appID, name, templateID string) {
+	if s.people.accepted == nil {
+		s.people.accepted = make(map[string]int)
+	}
+	s.people.accepted[s.OpenID(appID, name)+" "+templateID]++
 }
 
 func (s *Server) workSend(c *call) reply {

@@ -15,6 +15,7 @@ func miniRoutes() []route {
 	get := http.MethodGet
 	return []route{
 		{path: "/sns/jscode2session", on: apiHost, open: true, plain: true, serve: (*Server).miniSession},
+		{path: "/sns/component/jscode2session", on: apiHost, open: true, plain: true, serve: (*Server).miniSession},
 		{path: "/wxa/checksession", on: apiHost, method: get, kinds: []Kind{Mini}, serve: (*Server).miniCheck},
 		{path: "/wxa/resetusersessionkey", on: apiHost, method: get, kinds: []Kind{Mini}, serve: (*Server).miniReset},
 		{path: "/wxa/business/getuserphonenumber", on: apiHost, method: http.MethodPost, body: jsonBody, kinds: []Kind{Mini}, serve: (*Server).miniPhone},
@@ -40,6 +41,11 @@ func (s *Server) PhoneCode(appID, name string) string { return s.codeFor("phone"
 func (s *Server) codeFor(what, appID, name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.issueCodeFor(what, appID, name)
+}
+
+// issueCodeFor is called with the Server locked.
+func (s *Server) issueCodeFor(what, appID, name string) string {
 	a := s.apps[appID]
 	p, ok := s.person(name)
 	if a == nil || a.Kind != Mini || !ok {
@@ -60,7 +66,7 @@ func (s *Server) EndSession(appID, name string) {
 // miniSession gives each login a new session_key, and ends the one before. It reads only the query: to a posted form it
 // replies that the appid is missing.
 func (s *Server) miniSession(c *call) reply {
-	a, errcode := s.caller(c)
+	a, _, errcode := s.callerOrPlatform(c) // a code of wx.login is for either
 	if errcode == 0 && c.query.Get("js_code") == "" {
 		errcode = 41008
 	}

@@ -37,14 +37,21 @@ func (s *Server) UserData(appID, name string) (data OpenData, ok bool) {
 
 // PhoneData returns the encrypted phone number that older mini programs get. It has no signature.
 func (s *Server) PhoneData(appID, name string) (data OpenData, ok bool) {
-	return s.openData(appID, name, func(got *session, now time.Time) (open, whole fields) {
-		return nil, phoneOf(got.person, got.app, now)
-	})
+	return s.openData(appID, name, phoneFields)
+}
+
+func phoneFields(got *session, now time.Time) (open, whole fields) {
+	return nil, phoneOf(got.person, got.app, now)
 }
 
 func (s *Server) openData(appID, name string, build func(*session, time.Time) (open, whole fields)) (data OpenData, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.sealData(appID, name, build)
+}
+
+// sealData is called with the Server locked.
+func (s *Server) sealData(appID, name string, build func(*session, time.Time) (open, whole fields)) (data OpenData, ok bool) {
 	p, ok := s.person(name)
 	if !ok {
 		return OpenData{}, false

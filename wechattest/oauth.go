@@ -9,6 +9,8 @@ import (
 func oauthRoutes() []route {
 	get, post := http.MethodGet, http.MethodPost
 	return []route{
+		{path: "/sns/oauth2/component/access_token", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webToken},
+		{path: "/sns/oauth2/component/refresh_token", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webRefresh},
 		{path: "/sns/oauth2/access_token", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webToken},
 		{path: "/sns/oauth2/refresh_token", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webRefresh},
 		{path: "/sns/userinfo", on: apiHost, method: get, open: true, plain: true, serve: (*Server).webUser},
@@ -33,7 +35,7 @@ const (
 
 // webToken exchanges a code for tokens of its person.
 func (s *Server) webToken(c *call) reply {
-	a, errcode := s.caller(c)
+	a, platform, errcode := s.callerOrPlatform(c)
 	if errcode == 0 && c.query.Get("code") == "" {
 		errcode = 41008
 	}
@@ -43,7 +45,7 @@ func (s *Server) webToken(c *call) reply {
 	if errcode != 0 {
 		return c.refuse(errcode)
 	}
-	got, errcode := s.takeCode(c.query.Get("code"), "web", func(of *app) bool { return of == a }, c.now)
+	got, errcode := s.takeCode(c.query.Get("code"), "web"+platform, func(of *app) bool { return of == a }, c.now)
 	if errcode != 0 {
 		return c.refuse(errcode)
 	}
@@ -77,7 +79,16 @@ func (s *Server) webRefresh(c *call) reply {
 		return c.refuse(40002)
 	case a == nil:
 		return c.refuse(40013)
-	case g == nil || g.app != a:
+	}
+	platform := ""
+	if isComponentPath(c.path) {
+		var errcode int
+		if _, platform, errcode = s.callerOrPlatform(c); errcode != 0 {
+			return c.refuse(errcode)
+		}
+	}
+	switch {
+	case g == nil || g.app != a || g.what != "web"+platform:
 		return c.refuse(40030)
 	case !c.now.Before(g.ends):
 		return c.refuse(42002)
@@ -110,9 +121,13 @@ func (s *Server) webUser(c *call) reply {
 	if code != 0 {
 		return c.refuse(code)
 	}
+	p, ok := s.person(g.person.Name) // as the person is now
+	if !ok {
+		p = g.person
+	}
 	body := fields{
-		"openid": s.openID(&g.code), "nickname": g.person.Nickname, "sex": 0, "language": "", "city": "", "province": "", "country": "",
-		"headimgurl": g.person.HeadImgURL, "privilege": []string{},
+		"openid": s.openID(&g.code), "nickname": p.Nickname, "sex": 0, "language": "", "city": "", "province": "", "country": "",
+		"headimgurl": p.HeadImgURL, "privilege": []string{},
 	}
 	if g.virtual != "" {
 		body["nickname"] = "微信用户"
@@ -147,6 +162,29 @@ func (s *Server) grantOf(c *call) (g *webGrant, code int) {
 		return nil, 40003
 	}
 	return g, 0
+}
+
+// isComponentPath reports whether a path is called by a platform for an account, in place of the account itself.
+func isComponentPath(path string) bool { return strings.Contains(path, "/component/") }
+
+// callerOrPlatform returns the app of a call, with the platform that makes the call for it, by component_access_token.
+func (s *Server) callerOrPlatform(c *call) (a *app, platform string, code int) {
+	if !isComponentPath(c.path) {
+		a, code = s.caller(c)
+		return a, "", code
+	}
+	if c.query.Get("appid") == "" {
+		return nil, "", 41002
+	}
+	p, code := s.componentOf(c, c.query.Get("component_appid"))
+	if code != 0 {
+		return nil, "", code
+	}
+	g := p.grantOf(c.query.Get("appid"))
+	if g == nil {
+		return nil, "", 61003
+	}
+	return g.app, " by " + p.ID, 0
 }
 
 // caller returns the app of a call with appid and secret.

@@ -17,11 +17,16 @@ var pageHosts = map[string]string{
 	"/connect/oauth2/authorize": "open.weixin.qq.com",
 	"/connect/qrconnect":        "open.weixin.qq.com",
 	"/connect/answer":           "open.weixin.qq.com",
+	componentPagePath:           "mp.weixin.qq.com",
+	componentMobilePath:         "mp.weixin.qq.com",
+	componentAnswerPath:         "mp.weixin.qq.com",
 	"/wwlogin/sso/login":        "login.work.weixin.qq.com",
 	"/wwopen/sso/qrConnect":     "open.work.weixin.qq.com",
 	showqrcodePath:              "mp.weixin.qq.com",
 	jweixinPath:                 "res.wx.qq.com",
 	"/open/js/verify":           "res.wx.qq.com",
+	miniScriptPath:              "servicewechat.com",
+	miniCallPath:                "servicewechat.com",
 }
 
 // page serves a page for browsers. ok is false if the request is for something else.
@@ -47,8 +52,16 @@ func (s *Server) page(r *http.Request) (rep reply, ok bool) {
 		return s.showQRCode(r), true
 	case "/connect/answer":
 		return s.answerVisit(r), true
+	case componentPagePath, componentMobilePath:
+		return s.componentPage(r, r.URL.Path == componentMobilePath), true
+	case componentAnswerPath:
+		return s.answerBinding(r), true
 	case jweixinPath:
-		return scriptReply(), true
+		return scriptReply(jweixin), true
+	case miniScriptPath:
+		return scriptReply(miniScript), true
+	case miniCallPath:
+		return s.playMini(r), true
 	}
 	return s.verifyConfig(r), true
 }
@@ -60,6 +73,7 @@ type visit struct {
 	scope    string
 	redirect *url.URL
 	state    string
+	platform string // that the login is for, by component_appid
 	expires  time.Time
 }
 
@@ -93,7 +107,15 @@ func (s *Server) authorize(r *http.Request, qr bool) reply {
 	if v.app == nil || (v.app.Kind == Website) != qr || v.app.Kind == Mini || v.scope == "snsapi_privateinfo" {
 		return errorPage(40013, "AppID 参数错误", "The app is unknown, or has no login on this page.")
 	}
-	if !v.returns(q.Get("redirect_uri")) {
+	domain := v.app.RedirectDomain
+	if id := q.Get("component_appid"); id != "" {
+		p := s.platforms[id]
+		if p == nil || p.grantOf(v.app.ID) == nil || qr {
+			return errorPage(61003, "公众号未授权给第三方平台", "component_appid is no platform that the app has authorized.")
+		}
+		v.platform, v.what, domain = id, "web by "+id, p.LoginDomain
+	}
+	if !v.returnsTo(q.Get("redirect_uri"), domain) {
 		return errorPage(10003, "redirect_uri 参数错误", "The host of redirect_uri is not the one that is configured.")
 	}
 	if v.scope == "snsapi_base" {
@@ -176,13 +198,15 @@ func (s *Server) workVisit(co *corp, v *visit, agent, redirect string, qr bool) 
 }
 
 // returns reports whether the app's domain is that of the redirect address, and keeps the address.
-func (v *visit) returns(redirect string) bool {
+func (v *visit) returns(redirect string) bool { return v.returnsTo(redirect, v.app.RedirectDomain) }
+
+// returnsTo reports whether a domain, if one is set, is that of the redirect address, and keeps the address.
+func (v *visit) returnsTo(redirect, domain string) bool {
 	u, err := url.Parse(redirect)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return false
 	}
 	v.redirect = u
-	domain := v.app.RedirectDomain
 	return domain == "" || u.Host == domain || bare(u.Host) == domain
 }
 
@@ -245,6 +269,9 @@ func (s *Server) decide(v *visit, consent Consent) reply {
 			life = websiteLife
 		}
 		pairs = "code=" + s.issueCode(c, life) + "&" + pairs
+	}
+	if v.platform != "" {
+		pairs += "&appid=" + url.QueryEscape(v.app.ID)
 	}
 	to := *v.redirect
 	if to.RawQuery != "" {

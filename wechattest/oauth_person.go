@@ -49,6 +49,7 @@ type people struct {
 	sessions       map[string]*session
 	minute         map[string]*periodCounter // jscode2session, by session
 	unfollowed     map[string]bool           // who does not follow, by openid
+	accepted       map[string]int            // subscribe messages that may still be sent, by openid and template
 	usedSignatures map[string]bool           // card signatures that were used
 }
 

@@ -76,7 +76,7 @@ func (s *Server) routes() map[string][]*route {
 			tokenRoutes(), ticketRoutes(), quotaRoutes(), addressRoutes(),
 			messageRoutes(), menuRoutes(), mediaRoutes(), userRoutes(), wxacodeRoutes(),
 			oauthRoutes(), miniRoutes(), memberRoutes(), materialRoutes(), qrcodeRoutes(),
-			shippingRoutes(),
+			shippingRoutes(), platformRoutes(),
 		) {
 			s.paths[rt.path] = append(s.paths[rt.path], &rt)
 		}
@@ -173,8 +173,15 @@ func (s *Server) check(c *call) (reply, bool) {
 		return c.refuse(code), false
 	}
 	c.app = t.app
-	if !c.app.allowsCall(c.ip, false) {
+	switch {
+	case c.app.Kind == platformKind:
+		return c.refuse(48001), false
+	case t.grant != nil && !t.grant.platform.allowsCall(c.ip):
+		return c.refuse(61004), false
+	case t.grant == nil && !c.app.allowsCall(c.ip, false):
 		return c.refuse(c.app.notAllowed()), false
+	case t.grant != nil && slices.Contains(t.grant.platform.Denied, c.path):
+		return c.refuse(61007), false
 	}
 	if !rt.free && !c.app.day.take(c.path, dayOf(c.now), c.app.quota(c.path)) {
 		return c.refuse(45009), false

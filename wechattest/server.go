@@ -45,6 +45,10 @@ type Server struct {
 	people people
 
 	shipments map[string]*shipment // by transaction_id
+
+	platforms map[string]*platform
+	bindings  map[string]*bindVisit // authorization pages that wait, by ticket
+	work      sync.WaitGroup        // of background
 }
 
 const (
@@ -123,13 +127,20 @@ func (s *Server) serve(c *call) reply {
 	return c.route.serve(s, c)
 }
 
-// idOf returns the id of the app that a call belongs to, from the call itself, or "".
+// idOf returns the id of the app that a call belongs to, from the call itself, or "". A call of a platform for an account belongs to
+// the account.
 func (s *Server) idOf(c *call) string {
 	if t := s.tokens[c.query.Get("access_token")]; t != nil {
 		return t.app.ID
 	}
-	for _, id := range []string{c.query.Get("appid"), c.query.Get("corpid"), c.text("appid")} {
-		if s.apps[id] != nil || s.corps[id] != nil {
+	if t := s.tokens[c.query.Get("component_access_token")]; t != nil {
+		if id := c.text("authorizer_appid"); id != "" {
+			return id
+		}
+		return t.app.ID
+	}
+	for _, id := range []string{c.query.Get("appid"), c.query.Get("corpid"), c.text("appid"), c.text("component_appid")} {
+		if s.apps[id] != nil || s.corps[id] != nil || s.platforms[id] != nil {
 			return id
 		}
 	}

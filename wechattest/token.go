@@ -35,6 +35,7 @@ type issued struct {
 	app      *app
 	secret   string
 	path     string
+	grant    *grant // of an account for a platform; else nil
 	at       time.Time
 	expires  time.Time
 	replaced bool

@@ -8,6 +8,7 @@
 //	server init                             writes a new configuration, and makes the tables
 //	server import SYSTEM SOURCE -config wetoken.yaml   registers the apps and merchants of an older system
 //	server key list -config wetoken.yaml    lists the caller keys: see Caller keys
+//	server platform sync NAME -config wetoken.yaml   compares the accounts of a platform with WeChat: see Platforms
 //
 // # Flags
 //
@@ -54,6 +55,7 @@
 //	  work: https://qyapi.weixin.qq.com
 //	  open: https://open.weixin.qq.com
 //	  login: https://login.work.weixin.qq.com
+//	  mp: https://mp.weixin.qq.com
 //	  pay: https://api.mch.weixin.qq.com
 //	  script: http://127.0.0.1:8099             # of the example pages of compat, if WeChat is simulated
 //	keys:                                       # callers of the private side; "*" is all apps, or all scopes but those below
@@ -79,7 +81,7 @@
 //	    secret: ${SHOP_SECRET}
 //	    next_secret: ${NEW_SHOP_SECRET}         # used once WeChat refuses secret as wrong: prepares a reset in its console; default none
 //	    previous_secret: ${OLD_SHOP_SECRET}     # callers of older systems that send appid and secret may still use it; default none
-//	    kind: official                          # official (default), mini, website or work
+//	    kind: official                          # official (default), mini, website, work or platform
 //	    agent_id: 0                             # of WeCom: the application; needed with hosts
 //	    token_mode: stable                      # stable (default) or classic
 //	    keep: true                              # renew the token before its end, read or not
@@ -119,6 +121,15 @@
 //	      notify_to: http://shop:8000/paid      # gets each payment, refund and transfer; default none
 //	      notify_sync: false                    # WeChat is answered only once notify_to has accepted, which has 4 s
 //	    open_pay: {max_fen: 0}                  # for wechat-proxy's clients: orders that browsers place without a link, at most this; default none
+//	  saas:                                     # a third-party platform: see docs/platform.md
+//	    app_id: wx3333333333333333              # component_appid and component_appsecret
+//	    secret: ${SAAS_SECRET}
+//	    kind: platform                          # the accounts that authorize it are registered as apps of kind authorized
+//	    hosts: [saas.example.com]               # where the browser of an account's administrator may return to
+//	    release_check: false                    # answers WeChat's release check (全网发布检测)
+//	    message:                                # Token and Key of the platform's page; forward is for accounts without their own
+//	      token: ${SAAS_TOKEN}
+//	      aes_key: ${SAAS_AES_KEY}
 //	merchants:                                  # of WeChat Pay; several apps may have one
 //	  m1:
 //	    mch_id: "1900000001"
@@ -211,6 +222,16 @@
 //
 // ID is the first word of a line of the list, or a Wetoken-Delivery. Each command but list is a line in the log, and an audit. From 5 minutes on
 // waiting reports are a warning there, and /readyz has the age of the oldest one.
+//
+// # Platforms
+//
+// What WeChat knows about the accounts of a third-party platform (app of kind platform), and what records has, can be compared:
+//
+//	server platform sync NAME -config FILE         prints what differs: refresh tokens that are missing, apps to register, open or close
+//	server platform sync NAME -apply -config FILE  makes these changes
+//	server platform start-push NAME -config FILE   has WeChat push component_verify_ticket again (api_start_push_ticket)
+//
+// The commands use the component_access_token in store, so that store must be the one of the running servers.
 //
 // # A new server
 //

@@ -112,6 +112,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return s.outbox.Run(ctx, g, stdout)
 	case keyCommand:
 		return s.key.Run(ctx, g, stdout)
+	case platformCommand:
+		return s.platform.Run(ctx, g, stdout)
 	case importCommand:
 		if err := opened.CheckDurable(ctx); err != nil {
 			return fmt.Errorf("import: %w", err)

@@ -12,12 +12,26 @@ import (
 	"github.com/wetoken/wetoken/gateway"
 )
 
-// checkMoney returns an error if payments could be lost, or would be stored without encryption.
+// checkMoney returns an error if payments or the authorizations of accounts could be lost, or would be stored without encryption.
 func checkMoney(c gateway.Config) error {
-	if !c.HasPay() {
-		return nil
+	if c.HasPay() {
+		return checkPayRecords(c)
 	}
-	return checkPayRecords(c)
+	if c.HasPlatform() {
+		return checkPlatformRecords(c)
+	}
+	return nil
+}
+
+// checkPlatformRecords returns an error if the records of a configuration may not keep the refresh tokens of accounts.
+func checkPlatformRecords(c gateway.Config) error {
+	if !isDurable(c.Records) {
+		return errors.New("records: must name a store that keeps refresh tokens through a restart, since an app is a platform: such as sqlite:/var/lib/wetoken/records.db, postgres:// or mysql://; redis:// with appendonly yes and maxmemory-policy noeviction")
+	}
+	if _, ok := os.LookupEnv("WETOKEN_MASTER_KEYS"); !ok {
+		return errors.New("WETOKEN_MASTER_KEYS: must be set, since an app is a platform: records keeps the refresh tokens of accounts")
+	}
+	return nil
 }
 
 // checkPayRecords returns an error if the records of a configuration may not keep payments.

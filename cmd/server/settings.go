@@ -24,6 +24,7 @@ type settings struct {
 	imports                        admin.Import
 	init                           *admin.Init
 	key                            admin.Key
+	platform                       admin.Platform
 	demo, fresh                    bool
 	logLevel                       slog.Level
 
@@ -35,6 +36,8 @@ const (
 	outboxCommand = "outbox"
 	importCommand = "import"
 	keyCommand    = "key"
+
+	platformCommand = "platform"
 )
 
 // initCommand makes the configuration that all others need.
@@ -42,7 +45,7 @@ const initCommand = "init"
 
 // usesGateway reports whether the command works on the gateway.
 func (s settings) usesGateway() bool {
-	return s.command == outboxCommand || s.command == keyCommand || s.command == importCommand
+	return s.command == outboxCommand || s.command == keyCommand || s.command == importCommand || s.command == platformCommand
 }
 
 // errHelp is returned after the usage was printed.
@@ -82,7 +85,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if len(args) > 0 && admin.Has(args[0]) {
 		s.command, args = args[0], args[1:]
 	}
-	if len(args) > 0 && (args[0] == outboxCommand || args[0] == keyCommand) && s.command == "" {
+	if len(args) > 0 && (args[0] == outboxCommand || args[0] == keyCommand || args[0] == platformCommand) && s.command == "" {
 		words := 1
 		for words < len(args) && words < 3 && !strings.HasPrefix(args[words], "-") {
 			words++
@@ -90,10 +93,14 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 		s.command = args[0]
 		verb, operand := strings.Join(args[min(1, words):min(2, words)], ""), strings.Join(args[min(2, words):words], "")
 		args = args[words:]
-		if s.command == outboxCommand {
+		switch s.command {
+		case outboxCommand:
 			s.outbox = admin.Outbox{Verb: verb, Handle: operand}
 			err = s.outbox.Check()
-		} else {
+		case platformCommand:
+			s.platform = admin.Platform{Verb: verb, Name: operand}
+			err = s.platform.AddFlags(f)
+		default:
 			s.key = admin.Key{Verb: verb, Name: operand}
 			err = s.key.AddFlags(f)
 		}
@@ -110,7 +117,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(stderr, "server [init|migrate|seal|outbox list|outbox retry ID|outbox drop ID|key list|key create NAME|key rotate NAME|key revoke NAME|import SYSTEM SOURCE] [flags]")
+			fmt.Fprintln(stderr, "server [init|migrate|seal|outbox list|outbox retry ID|outbox drop ID|key list|key create NAME|key rotate NAME|key revoke NAME|platform sync NAME|platform start-push NAME|import SYSTEM SOURCE] [flags]")
 			f.SetOutput(stderr)
 			f.PrintDefaults()
 		}
@@ -127,7 +134,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 		return s, errors.New("-dry-run, -verify, -rename and -skip are for the command import")
 	}
 	if f.NArg() > 0 {
-		return s, fmt.Errorf("invalid argument %q: want flags, or a command before them: init, migrate, seal, outbox, key or import", f.Arg(0))
+		return s, fmt.Errorf("invalid argument %q: want flags, or a command before them: init, migrate, seal, outbox, key, platform or import", f.Arg(0))
 	}
 	f.Visit(func(g *flag.Flag) {
 		if g.Name == "store" && s.store == "" {
@@ -152,7 +159,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	if s.command != "" && s.config == "" && s.store == "" {
 		return s, errors.New("-config FILE or -store URL is needed")
 	}
-	if s.command == keyCommand && s.config == "" {
+	if (s.command == keyCommand || s.command == platformCommand) && s.config == "" {
 		return s, errors.New("-config FILE is needed, since it names the apps and the records")
 	}
 	if s.command == "" && !s.demo && s.config == "" {

@@ -111,6 +111,7 @@ func configure(args []string, help io.Writer) (addr string, w *world, err error)
 		hosts = append(hosts, host)
 	}
 	w = &world{wx: &wechattest.Server{ControlHosts: hosts}, pay: &paytest.Server{ControlHosts: hosts}}
+	w.wx.FindPayment = wechattest.PaidBy(w.pay)
 	if *certificate != "" {
 		if w.tls, err = newTLS(*certificate, hosts); err != nil {
 			return "", nil, err
@@ -178,6 +179,9 @@ func serve(ctx context.Context, addr string, w *world, stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "listening on %s://%s\n", scheme, listener.Addr())
 
+	pushing, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { _ = w.wx.Run(pushing) }() // it ends with ctx alone
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

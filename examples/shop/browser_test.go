@@ -56,11 +56,11 @@ func (v *visit) browse() {
 	v.open("/")
 	require.Equal(v.t, "zh-CN", v.lang())
 	v.look()
-	v.b.Click(`.tiles a[href="/goods?category=1"]`)
+	v.follow(`.tiles a[href="/goods?category=1"]`)
 	v.b.Find(".brands")
 	v.look()
-	v.b.Click(`.brands a[href$="brand=2"]`)
-	v.b.Click(`.goods a[href="/goods/11"]`)
+	v.follow(`.brands a[href$="brand=2"]`)
+	v.follow(`.goods a[href="/goods/11"]`)
 	require.Equal(v.t, "¥459.00", v.b.Text("#price"))
 	v.look()
 	v.requireQuiet()
@@ -73,9 +73,9 @@ func (v *visit) lang() (lang string) {
 
 // register signs up on the way to buying a product.
 func (v *visit) register() {
-	v.b.Click("#buy")
+	v.follow("#buy")
 	v.look()
-	v.b.Click(`main a[href^="/account/register"]`)
+	v.follow(`main a[href^="/account/register"]`)
 	v.look()
 	v.b.Type("#username", "Customer1")
 	v.b.Type("#mobile", "13800138000")
@@ -87,7 +87,7 @@ func (v *visit) register() {
 	v.requireQuiet()
 
 	v.b.Type("#code", shoptest.Wrong(code))
-	v.b.Click("#register")
+	v.follow("#register")
 	v.requireRefused("验证码不正确或已过期。")
 	v.post("main form", map[string]string{"code": code, "password": "secret123", "repeat_password": "secret124"})
 	v.requireRefused("两次输入的密码不一致。")
@@ -100,7 +100,7 @@ func (v *visit) register() {
 
 // logIn logs out and in again, with a wrong password first.
 func (v *visit) logIn() {
-	v.b.Click("#logout")
+	v.follow("#logout")
 	v.b.Find(`a[href^="/account/login"]`)
 	v.open("/orders")
 	v.b.Find("#login")
@@ -108,7 +108,7 @@ func (v *visit) logIn() {
 	v.requireRefused("用户名或密码不正确。")
 	v.look()
 	v.b.Type("#password", "secret123")
-	v.b.Click("#login")
+	v.follow("#login")
 	v.b.FindText("还没有订单。")
 	require.Equal(v.t, v.at+"/orders", v.b.URL(), "the page that asked for the login")
 	v.look()
@@ -140,7 +140,7 @@ func (v *visit) orders() []shop.Order {
 func (v *visit) buyAndPay() (no string) {
 	v.open("/goods/5")
 	v.b.Run(`document.querySelector("select[name=count]").value = "2"`, nil)
-	v.b.Click("#buy")
+	v.follow("#buy")
 	v.b.Find("#state[data-state=NOTPAY]")
 	require.Equal(v.t, "¥24.00", v.b.Text("#total"))
 	no = v.b.Text("#number")
@@ -185,7 +185,7 @@ func (v *visit) sendNastyEntries() {
 	v.open("/admin")
 	v.requireRefused("只有管理员可以打开这个页面。")
 
-	v.b.Click("#logout")
+	v.follow("#logout")
 	v.open("/account/login?to=//evil.example.com")
 	v.post("main form", map[string]string{"username": nasty, "password": nasty, "to": nasty})
 	v.requireRefused("用户名或密码不正确。")
@@ -193,7 +193,7 @@ func (v *visit) sendNastyEntries() {
 	v.post("main form", map[string]string{"username": "Customer1", "password": "secret123", "to": "//evil.example.com"})
 	v.b.Find("#user")
 	require.Equal(v.t, v.at+"/", v.b.URL())
-	v.b.Click("#logout")
+	v.follow("#logout")
 
 	v.open("/account/register")
 	good := map[string]string{"username": "Customer2", "mobile": "13800138001", "code": "1234", "password": "secret123", "repeat_password": "secret123"}
@@ -234,7 +234,7 @@ func (v *visit) administer(no string) {
 	require.Contains(v.t, v.b.Text("#problems"), "lost1")
 	v.look()
 	v.requireQuiet()
-	v.b.Click("#problems button:not([formaction])")
+	v.follow("#problems button:not([formaction])")
 	v.requireRefused("订单的当前状态不允许这个操作。")
 
 	company, tracking := `<i id=planted>'--`, nasty
@@ -269,7 +269,7 @@ func (v *visit) administer(no string) {
 	v.open("/admin/bill")
 	v.look()
 	v.b.Run(`document.getElementById("day").value = arguments[0]`, nil, lost.PaidAt.In(time.FixedZone("", 8*60*60)).Format(time.DateOnly))
-	v.b.Click("#compare")
+	v.follow("#compare")
 	v.b.FindText("1 处不一致")
 	require.Contains(v.t, v.b.Text("#bill"), "账单没有这笔收款")
 	v.look()
@@ -298,7 +298,7 @@ func (v *visit) forgeTheSession() {
 	require.NotEmpty(v.t, token)
 	parts := strings.Split(token, ".")
 	require.Len(v.t, parts, 3)
-	other := strings.ReplaceAll(parts[2], parts[2][:1], "_")
+	other := string(parts[2][0]^1) + parts[2][1:]
 	for _, forged := range []string{
 		parts[0] + "." + parts[1] + ".", parts[0] + "." + parts[1] + "." + other, "eyJhbGciOiJub25lIn0." + parts[1] + ".", parts[0] + ".e30." + parts[2],
 	} {
@@ -318,7 +318,7 @@ func (v *visit) setToken(token string) {
 // switchLanguage shows pages in English.
 func (v *visit) switchLanguage() {
 	v.open("/goods/5")
-	v.b.Click("#language")
+	v.follow("#language")
 	v.b.FindText("Sports socks")
 	require.Equal(v.t, v.at+"/goods/5", v.b.URL())
 	require.Equal(v.t, "en", v.lang())
@@ -326,7 +326,7 @@ func (v *visit) switchLanguage() {
 	v.open("/")
 	require.Equal(v.t, "en", v.lang())
 	v.look()
-	v.b.Click("#language")
+	v.follow("#language")
 	v.b.FindText("我的订单")
 	v.requireQuiet()
 }

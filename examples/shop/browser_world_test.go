@@ -63,7 +63,16 @@ func (v *visit) fill(form string, fields map[string]string) {
 func (v *visit) post(form string, fields map[string]string) {
 	v.t.Helper()
 	v.fill(form, fields)
-	v.b.Click(form + " button:not([formaction])")
+	v.follow(form + " button:not([formaction])")
+}
+
+// follow clicks an element that leads to another page, and waits for that page.
+func (v *visit) follow(css string) {
+	v.t.Helper()
+	v.b.Find(css)
+	v.b.Run(`document.documentElement.dataset.left = ""`, nil)
+	v.b.Click(css)
+	v.b.Find("html:not([data-left]) main")
 }
 
 // scan returns the text of the QR code on the screen.

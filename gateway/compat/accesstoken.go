@@ -26,6 +26,7 @@ func (s *accessToken) mux() http.Handler {
 	m.HandleFunc("GET /apis/v1/wx/mp/access_token", s.serveToken)
 	m.HandleFunc("GET /apis/v1/wx/mp/access_token/{APPID}", s.serveToken)
 	m.HandleFunc("POST /apis/v1/wx/mp/register_appid", s.serveRegister)
+	s.openRoutes(m)
 	const prefix = "/apis/v1/wx/"
 	m.HandleFunc(prefix, func(w http.ResponseWriter, _ *http.Request) { writeOldError(w, errNoAPI) })
 	return paths{m, func(path string) bool { return strings.HasPrefix(path, prefix) }}
@@ -65,7 +66,7 @@ func asOldError(err error) *oldError {
 		return old
 	case errors.As(err, &denied):
 		return &oldError{Code: -1, Message: denied.text, Detail: denied.text, status: denied.status}
-	case errors.Is(err, gateway.ErrNoApp):
+	case errors.Is(err, gateway.ErrNoApp) && !errors.Is(err, wechat.ErrNotAuthorized):
 		return errParameter("this appid is not registered")
 	case errors.As(err, &refused):
 		return &oldError{Code: 40000, Message: "第三方API调用失败", Detail: fmt.Sprintf("errcode=%d,errmsg=%s", int(refused.Code), refused.Msg)}

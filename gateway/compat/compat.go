@@ -27,7 +27,15 @@
 //	GET  /apis/v1/wx/mp/access_token/:APPID  the same
 //	POST /apis/v1/wx/mp/register_appid       scope admin
 //
-// [JSONRPC] serves the same as the methods accessToken, getMpAccessTokenByAppid and registerAppid.
+// and of the only platform (第三方平台) of the configuration:
+//
+//	GET, POST /apis/v1/wx/open1/authurl        scope token for the platform: type is mobile or scancode, redirectUri is on its hosts
+//	GET  /apis/v1/wx/open1/mpinfo              scope token for the platform: exchanges auth_code; the refresh token is not shown
+//	GET  /apis/v1/wx/open1/access_token/:APPID scope token, with force renew
+//	POST /apis/v1/wx/open1/event               on the public side: notices of the open platform
+//	POST /apis/v1/wx/open1/:APPID/callback     on the public side: messages of the accounts
+//
+// [JSONRPC] serves the same as the methods accessToken, getMpAccessTokenByAppid, registerAppid, getAuthUrl and getAccessTokenOpen.
 //
 // # wechat-proxy
 //
@@ -97,6 +105,9 @@ func Private(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
 
 // Public returns the handlers of the systems of c, for [gateway.Options.PublicFallback].
 func Public(c gateway.Compat) (list []func(*gateway.Gateway) http.Handler) {
+	if c.Has(gateway.CompatAccessToken) {
+		list = append(list, func(g *gateway.Gateway) http.Handler { return newAccessToken(g, c).public() })
+	}
 	if c.Has(gateway.CompatPayment) {
 		list = append(list, func(g *gateway.Gateway) http.Handler { return newPayment(g, c).public() })
 	}

@@ -161,6 +161,9 @@ func (s jsonRPC) run(r *http.Request, c call) (any, error) {
 		AppID  string `json:"appid"`
 		Secret string `json:"secret"`
 		Force  any    `json:"force"`
+
+		Type        string `json:"type"`        // of getAuthUrl
+		RedirectURI string `json:"redirectUri"` // of getAuthUrl
 	}
 	var list []json.RawMessage
 	if len(c.Params) > 0 && json.Unmarshal(c.Params, &list) != nil || len(list) > 1 {
@@ -173,7 +176,13 @@ func (s jsonRPC) run(r *http.Request, c call) (any, error) {
 	request := tokenRequest{appID: in.AppID, secret: in.Secret, force: in.Force == true || isTrue(text)}
 	switch c.Method {
 	case "accessToken":
-	case "getMpAccessTokenByAppid":
+	case "getAuthUrl":
+		got, err := s.authURL(r, readQuery(r), in.Type, in.RedirectURI)
+		if errors.Is(err, errNoAPI) {
+			return nil, errMethod // there is no platform
+		}
+		return got, err
+	case "getMpAccessTokenByAppid", "getAccessTokenOpen":
 		if in.AppID == "" {
 			return nil, errParameter("appid is missing")
 		}

@@ -28,14 +28,15 @@ const (
 
 // refusals are the errcodes with a specific answer. The answer to others is 502.
 var refusals = map[wechat.Code]Upstream{
-	wechat.ErrBusy:        {Status: http.StatusServiceUnavailable, RetryAfter: 2, Words: "WeChat is busy: try again in a few seconds"},
-	wechat.ErrMinuteQuota: {Status: http.StatusTooManyRequests, RetryAfter: 60, Words: "WeChat was asked too often: try again in a minute"},
-	errConcurrency:        {Status: http.StatusTooManyRequests, RetryAfter: 2, Words: "WeChat was asked too much at once: try again in a few seconds"},
-	errCodeBlocked:        {Status: http.StatusBadRequest, Words: "WeChat's risk control blocks this user"},
-	wechat.ErrInvalidCode: {Status: http.StatusBadRequest, Words: "WeChat refused the code: get a new one"},
-	wechat.ErrCodeUsed:    {Status: http.StatusBadRequest, Words: "the code was used before: get a new one"},
-	errCodeExpired:        {Status: http.StatusBadRequest, Words: "the code has expired: get a new one"},
-	errInvalidOpenID:      {Status: http.StatusBadRequest, Words: "the openid is not one of this app"},
+	wechat.ErrBusy:          {Status: http.StatusServiceUnavailable, RetryAfter: 2, Words: "WeChat is busy: try again in a few seconds"},
+	wechat.ErrMinuteQuota:   {Status: http.StatusTooManyRequests, RetryAfter: 60, Words: "WeChat was asked too often: try again in a minute"},
+	errConcurrency:          {Status: http.StatusTooManyRequests, RetryAfter: 2, Words: "WeChat was asked too much at once: try again in a few seconds"},
+	errCodeBlocked:          {Status: http.StatusBadRequest, Words: "WeChat's risk control blocks this user"},
+	wechat.ErrInvalidCode:   {Status: http.StatusBadRequest, Words: "WeChat refused the code: get a new one"},
+	wechat.ErrCodeUsed:      {Status: http.StatusBadRequest, Words: "the code was used before: get a new one"},
+	errCodeExpired:          {Status: http.StatusBadRequest, Words: "the code has expired: get a new one"},
+	wechat.ErrNotAuthorized: {Status: http.StatusForbidden, Words: "the account has not authorized this platform, or has revoked it"},
+	errInvalidOpenID:        {Status: http.StatusBadRequest, Words: "the openid is not one of this app"},
 }
 
 // Of returns the answer to an error. All handlers use it.

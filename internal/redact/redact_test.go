@@ -35,6 +35,7 @@ import (
 	"github.com/wetoken/wetoken/oauth"
 	"github.com/wetoken/wetoken/pay/payv2"
 	"github.com/wetoken/wetoken/pay/payv3"
+	"github.com/wetoken/wetoken/platform"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/ticket"
 	"github.com/wetoken/wetoken/token"
@@ -63,6 +64,8 @@ var shown = map[string]any{
 	"payv3.Config":       &payv3.Config{APIv3Key: secret, PreviousAPIv3Key: secret},
 	"relay.Sender":       &relay.Sender{Key: secret, PreviousKey: secret},
 	"renew.Remote":       &renew.Remote{Key: secret},
+	"platform.Platform":  &platform.Platform{Secret: secret, NextSecret: secret},
+	"platform.Account":   &platform.Account{RefreshToken: secret},
 	"ticket.Remote":      &ticket.Remote{Key: secret},
 	"token.Manager":      &token.Manager{Secret: secret},
 	"token.Remote":       &token.Remote{Key: secret},
@@ -92,22 +95,25 @@ var shown = map[string]any{
 
 // unshown are structs with fields named like secrets, and the reasons why they may be printed.
 var unshown = map[string]string{
-	"compat.shownApp":      "it has Mask in place of each secret",
-	"compat.tokenRequest":  "it embeds Struct",
-	"compat.use":           "it embeds Struct",
-	"gateway.app":          "it prints as the App that it embeds",
-	"gateway.merchantKeys": "it embeds Struct",
-	"gateway.SettingError": "its key is the name of a setting",
-	"gateway.storedKey":    "it embeds Struct",
-	"message.origin":       "fmt prints its token as an address: see message.Message",
-	"message.request":      "its key is a name in the store",
-	"outbox.admission":     "its key is a name in the store",
-	"once.Work":            "its key is a name in the store",
-	"payv2.request":        "it embeds Struct",
-	"payv2.signing":        "it embeds Struct",
-	"payv2.wire":           "it embeds Struct",
-	"renew.snapshot":       "it prints as the Credential that it embeds",
-	"wechat.request":       "it embeds Struct",
+	"compat.shownApp":            "it has Mask in place of each secret",
+	"compat.tokenRequest":        "it embeds Struct",
+	"compat.use":                 "it embeds Struct",
+	"gateway.app":                "it prints as the App that it embeds",
+	"gateway.merchantKeys":       "it embeds Struct",
+	"gateway.SettingError":       "its key is the name of a setting",
+	"gateway.storedKey":          "it embeds Struct",
+	"message.origin":             "fmt prints its token as an address: see message.Message",
+	"message.request":            "its key is a name in the store",
+	"outbox.admission":           "its key is a name in the store",
+	"once.Work":                  "its key is a name in the store",
+	"platform.authorization":     "it is the form of a record, and encoded for Records alone",
+	"platform.authorizationInfo": "it is a part of WeChat's answer, and becomes an Account",
+	"platform.unsaved":           "it embeds Struct",
+	"payv2.request":              "it embeds Struct",
+	"payv2.signing":              "it embeds Struct",
+	"payv2.wire":                 "it embeds Struct",
+	"renew.snapshot":             "it prints as the Credential that it embeds",
+	"wechat.request":             "it embeds Struct",
 
 	"event.KfMsg":    "its token only lets a caller with an access token read more messages at a time, for 10 minutes",
 	"outbox.result":  "its key is a name in the store",

@@ -46,7 +46,11 @@ func (k *Keeper) fetch(ctx context.Context, s state, next action) (state, error)
 	early := s.overlaps && s.current != nil && fetched.Value == s.current.Value
 	s, err = k.publish(ctx, s, fetched)
 	if early { // WeChat does not issue the next value yet
-		s.current = s.current.renewNoSoonerThan(time.Now().Add(fetched.record.overlap() / 10))
+		next := time.Now().Add(fetched.record.overlap() / 10)
+		if usual := fetched.Expires.Add(-fetched.record.lead(k.Key, true)); k.Early && usual.After(next) {
+			next = usual
+		}
+		s.current = s.current.renewNoSoonerThan(next)
 	}
 	return s, err
 }

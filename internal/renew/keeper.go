@@ -37,6 +37,10 @@ type Keeper struct {
 	Overlaps   bool // WeChat issues the next value before this one ends
 	Supersedes bool // each Fetch makes a new value, and ends the one before
 
+	// Early spreads renewals over a third of the life, from its half to its last sixth: the last 60 to 20 minutes of 2 hours. It is for
+	// the tokens of many apps that one platform renews. Default: within the time in which WeChat accepts two values.
+	Early bool
+
 	OnError func(context.Context, error) // as Copy.OnError
 	Jitter  func() float64               // returns numbers in [0, 1), so that processes do not act in step; default random
 }

@@ -83,7 +83,7 @@ func (k *Keeper) hold(r *record, now time.Time, ours bool) *Kept {
 	case r.Asked:
 		h.RenewAfter = now
 	case k.Overlaps:
-		h.RenewAfter = end.Add(-r.lead(k.Key, ours))
+		h.RenewAfter = end.Add(-k.lead(r, ours))
 		h.RefreshAt = h.RenewAfter.Add(time.Duration(float64(r.overlap()) / 30 * k.jitter()))
 	default:
 		h.RenewAfter = h.WaitAfter

@@ -39,3 +39,21 @@ func TestAnAppIsNotAlwaysAmongTheFirst(t *testing.T) {
 	}
 	require.Greater(t, len(seen), 15)
 }
+
+func TestEarlyRenewalsAreSpreadOverTheLastHour(t *testing.T) {
+	const all = 20000
+	k := &Keeper{Early: true}
+	tenth := make([]int, 10)
+	for i := range all {
+		k.Key = fmt.Sprintf("token/wx%016d/by/wxplatform", i)
+		r := &record{Life: (2 * time.Hour).Milliseconds(), Gen: 946684800000}
+		lead := k.lead(r, true)
+		require.LessOrEqual(t, lead, 60*time.Minute)
+		require.Greater(t, lead, 22*time.Minute)
+		require.InDelta(t, 2*time.Minute, lead-k.lead(r, false), float64(time.Millisecond), "the process that fetched is first")
+		tenth[int(float64(60*time.Minute-lead)/float64(38*time.Minute)*10)]++
+	}
+	for _, n := range tenth {
+		require.InDelta(t, all/10, n, all/100)
+	}
+}

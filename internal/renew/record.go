@@ -103,14 +103,39 @@ func (r *record) overlap() time.Duration {
 // minLead is the least lead of a credential that lives long enough: a lease, and the time to fetch after that.
 const minLead = 3 * leaseTTL / 2
 
+// lead returns how long before its end the value of r is renewed.
+func (k *Keeper) lead(r *record, ours bool) time.Duration {
+	if k.Early {
+		return r.earlyLead(k.Key, ours)
+	}
+	return r.lead(k.Key, ours)
+}
+
+// earlyLead is lead for Early: between 60 and 22 minutes of 2 hours by the process that fetched the value, and 2 minutes later
+// by others.
+func (r *record) earlyLead(key string, ours bool) time.Duration {
+	life := float64(r.Life) * float64(time.Millisecond)
+	most, least, later := life/2, life/6, life/60
+	lead := most - (most-least-later)*r.spread(key)
+	if !ours {
+		lead -= later
+	}
+	return time.Duration(lead)
+}
+
+// spread returns a number in [0, 1) for the value of r, stored under key, which is the same in all processes.
+func (r *record) spread(key string) float64 {
+	sum := sha256.Sum256(strconv.AppendInt([]byte(key+"\n"), r.Gen, 10))
+	return float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
+}
+
 // lead returns how long before its end the value of r, stored under key, is renewed: between 285 and 90 seconds of 2 hours by
 // the process that fetched it, and between 240 and 75 by others, which thus find the next one in the store. By the slowest
 // clock WeChat would return the same value before that, and by the fastest one it would be too late after that. The leads
 // of credentials that were fetched together are spread evenly. All processes have the same one, so that the next fetches
 // are as far apart as these, however many processes there are. A shorter life has time for one lease of a process that dies.
 func (r *record) lead(key string, ours bool) time.Duration {
-	sum := sha256.Sum256(strconv.AppendInt([]byte(key+"\n"), r.Gen, 10))
-	spread := float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
+	spread := r.spread(key)
 	part, least := 0.80-0.55*spread, 0.65
 	if ours {
 		part, least = 0.95-0.65*spread, 0.80

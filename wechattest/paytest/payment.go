@@ -172,6 +172,18 @@ func (s *Server) Order(mchID, outTradeNo string) (Order, error) {
 	return o.shown(), nil
 }
 
+// Paid returns the order of a transaction_id.
+func (s *Server) Paid(transactionID string) (Order, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.accounts {
+		if o := a.transactions[transactionID]; o != nil {
+			return o.shown(), nil
+		}
+	}
+	return Order{}, fmt.Errorf("paytest: no transaction %q", transactionID)
+}
+
 // Orders returns the orders of a merchant or sub-merchant, the oldest first.
 func (s *Server) Orders(mchID string) (list []Order) {
 	s.mu.Lock()

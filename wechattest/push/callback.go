@@ -54,7 +54,9 @@ type Callback struct {
 	Handler http.Handler `json:"-"`
 }
 
-// Message is a message of a user, or an event.
+// Message is a message of a user, an event, or with an InfoType a notice to a third-party platform (第三方平台), whose appid is
+// that of the Callback. The document and the envelope of a notice have AppId in place of the names of messages, and it has no From.
+// The platform has to reply success.
 type Message struct {
 	From     string         `json:"from"`     // default oUser
 	MsgType  string         `json:"msgtype"`  // default text, or event where Event is set
@@ -62,6 +64,7 @@ type Message struct {
 	Event    string         `json:"event"`    // such as CLICK
 	EventKey string         `json:"eventkey"` // of an event
 	MsgID    int64          `json:"msgid"`    // default a new one beyond 2^53; events have none
+	InfoType string         `json:"infotype"` // of a notice, such as component_verify_ticket
 	Time     time.Time      `json:"time"`     // default now
 	Fields   map[string]any `json:"fields"`   // further fields by WeChat's names: strings, numbers, maps, and lists of these
 
@@ -100,6 +103,9 @@ func (c *Callback) Push(ctx context.Context, p Message) (Result, error) {
 	if err := c.Check(); err != nil {
 		return Result{}, err
 	}
+	if p.InfoType != "" && (c.JSON || c.mode() != "secure") {
+		return Result{}, errors.New("push: invalid Callback.Mode: want secure and XML for a notice")
+	}
 	doc := c.document(&p)
 	out := Result{Document: doc}
 	for n := 1; n <= c.tries(); n++ {
@@ -131,7 +137,7 @@ func (c *Callback) sendTry(ctx context.Context, n int, p Message, doc string) ([
 	var list []Try
 	var all sync.WaitGroup
 	for range 1 + max(p.Duplicates, 0) {
-		query, body, err := c.buildRequest(p.From, doc) // with its own timestamp and nonce
+		query, body, err := c.buildRequest(p, doc) // with its own timestamp and nonce
 		if err != nil {
 			return nil, err
 		}

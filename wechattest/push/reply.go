@@ -13,6 +13,12 @@ import (
 // show reads a reply with status 200, and sets the text that the user sees.
 func (c *Callback) show(out *Result, p Message, body string) {
 	out.Fault = ""
+	if p.InfoType != "" {
+		if body != "success" {
+			out.Fault = "the reply to a notice is not success"
+		}
+		return
+	}
 	body = strings.TrimSpace(body)
 	if body == "" || body == "success" {
 		return

@@ -99,12 +99,14 @@ func (c *Callback) unseal(sealed string) (string, error) {
 	return string(frame[20 : 20+size]), nil
 }
 
-// buildRequest returns the query and body of a document in the Callback's mode.
-func (c *Callback) buildRequest(from, doc string) (url.Values, []byte, error) {
+// buildRequest returns the query and body of the document of p in the Callback's mode.
+func (c *Callback) buildRequest(p Message, doc string) (url.Values, []byte, error) {
 	query := c.newQuery()
 	if c.Kind != Work {
 		query.Set("signature", c.sign(query))
-		query.Set("openid", from)
+	}
+	if c.Kind != Work && p.InfoType == "" {
+		query.Set("openid", p.From)
 	}
 	if c.mode() == "plain" {
 		return query, []byte(doc), nil
@@ -119,6 +121,8 @@ func (c *Callback) buildRequest(from, doc string) (url.Values, []byte, error) {
 	}
 	envelope := []field{{"ToUserName", c.account()}, {"Encrypt", sealed}}
 	switch {
+	case p.InfoType != "":
+		envelope[0] = field{"AppId", c.AppID}
 	case c.mode() == "compatible": // plaintext, and Encrypt beside it
 		return query, []byte(doc[:len(doc)-len(c.ending())] + c.member("Encrypt", sealed) + c.ending()), nil
 	case c.Kind == Work && c.JSON:

@@ -19,6 +19,9 @@ type field struct {
 
 // document returns p as WeChat would write it, and sets the defaults of p.
 func (c *Callback) document(p *Message) string {
+	if p.InfoType != "" {
+		return c.notice(p)
+	}
 	if p.From == "" {
 		p.From = "oUser"
 	}
@@ -51,6 +54,18 @@ func (c *Callback) document(p *Message) string {
 	}
 	if c.Kind == Work {
 		list = append(list, field{"AgentID", c.AgentID})
+	}
+	return c.write(list)
+}
+
+// notice returns the document of a notice, and sets its defaults.
+func (c *Callback) notice(p *Message) string {
+	if p.Time.IsZero() {
+		p.Time = time.Now()
+	}
+	list := []field{{"AppId", c.AppID}, {"CreateTime", p.Time.Unix()}, {"InfoType", p.InfoType}}
+	for _, name := range slices.Sorted(maps.Keys(p.Fields)) {
+		list = append(list, field{name, p.Fields[name]})
 	}
 	return c.write(list)
 }

@@ -50,7 +50,7 @@ func checkDurableNode(ctx context.Context, one *redis.Client) error {
 		return nil
 	}
 	state := map[string]string{"1": "yes", "0": "no"}[appends]
-	return configError{fmt.Errorf("would lose payments: appendonly is %q and maxmemory-policy is %q: want appendonly yes and maxmemory-policy noeviction", state, policy)}
+	return configError{fmt.Errorf("would lose payments and authorizations: appendonly is %q and maxmemory-policy is %q: want appendonly yes and maxmemory-policy noeviction", state, policy)}
 }
 
 // readInfo returns a value of a section of INFO.

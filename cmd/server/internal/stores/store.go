@@ -52,7 +52,7 @@ func Open(c gateway.Config) (s Set, err error) {
 			s.Shared.close()
 		}
 	}
-	if r, ok := s.rawRecords(err).(*redisstore.Store); ok && c.Records != "" && c.HasPay() { // the demo names none
+	if r, ok := s.rawRecords(err).(*redisstore.Store); ok && c.Records != "" && (c.HasPay() || c.HasPlatform()) { // the demo names none
 		s.Records.durable = func(ctx context.Context) error { return checkDurable(ctx, r.Client) }
 	}
 	return s, err
