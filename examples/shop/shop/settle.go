@@ -31,8 +31,8 @@ type PaymentStore interface {
 	// If the order has another payment, is not NotPaid, or has another amount, it stores the reason as Problem. An order that is Paid without a
 	// payment, as the old program stored it, gets this one.
 	Settle(ctx context.Context, p Payment) error
-	// AcceptPayment marks the order of a payment with a Problem as Paid. It returns ErrState if the order is neither NotPaid nor Closed or has
-	// another amount.
+	// AcceptPayment marks the order of a payment with a Problem as Paid. It returns ErrState if the order is neither NotPaid nor Closed nor
+	// Paid without a payment, or has another amount.
 	AcceptPayment(ctx context.Context, transactionID string) error
 	// Payment returns ErrNotFound if there is none.
 	Payment(ctx context.Context, transactionID string) (Payment, error)
@@ -66,7 +66,7 @@ func (s *Shop) paidOrder(ctx context.Context, outTradeNo string) (Order, error) 
 	if err != nil && !errors.Is(err, pay.ErrNotFound) {
 		return o, err
 	}
-	if err == nil && t.Paid() && t.Fen == o.TotalFee && t.Currency == "" {
+	if err == nil && t.State == pay.Success && t.Fen == o.TotalFee && t.Currency == "" {
 		if err := s.Store.Settle(ctx, newPayment(t)); err != nil {
 			return o, err
 		}
