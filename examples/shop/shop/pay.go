@@ -53,12 +53,12 @@ func (s *Shop) Query(ctx context.Context, outTradeNo string) (Order, error) {
 	if err != nil || o.State != NotPaid {
 		return o, err
 	}
-	first, err := s.Shared.Swap(ctx, "shop/query/"+outTradeNo, nil, []byte("asked"), queryAtEvery)
+	first, err := s.Shared.Swap(ctx, "shop/query/"+o.OutTradeNo, nil, []byte("asked"), queryAtEvery)
 	if err != nil || !first {
 		return o, err
 	}
 	// A payment that Query finds is settled before it returns.
-	if _, err := s.Cashier.Query(ctx, outTradeNo); err != nil && !errors.Is(err, pay.ErrNotFound) {
+	if _, err := s.Cashier.Query(ctx, o.OutTradeNo); err != nil && !errors.Is(err, pay.ErrNotFound) {
 		return o, err
 	}
 	return s.refresh(ctx, outTradeNo)
@@ -70,7 +70,7 @@ func (s *Shop) refresh(ctx context.Context, outTradeNo string) (Order, error) {
 	if err != nil || o.State != NotPaid {
 		return o, err
 	}
-	t, err := s.Cashier.Recorded(ctx, outTradeNo)
+	t, err := s.Cashier.Recorded(ctx, o.OutTradeNo) // a database may take numbers in another case for the same
 	switch {
 	case err == nil && t.State != pay.Closed, errors.Is(err, pay.ErrNotFound) && now().Before(o.ExpiresAt):
 		return o, nil
