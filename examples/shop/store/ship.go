@@ -31,8 +31,8 @@ func (s *Store) Ship(ctx context.Context, o shop.Order, upload bool) (shipped bo
 func (s *Store) ClaimUploads(ctx context.Context, due, again time.Time, limit int) (claimed []shop.Order, err error) {
 	err = s.within(ctx, "claim uploads", func(tx *sql.Tx) error {
 		claimed = nil
-		query := "SELECT " + orderColumns + " FROM payorder WHERE upload_due > 0 AND upload_due <= ? ORDER BY upload_due LIMIT ?"
-		list, err := readOrders(ctx, tx, query, millis(due), limit)
+		query := "SELECT " + orderColumns + " FROM payorder WHERE upload_due > 0 AND upload_due <= ? AND trade_state = ? ORDER BY upload_due LIMIT ?"
+		list, err := readOrders(ctx, tx, query, millis(due), shop.Shipped, limit)
 		if err != nil {
 			return err
 		}
