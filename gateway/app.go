@@ -115,7 +115,7 @@ func (a *app) newManagers() *managers {
 	if a.platform != "" {
 		a.keepByPlatform(m.tokens)
 	}
-	m.tickets = &ticket.Manager{AppID: a.appID, Kind: a.kind, AgentID: a.agentID, Tokens: m.tokens, Store: a.gateway.store, Client: a.newClient(), OnError: a.logRenewalError}
+	m.tickets = &ticket.Manager{AppID: a.appID, Kind: a.kind, AgentID: a.agentID, Tokens: sharedToken{m.tokens, a}, Store: a.gateway.store, Client: a.newClient(), OnError: a.logRenewalError}
 	return m
 }
 
@@ -165,10 +165,10 @@ func (a *app) buildHandlers() *handlers {
 			private = append(private, &jssdk.CardHandler{Signer: signer, Guard: a.guard("ticket")})
 		}
 	}
-	source, login := a.newLogin(h.tokens)
+	source, login := a.newLogin(sharedToken{h.tokens, a})
 	h.login, _ = login.(*oauth.Login)
 	private = append(private, &oauth.Handler{Source: source, Guard: a.guard("login")})
-	h.messages = a.newReceiverOrRefusal(h.tokens)
+	h.messages = a.newReceiverOrRefusal(sharedToken{h.tokens, a})
 	public = append(public, login, h.messages)
 	if a.pay != nil {
 		private, public = append(private, a.pay.privatePart(a), a.payLinks()), append(public, a.pay.publicPart(a))
@@ -178,7 +178,7 @@ func (a *app) buildHandlers() *handlers {
 }
 
 // newLogin returns the source that redeems login codes, and the part that logs the app's users in.
-func (a *app) newLogin(tokens *token.Manager) (oauth.Source, wetoken.Part) {
+func (a *app) newLogin(tokens wechat.TokenSource) (oauth.Source, wetoken.Part) {
 	g := a.gateway
 	platformID, platformTokens := a.platformTokens()
 	if a.kind == wechat.Mini {
@@ -198,7 +198,7 @@ func (a *app) newLogin(tokens *token.Manager) (oauth.Source, wetoken.Part) {
 }
 
 // newReceiverOrRefusal returns the receiver of the app's callbacks, or one that refuses all of them.
-func (a *app) newReceiverOrRefusal(tokens *token.Manager) *message.Receiver {
+func (a *app) newReceiverOrRefusal(tokens wechat.TokenSource) *message.Receiver {
 	if a.message == nil {
 		return a.gateway.unknownApp
 	}
@@ -213,7 +213,7 @@ func (a *app) newReceiverOrRefusal(tokens *token.Manager) *message.Receiver {
 	return r
 }
 
-func (a *app) newReceiver(tokens *token.Manager) (*message.Receiver, error) {
+func (a *app) newReceiver(tokens wechat.TokenSource) (*message.Receiver, error) {
 	g := a.gateway
 	ids, all := a.receiveIDs.accepted(a.appID)
 	return a.message.newReceiver(message.Config{

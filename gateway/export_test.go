@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/wetoken/wetoken/internal/registry"
 )
 
 // Decode reads JSON into a part of the configuration.
@@ -67,6 +69,6 @@ func ReadLink(g *Gateway, app, text string) error {
 
 // CloseForChange does what a process has done that ends while it deletes an app.
 func CloseForChange(ctx context.Context, g *Gateway, name string) error {
-	_, err := g.Apps().setClosing(ctx, name, AnyRevision, true)
+	_, err := g.Apps().setClosing(ctx, name, true, func(*registry.Entry) error { return nil })
 	return err
 }

@@ -170,6 +170,9 @@ func (p *publicOrder) swap(ctx context.Context, old, next *begunOrder, now time.
 			return false, fmt.Errorf("gateway: remember an order: %w", err)
 		}
 		life = max(next.Order.ExpiresAt.Sub(now), life)
+		if !next.Sent { // nobody counts it, and it was not placed
+			life = min(life, slotGrace)
+		}
 	}
 	if swapped, err = p.app.gateway.store.Swap(ctx, p.memory, old.stored, raw, life); err != nil {
 		return false, fmt.Errorf("gateway: remember an order: %w", err)

@@ -148,14 +148,15 @@ func (p *publicOrder) complete(r *http.Request, now time.Time) {
 	}
 }
 
-// slotLists returns the lists that count the order: that of its browser, unless a link fixes it, and that of its address.
+// slotLists returns the lists that count the order: that of its address, and that of its browser, unless a link fixes it. The address is
+// first, since a stranger may be any number of browsers.
 func (p *publicOrder) slotLists(r *http.Request, browser string) (lists []slotList) {
-	if p.link == "" {
-		lists = append(lists, slotList{p.app.publicKey("browser", browser), maxOpenOfBrowser})
-	}
 	if limited, _ := peer.Limited(r); limited {
 		network := peer.Network(peer.Parse(r.RemoteAddr)).String()
 		lists = append(lists, slotList{p.app.publicKey("address", network), maxOpenOfAddress})
+	}
+	if p.link == "" {
+		lists = append(lists, slotList{p.app.publicKey("browser", browser), maxOpenOfBrowser})
 	}
 	return lists
 }

@@ -1,8 +1,13 @@
 package gateway_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +15,7 @@ import (
 
 	"github.com/wetoken/wetoken/gateway"
 	"github.com/wetoken/wetoken/pay"
+	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechattest/paytest"
 )
 
@@ -112,6 +118,84 @@ func TestAnOrderThatIsOneTooManyTakesNoPlace(t *testing.T) {
 		_, _, err = visitFrom(t, d.second, "203.0.113.8:1", "later", "", pay.Order{Trade: pay.Native, Description: "socks", Fen: 20}, cookies...)
 		require.ErrorContains(t, err, "5 orders")
 	}, withProxy)
+}
+
+// A stranger without cookies is another browser for each request, and must not fill the store once the address has no room.
+func TestRefusedOrdersOfNewBrowsersLeaveNothingInTheStore(t *testing.T) {
+	runTills(t, func(t *testing.T, d *tills) {
+		d.register(t, func(a *gateway.App) { a.OpenPay.MaxFen = 1000 })
+		advance(2 * time.Second)
+		order := pay.Order{Trade: pay.Native, Description: "socks", Fen: 1}
+		_, _, err := visitFrom(t, d.first, "203.0.113.7:1", "later", "", order)
+		require.NoError(t, err)
+		var full string // the list of the address
+		for key, err := range d.shared.Keys(t.Context(), "pay/public/later/address/") {
+			require.NoError(t, err)
+			full = key
+		}
+		var list []map[string]any
+		for n := range 200 {
+			list = append(list, map[string]any{"no": fmt.Sprint("order-", n), "until": time.Now().Add(2 * time.Hour).Unix()})
+		}
+		require.NoError(t, d.shared.Set(t.Context(), full, must(json.Marshal(list)), time.Hour))
+		count := func() (n int) {
+			for _, err := range d.shared.Keys(t.Context(), "pay/public/") {
+				require.NoError(t, err)
+				n++
+			}
+			return n
+		}
+		before := count()
+		for range 10 {
+			_, _, err := visitFrom(t, d.second, "203.0.113.7:1", "later", "", order)
+			require.ErrorIs(t, err, pay.ErrBusy)
+		}
+		require.Equal(t, before, count())
+	}, withProxy)
+}
+
+// cutStore is away from the moment at which a stranger's request has stored an order, as for a request that the stranger cuts off there.
+type cutStore struct {
+	store.Store
+	cut, away atomic.Bool
+}
+
+func (s *cutStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if s.away.Load() {
+		return nil, false, context.Canceled
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *cutStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	if s.away.Load() {
+		return false, context.Canceled
+	}
+	if s.cut.Load() && strings.Contains(key, "/made/") {
+		s.away.Store(true)
+	}
+	return s.Store.Swap(ctx, key, old, new, ttl)
+}
+
+func TestOrdersThatAreCutOffBeforeTheyCountDoNotStay(t *testing.T) {
+	s := new(cutStore)
+	runTills(t, func(t *testing.T, d *tills) {
+		d.register(t, func(a *gateway.App) { a.OpenPay.MaxFen = 1000 })
+		advance(2 * time.Second)
+		order := pay.Order{Trade: pay.Native, Description: "socks", Fen: 1}
+		s.cut.Store(true)
+		for range 10 {
+			_, _, err := visitFrom(t, d.second, "203.0.113.7:1", "later", "", order)
+			require.ErrorIs(t, err, context.Canceled)
+			s.away.Store(false)
+		}
+		s.cut.Store(false)
+		advance(2 * time.Minute)
+		for key, err := range d.shared.Keys(t.Context(), "pay/public/") {
+			require.NoError(t, err)
+			require.Fail(t, "stays", key)
+		}
+	}, withProxy, func(o *gateway.Options) { s.Store = o.Store; o.Store = s })
 }
 
 // A stranger who knows which number the merchant's program takes next must not have it.

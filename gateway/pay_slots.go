@@ -78,7 +78,10 @@ func (a *app) changeSlots(ctx context.Context, key string, change func([]slot) (
 		if list, err = change(list); err != nil || list == nil {
 			return err
 		}
-		next, _ := json.Marshal(list) // texts and numbers always encode
+		var next []byte // none for an empty list
+		if len(list) > 0 {
+			next, _ = json.Marshal(list) // texts and numbers always encode
+		}
 		swapped, err := s.Swap(ctx, key, old, next, publicLife)
 		if err != nil {
 			return fmt.Errorf("gateway: count open orders: %w", err)

@@ -207,6 +207,9 @@ func (a *Apps) remove(ctx context.Context, name, revision string, closed bool) e
 		return errors.Join(gone.forget(ctx), gone.forgetAuthorization(ctx))
 	}
 	others, err := a.WithAppID(ctx, gone.appID)
+	if isUnreadable(err) {
+		return nil // one of them may use the token
+	}
 	if err != nil {
 		return err
 	}

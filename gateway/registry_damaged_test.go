@@ -195,3 +195,16 @@ func TestThePaymentsOfADamagedAppWaitForTheNextOne(t *testing.T) {
 		require.Len(t, d.reports(), 1)
 	})
 }
+
+// The token of an app stays that of its other apps if the record of one of these cannot be read, so the app is deleted.
+func TestAnAppIsDeletedAlthoughAnotherOneOfItsAppIDCannotBeRead(t *testing.T) {
+	raw := new(store.Memory)
+	g := openGateway(t, newSealed(t, raw), newWeChat(), withAdmins)
+	for _, name := range []string{"later", "other"} {
+		_, err := g.Apps().Put(t.Context(), name, gateway.App{AppID: laterID, Secret: laterSecret}, "")
+		require.NoError(t, err)
+	}
+	require.NoError(t, raw.Set(t.Context(), "registry/app/other", []byte("x"), 0))
+	require.Equal(t, 204, askAdmin(t, g, adminKey, "DELETE", "/apps/later", "", nil).Code)
+	require.Equal(t, 404, askAdmin(t, g, adminKey, "DELETE", "/apps/later", "", nil).Code)
+}

@@ -176,19 +176,34 @@ func (a *Apps) Delete(ctx context.Context, name, revision string) error {
 // whileClosed closes the payments of an app, and makes a change once no process takes orders for it. The change gets the revision that
 // the app has then. If it fails, the payments are opened again.
 func (a *Apps) whileClosed(ctx context.Context, name, revision string, change func(revision string) error) (err error) {
-	closed, err := a.setClosing(ctx, name, revision, true)
-	if err != nil {
+	var before string
+	closed, err := a.setClosing(ctx, name, true, func(old *registry.Entry) error {
+		if old != nil {
+			before = old.Revision
+		}
+		return checkRevision(old, revision)
+	})
+	if closed == nil {
 		return err
 	}
 	defer func() {
 		if err == nil {
 			return
 		}
-		_, failed := a.setClosing(context.WithoutCancel(ctx), name, closed.Revision, false)
+		// The app has its earlier revision if the answer to closing it was lost. Another one keeps that from being made later.
+		_, failed := a.setClosing(context.WithoutCancel(ctx), name, false, func(old *registry.Entry) error {
+			if old != nil && old.Revision == before {
+				return nil
+			}
+			return checkRevision(old, closed.Revision)
+		})
 		if failed != nil && !errors.Is(failed, ErrStale) { // another change has opened them
-			err = fmt.Errorf("%w; and the app takes no payments until it is registered again: %w", err, failed)
+			err = fmt.Errorf("%w; and the app may take no payments until it is registered again: %w", err, failed)
 		}
 	}()
+	if err != nil {
+		return err
+	}
 	if err := waitClosing(ctx); err != nil {
 		return err
 	}
@@ -207,9 +222,10 @@ func waitClosing(ctx context.Context) error {
 	}
 }
 
-func (a *Apps) setClosing(ctx context.Context, name, revision string, closing bool) (*registry.Entry, error) {
+// setClosing sets whether an app is closing, if check returns nil for it. After an error it returns the entry if that may have been written.
+func (a *Apps) setClosing(ctx context.Context, name string, closing bool, check func(old *registry.Entry) error) (*registry.Entry, error) {
 	return a.gateway.writeEntry(ctx, appKind, name, func(old *registry.Entry) (*registry.Entry, error) {
-		if err := checkRevision(old, revision); err != nil {
+		if err := check(old); err != nil {
 			return nil, err
 		}
 		if old == nil {
@@ -223,17 +239,23 @@ func (a *Apps) setClosing(ctx context.Context, name, revision string, closing bo
 // errClosing is why payments are not served while a change waits.
 var errClosing = errors.New("payments of this app are being changed: try again")
 
-// checkStillPays returns an error if a registered app has lost its payments since a request began, such as while its body was read.
+// checkStillPays returns an error if a registered app has lost its payments. It reads the record: the body of the
+// request may have come slowly, and this process may be behind the changes while the records are slow.
 func (a *app) checkStillPays(ctx context.Context) error {
 	g := a.gateway
 	if g.registered == nil || g.served.Load().apps[a.id] != nil {
 		return nil
 	}
-	now, err := g.registered.byID(ctx, a.id)
+	e, ok, err := g.registered.ByID(ctx, appKind, a.id)
+	var now RegisteredApp
+	if err == nil && ok {
+		now, err = readRegisteredApp(e)
+	}
+	m := a.pay.merchant
 	switch {
 	case err != nil:
 		return errRecordsAway
-	case now == nil || now.expired() || now.pay == nil || now.pay.refused != nil || now.pay.merchant.name != a.pay.merchant.name || now.pay.merchant.id != a.pay.merchant.id:
+	case !ok || e.Closing || isPast(now.App.ExpiresAt) || !slices.Contains(e.Terms, usesTerm(m.name)) || !slices.Contains(e.Terms, numberTerm(m.config)):
 		return &pay.Error{Op: "check the app", Cause: pay.ErrBusy, Message: errClosing.Error()}
 	}
 	return nil

@@ -83,15 +83,16 @@ func TestDeleteWaitsForOpenPayments(t *testing.T) {
 }
 
 func TestAnOrderDuringTheDeletionKeepsTheApp(t *testing.T) {
+	s := new(unsureStore)
 	runTills(t, func(t *testing.T, d *tills) {
 		d.register(t)
 		status, _ := call(t, d.second, wideKey, "GET /app/later/pay/orders", "")
 		require.Equal(t, http.StatusOK, status)
-		deleted := make(chan error)
+		placed := s.placeLate(t, d.second, "order-1")
+		deleted := make(chan error, 1)
 		go func() { deleted <- d.first.Apps().Delete(t.Context(), "later", "") }()
 		synctest.Wait()
-		status, got := call(t, d.second, wideKey, "POST /app/later/pay/orders", orderOf("order-1"))
-		require.Equal(t, http.StatusOK, status, got)
+		placed()
 		require.ErrorAs(t, <-deleted, new(*gateway.UnfinishedError))
 		r, err := d.first.Apps().Get(t.Context(), "later")
 		require.NoError(t, err)
@@ -99,7 +100,7 @@ func TestAnOrderDuringTheDeletionKeepsTheApp(t *testing.T) {
 		advance(2 * time.Second)
 		status, _ = call(t, d.second, wideKey, "POST /app/later/pay/orders/order-1/close", "")
 		require.Equal(t, http.StatusOK, status)
-	})
+	}, func(o *gateway.Options) { s.Store = o.Records; o.Records = s })
 }
 
 func TestAnEndedAppFinishesItsPayments(t *testing.T) {

@@ -196,7 +196,7 @@ func (a ServedApp) Pages() *jssdk.Handler { return a.app.handlers().pages }
 func (a ServedApp) Client() *wechat.Client {
 	c := a.app.newClient()
 	if tokens := a.Tokens(); tokens != nil {
-		c.Tokens = tokens
+		c.Tokens = sharedToken{tokens, a.app}
 	}
 	return c
 }

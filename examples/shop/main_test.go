@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +111,18 @@ func TestTheProgramSellsWithBothVersionsOfTheAPI(t *testing.T) {
 			require.NoError(t, post(t, at+"/orders/"+placed.No+"/refund", token, `{"reason":"torn"}`, nil))
 			waitState(shop.Refunded)
 		})
+	}
+}
+
+func TestASignalEndsTheProgram(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows has no signals")
+	}
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} { // the second one is that of service managers
+		cmd := command(t, "", nil)
+		runProcess(t, cmd, true)
+		require.NoError(t, cmd.Process.Signal(signal))
+		require.NoError(t, cmd.Wait(), "its status after %s", signal)
 	}
 }
 

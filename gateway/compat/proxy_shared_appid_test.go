@@ -114,3 +114,18 @@ func TestAForcedRenewalReachesAllAppsOfTheAppid(t *testing.T) {
 		}
 	}
 }
+
+// So does one that a ticket needs, whose token WeChat has refused.
+func TestARenewalForATicketReachesAllAppsOfTheAppid(t *testing.T) {
+	w := newProxyWorld(t, nil)
+	for _, key := range []string{"first", "second"} {
+		_, body := w.register("key", key, "appid", shopID, "secret", secret)
+		require.Equal(t, success, body)
+	}
+	before := tokenAt(t, w.private, "/app/second/token")
+	require.Equal(t, before, tokenAt(t, w.private, "/app/first/token"))
+	w.wx.Refuse(before)
+	status, body := w.get(input{path: "/app/first/ticket/jsapi", key: allKey})
+	require.Equal(t, 200, status, body)
+	require.Zero(t, w.wx.Check(tokenAt(t, w.private, "/app/second/token")))
+}

@@ -2,8 +2,10 @@ package journal_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -129,6 +131,83 @@ func TestAnEmptiedStoreLosesOnlyWhatItHeld(t *testing.T) {
 		require.Len(t, got, 300-192)
 		require.Equal(t, []string{"299", "192"}, []string{got[0], got[len(got)-1]})
 	})
+}
+
+// A store is restarted, and comes back empty, between the steps of the first write of a day, and of the first one of a record.
+func TestAStoreThatComesBackEmptyLosesNoLaterEntry(t *testing.T) {
+	for _, before := range []int{0, 64} { // entries
+		for steps := range 4 { // that succeed before the store is away
+			synctest.Test(t, func(t *testing.T) {
+				s := &restartedStore{Memory: new(store.Memory), left: 1 << 20}
+				j := newJournal(s)
+				for n := range before {
+					add(t, j, fmt.Sprint("before-", n))
+				}
+				s.left = steps
+				add(t, j, "first")
+				synctest.Wait()
+				s.left = 1 << 20
+				empty(t, s.Memory)
+				add(t, j, "second")
+				synctest.Wait()
+				got := readAll(t, newJournal(s), 10, all)
+				require.Contains(t, got, "second", "%d entries, %d steps", before, steps)
+			})
+		}
+	}
+}
+
+// A record is lost, and the store is away while the process looks for where to go on: its older entries are not taken for the new one.
+func TestALostRecordLosesNoLaterEntry(t *testing.T) {
+	for steps := range 8 {
+		synctest.Test(t, func(t *testing.T) {
+			s := &restartedStore{Memory: new(store.Memory), left: 1 << 20}
+			j := newJournal(s)
+			for n := range 70 {
+				add(t, j, fmt.Sprint(n))
+			}
+			for key, err := range s.Keys(t.Context(), "audit/2000-01-01/") {
+				require.NoError(t, err)
+				if strings.HasSuffix(key, "/1") {
+					require.NoError(t, s.Delete(t.Context(), key))
+				}
+			}
+			s.left = steps
+			add(t, j, "later")
+			synctest.Wait()
+			s.left = 1 << 20
+			j.Flush(t.Context())
+			require.Contains(t, readAll(t, newJournal(s), 10, all), "later", "%d steps", steps)
+		})
+	}
+}
+
+// restartedStore is away after a number of calls.
+type restartedStore struct {
+	*store.Memory
+	left int
+}
+
+func (s *restartedStore) step() error {
+	if s.left == 0 {
+		return errors.New("connection refused")
+	}
+	s.left--
+	return nil
+}
+
+func (s *restartedStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if err := s.step(); err != nil {
+		return nil, false, err
+	}
+	return s.Memory.Get(ctx, key)
+}
+
+func (s *restartedStore) Swap(ctx context.Context, key string, old, new []byte, ttl time.Duration) (bool, error) {
+	if err := s.step(); err != nil {
+		return false, err
+	}
+	return s.Memory.Swap(ctx, key, old, new, ttl)
 }
 
 func empty(t *testing.T, s store.Store) {

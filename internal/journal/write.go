@@ -80,6 +80,18 @@ func (j *Journal) prepare(ctx context.Context, it item) error {
 			return err
 		}
 	}
+	if t.raw == nil { // the store may have been emptied since the stream was added
+		d, _, err := j.readDay(ctx, t.day)
+		switch {
+		case isUnreadable(err), err == nil && !slices.Contains(d.Streams, t.stream):
+			err = j.join(ctx, t.day, false)
+		case err != nil:
+			err = fmt.Errorf("journal: begin a record: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if !t.apart && t.at > it.At+maxAhead.Milliseconds() {
 		return j.join(ctx, t.day, true) // a process whose clock is ahead has written
 	}
@@ -99,7 +111,8 @@ func (j *Journal) writeRecord(ctx context.Context, items []item) (written int, e
 		return 0, fmt.Errorf("journal: write: %w", err)
 	}
 	if !swapped {
-		return j.follow(ctx)
+		written, err := j.follow(ctx)
+		return min(written, len(items)), err // a record that was planted may have more
 	}
 	t.raw, t.items, t.at = raw, next, next[len(next)-1].At
 	return taken, nil
@@ -202,7 +215,9 @@ func (j *Journal) join(ctx context.Context, day string, apart bool) error {
 			}
 		}
 		*t = tail{day: day, stream: stream, own: t.own, ownDay: day, apart: apart}
-		_, err = j.follow(ctx)
+		if _, err = j.follow(ctx); err != nil {
+			t.day = "" // its records are not known: entries of this process there are older ones
+		}
 		return err
 	}
 	return errors.New("journal: too many processes begin a day at once")

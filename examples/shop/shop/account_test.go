@@ -100,6 +100,23 @@ func TestACodeDoesNotProbeMoreThanFiveNames(t *testing.T) {
 	require.ErrorIs(t, err, shop.ErrCode)
 }
 
+func TestNamesInAnotherCaseAreTheSame(t *testing.T) {
+	shoptest.OnEach(t, func(t *testing.T, name string) {
+		s, db := shoptest.Open(t, name)
+		alice := register(t, s, "Alice", "13900139000")
+		require.NoError(t, s.SendCode(t.Context(), mobile, "192.0.2.1"))
+		_, err := s.Register(t.Context(), registration("alice", s.Sender.(*shoptest.Phones).Code(mobile)))
+		require.ErrorIs(t, err, shop.ErrExists)
+		u, err := s.Login(t.Context(), "aLICE", "abc123", "192.0.2.1")
+		require.NoError(t, err)
+		require.Equal(t, alice, u)
+		require.NoError(t, db.MakeAdmin(t.Context(), "alice"))
+		u, err = db.User(t.Context(), alice.ID)
+		require.NoError(t, err)
+		require.True(t, u.Admin)
+	})
+}
+
 func TestOfManyRegistrationsOfOneNameOneWins(t *testing.T) {
 	shoptest.OnEach(t, func(t *testing.T, name string) {
 		one, db := shoptest.Open(t, name)
@@ -231,6 +248,24 @@ func TestLoginsOfAnAddressAndOfAUserAreLimited(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, limited)
+}
+
+func TestOneAddressDoesNotLockOutAUserElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, phones := inMemory()
+		require.NoError(t, s.SendCode(t.Context(), mobile, "192.0.2.1"))
+		_, err := s.Register(t.Context(), registration("alice", phones.Code(mobile)))
+		require.NoError(t, err)
+		for range 8 { // two hours
+			for range 101 {
+				_, err := s.Login(t.Context(), "alice", "wrong1", "192.0.2.1")
+				require.Error(t, err)
+			}
+			_, err = s.Login(t.Context(), "alice", "abc123", "192.0.2.2")
+			require.NoError(t, err)
+			time.Sleep(15 * time.Minute)
+		}
+	})
 }
 
 func TestAFloodOfLoginsAtTwoProcessesIsLimited(t *testing.T) {

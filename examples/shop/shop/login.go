@@ -34,7 +34,10 @@ func (s *Shop) Login(ctx context.Context, username, password, address string) (U
 		name = fmt.Sprintf("id/%d", u.ID)
 	}
 	pair := "login/pair/" + name + "/" + network(address)
-	if err := errors.Join(s.allow(ctx, pair, loginPair), s.allow(ctx, "login/user/"+name, loginUser)); err != nil {
+	if err := s.allow(ctx, pair, loginPair); err != nil { // it must not count for the user, too
+		return User{}, err
+	}
+	if err := s.allow(ctx, "login/user/"+name, loginUser); err != nil {
 		return User{}, err
 	}
 	right, renewed, err := s.checkPassword(u.PasswordHash, password)

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	codeURLLife  = 2 * time.Hour          // of a code_url
-	renewBefore  = 5 * time.Minute        // a code with less than this is renewed
-	renewEvery   = 15 * time.Second       // of an open page
-	watchEvery   = 400 * time.Millisecond // of an open page
-	queryAtEvery = 3 * time.Second        // of one order, by all processes
+	codeURLLife  = 2 * time.Hour    // of a code_url
+	renewBefore  = 5 * time.Minute  // a code with less than this is renewed
+	renewEvery   = 15 * time.Second // of an open page
+	watchEvery   = time.Second      // of an open page
+	queryAtEvery = 3 * time.Second  // of one order, by all processes
 )
 
 // Pay returns the order with a QR code to pay it with. A code that is about to expire is renewed under the same number. An order that is
@@ -53,12 +53,12 @@ func (s *Shop) Query(ctx context.Context, outTradeNo string) (Order, error) {
 	if err != nil || o.State != NotPaid {
 		return o, err
 	}
-	first, err := s.Shared.Swap(ctx, "shop/query/"+outTradeNo, nil, []byte("asked"), queryAtEvery)
+	first, err := s.Shared.Swap(ctx, "shop/query/"+o.OutTradeNo, nil, []byte("asked"), queryAtEvery)
 	if err != nil || !first {
 		return o, err
 	}
 	// A payment that Query finds is settled before it returns.
-	if _, err := s.Cashier.Query(ctx, outTradeNo); err != nil && !errors.Is(err, pay.ErrNotFound) {
+	if _, err := s.Cashier.Query(ctx, o.OutTradeNo); err != nil && !errors.Is(err, pay.ErrNotFound) {
 		return o, err
 	}
 	return s.refresh(ctx, outTradeNo)
@@ -70,7 +70,7 @@ func (s *Shop) refresh(ctx context.Context, outTradeNo string) (Order, error) {
 	if err != nil || o.State != NotPaid {
 		return o, err
 	}
-	t, err := s.Cashier.Recorded(ctx, outTradeNo)
+	t, err := s.Cashier.Recorded(ctx, o.OutTradeNo) // a database may take numbers in another case for the same
 	switch {
 	case err == nil && t.State != pay.Closed, errors.Is(err, pay.ErrNotFound) && now().Before(o.ExpiresAt):
 		return o, nil
@@ -86,7 +86,7 @@ func (s *Shop) refresh(ctx context.Context, outTradeNo string) (Order, error) {
 // Changes yields the order now, and again each time when its QR code or its state has changed. It ends when the order is not NotPaid any
 // more, or when ctx ends. It renews the QR code before it expires.
 //
-// It reads the order from the database several times a second, so that it sees what other processes do.
+// It reads the order from the database each second, so that it sees what other processes do.
 func (s *Shop) Changes(ctx context.Context, outTradeNo string) iter.Seq2[Order, error] {
 	return func(yield func(Order, error) bool) {
 		var last Order

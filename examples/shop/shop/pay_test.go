@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,6 +69,7 @@ func TestAQRCodeIsRenewedUnderTheSameNumber(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, o.CodeURL, again.CodeURL)
 
+				time.Sleep(9 * time.Minute)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				seen := make(chan shop.Order, 10)
@@ -141,6 +143,21 @@ func TestAQueryFindsAPaymentWhoseNotificationIsLost(t *testing.T) {
 			}, version)
 		})
 	}
+}
+
+func TestAnOrderThatWeChatHasOpenStaysOpenInAnySpelling(t *testing.T) {
+	name := shoptest.NewMariaDB(t) // which takes numbers in another case for the same
+	s, db := shoptest.Open(t, name)
+	shoptest.NewBank(t).Connect(t, s, "v3")
+	o := place(t, s, 5)
+	_, err := db.DB.ExecContext(t.Context(), "UPDATE payorder SET expires_at = 1, code_expires = 1")
+	require.NoError(t, err)
+	spelled := strings.ToUpper(o.OutTradeNo)
+	_, err = s.Pay(t.Context(), spelled)
+	require.ErrorIs(t, err, shop.ErrState)
+	o, err = s.Query(t.Context(), spelled)
+	require.NoError(t, err)
+	require.Equal(t, shop.NotPaid, o.State)
 }
 
 func TestAnOrderOfUnknownOutcomeIsPlacedAgain(t *testing.T) {

@@ -23,8 +23,8 @@ type Refund struct {
 
 // RefundStore stores refunds.
 type RefundStore interface {
-	// StartRefund returns the refund of a payment. It stores a new one if there is none, or if the last one is Closed. Calls at the same time
-	// return the same one.
+	// StartRefund returns the refund of a payment that is not final, or the last one if all was returned. Otherwise it stores a new one, of what
+	// was not returned yet. Calls at the same time return the same one.
 	StartRefund(ctx context.Context, f Refund) (Refund, error)
 	// DropRefund deletes a refund that is Processing.
 	DropRefund(ctx context.Context, outRefundNo string) error
@@ -39,7 +39,7 @@ type RefundStore interface {
 
 // Refund returns the money of a paid order. The state becomes Refunded when WeChat reports that it is done. A call may be repeated.
 func (s *Shop) Refund(ctx context.Context, outTradeNo, reason string) (Order, error) {
-	o, err := s.Store.Order(ctx, outTradeNo)
+	o, err := s.paidOrder(ctx, outTradeNo)
 	if err != nil {
 		return o, err
 	}

@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,82 @@ func TestARefundInWeChatsConsoleIsStored(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []shop.State{shop.Paid, shop.Refunded}[i], now.State)
 	}
+}
+
+// refundInConsole refunds a part of an order at WeChat, which the shop is notified of.
+func refundInConsole(t *testing.T, s *shop.Shop, b *shoptest.Bank, o shop.Order, no string, fen int64) {
+	t.Helper()
+	_, err := s.Cashier.Merchants[0].Refund(t.Context(), pay.Refund{
+		OutTradeNo: o.OutTradeNo, TransactionID: o.TransactionID, OutRefundNo: no, Fen: fen, TotalFen: o.TotalFee, NotifyURL: "https://shop.example.com/pay/notify",
+	})
+	require.NoError(t, err)
+	require.NoError(t, b.FinishRefund(shoptest.MchID, no, "SUCCESS"))
+	require.Eventually(t, func() bool {
+		f, err := s.Store.Refund(t.Context(), no)
+		return err == nil && f.State == pay.Success
+	}, waitLong, waitStep)
+}
+
+func TestTheRestOfAPaymentIsRefundedAfterAPart(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *shop.Shop, b *shoptest.Bank) {
+		o := paid(t, s, b, 5)
+		refundInConsole(t, s, b, o, "console1", 500)
+		time.Sleep(2 * time.Minute) // WeChat wants a minute between parts
+		for range 2 {
+			_, err := s.Refund(t.Context(), o.OutTradeNo, "torn")
+			require.NoError(t, err)
+		}
+		_, err := s.Ship(t.Context(), o.OutTradeNo, "", "")
+		require.ErrorIs(t, err, shop.ErrState, "the rest is on its way back")
+		require.NoError(t, b.FinishRefund(shoptest.MchID, o.TransactionID+"-2", "SUCCESS"))
+		waitFor(t, s, o.OutTradeNo, shop.Refunded)
+		atWeChat, err := b.Order(shoptest.MchID, o.OutTradeNo)
+		require.NoError(t, err)
+		require.Equal(t, int64(1200), atWeChat.Refunded)
+	}, "v3")
+}
+
+func TestAnOrderIsShippedAfterAPartWasRefunded(t *testing.T) {
+	shoptest.OnEach(t, func(t *testing.T, name string) {
+		s, b := openPaid(t, name, versionFor(name))
+		o := paid(t, s, b, 5)
+		refundInConsole(t, s, b, o, "console1", 500)
+		o, err := s.Ship(t.Context(), o.OutTradeNo, "", "")
+		require.NoError(t, err)
+		require.Equal(t, shop.Shipped, o.State)
+	})
+}
+
+func TestPartsRefundedAtTheSameTimeRefundTheOrder(t *testing.T) {
+	s, db := shoptest.Open(t, shoptest.NewMariaDB(t))
+	require.NoError(t, s.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: "letao1", UserID: 7, TotalFee: 1200, State: shop.NotPaid}))
+	require.NoError(t, s.Store.Settle(t.Context(), shop.Payment{OutTradeNo: "letao1", TransactionID: "42", Fen: 1200, PaidAt: time.Now()}))
+	_, err := s.Store.StartRefund(t.Context(), shop.Refund{OutTradeNo: "letao2", TransactionID: "43", Fen: 1, State: pay.Processing})
+	require.NoError(t, err) // MariaDB locks the numbers between two rows
+	tx, err := db.DB.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback()
+	_, err = tx.ExecContext(t.Context(), "SELECT fen FROM payment FOR UPDATE") // stops both where they change the payment
+	require.NoError(t, err)
+	var both sync.WaitGroup
+	for _, no := range []string{"42console", "44console"} {
+		both.Go(func() {
+			err := s.EndRefund(t.Context(), pay.Refund{OutRefundNo: no, OutTradeNo: "letao1", TransactionID: "42", Fen: 600, State: pay.Success})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	require.Eventually(t, func() bool {
+		var waiting int
+		err := db.DB.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE payment %'").Scan(&waiting)
+		return err == nil && waiting == 2
+	}, waitLong, waitStep)
+	require.NoError(t, tx.Rollback())
+	both.Wait()
+	o, err := s.Store.Order(t.Context(), "letao1")
+	require.NoError(t, err)
+	require.Equal(t, shop.Refunded, o.State)
 }
 
 func TestARefundWithoutBalanceIsSentAgainUnderTheSameNumber(t *testing.T) {

@@ -3,6 +3,7 @@ package shop
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -27,10 +28,11 @@ type Payment struct {
 // PaymentStore stores payments.
 type PaymentStore interface {
 	// Settle stores a payment, and marks its order as Paid, in one SQL transaction. If the payment is stored already it does nothing.
-	// If the order is not NotPaid, or has another amount, it stores the reason as Problem.
+	// If the order has another payment, is not NotPaid, or has another amount, it stores the reason as Problem. An order that is Paid without a
+	// payment, as the old program stored it, gets this one.
 	Settle(ctx context.Context, p Payment) error
-	// AcceptPayment marks the order of a payment with a Problem as Paid. It returns ErrState if the order is neither NotPaid nor Closed or has
-	// another amount.
+	// AcceptPayment marks the order of a payment with a Problem as Paid. It returns ErrState if the order is neither NotPaid nor Closed nor
+	// Paid without a payment, or has another amount.
 	AcceptPayment(ctx context.Context, transactionID string) error
 	// Payment returns ErrNotFound if there is none.
 	Payment(ctx context.Context, transactionID string) (Payment, error)
@@ -51,6 +53,28 @@ func (s *Shop) Settle(ctx context.Context, t pay.Transaction) error {
 		p.Problem = "paid after the order was " + t.Late
 	}
 	return s.Store.Settle(ctx, p)
+}
+
+// paidOrder returns an order. The old program marked orders as paid without a payment: if the order is one, WeChat is asked for it, and
+// without a payment of its amount the error is ErrState.
+func (s *Shop) paidOrder(ctx context.Context, outTradeNo string) (Order, error) {
+	o, err := s.Store.Order(ctx, outTradeNo)
+	if err != nil || o.State != Paid || o.TransactionID != "" {
+		return o, err
+	}
+	t, err := s.Cashier.Query(ctx, o.OutTradeNo)
+	if err != nil && !errors.Is(err, pay.ErrNotFound) {
+		return o, err
+	}
+	if err == nil && t.State == pay.Success && t.Fen == o.TotalFee && t.Currency == "" {
+		if err := s.Store.Settle(ctx, newPayment(t)); err != nil {
+			return o, err
+		}
+		if o, err = s.Store.Order(ctx, outTradeNo); err != nil || o.TransactionID != "" {
+			return o, err
+		}
+	}
+	return o, fmt.Errorf("%w: WeChat has no payment of it, or one that must be accepted first", ErrState)
 }
 
 // newPayment converts a transaction. WeChat's reply has the fields bank_type, cash_fee … in both versions of its API, but

@@ -13,7 +13,8 @@ import (
 
 // ShipStore stores what was shipped, and what WeChat has to be told of it.
 type ShipStore interface {
-	// Ship sets the state of an order that is Paid to Shipped. If upload is set, UploadsDue returns the order from now on.
+	// Ship sets the state of an order that is Paid to Shipped, unless it has a refund that is Processing or Abnormal. If upload is set,
+	// ClaimUploads returns the order from now on.
 	Ship(ctx context.Context, o Order, upload bool) (shipped bool, err error)
 	// ClaimUploads returns at most limit orders whose upload is due, and makes them due again at a later time. No other process gets them before.
 	ClaimUploads(ctx context.Context, due, again time.Time, limit int) ([]Order, error)
@@ -25,7 +26,7 @@ type ShipStore interface {
 // uploads the shipping information (发货信息录入), which WeChat requires of mini programs before it pays out the money; Run
 // repeats that until WeChat accepts it.
 func (s *Shop) Ship(ctx context.Context, outTradeNo, expressCompany, trackingNo string) (Order, error) {
-	o, err := s.Store.Order(ctx, outTradeNo)
+	o, err := s.paidOrder(ctx, outTradeNo)
 	if err != nil {
 		return o, err
 	}

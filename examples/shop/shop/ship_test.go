@@ -3,6 +3,7 @@ package shop_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -13,9 +14,11 @@ import (
 
 	"github.com/wetoken/wetoken/examples/shop/internal/shoptest"
 	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/token"
 	"github.com/wetoken/wetoken/wechat"
 	"github.com/wetoken/wetoken/wechattest"
+	"github.com/wetoken/wetoken/wechattest/paytest"
 )
 
 // connectWeChat gives a shop a WeChat that accepts the shipping information of the payments in known, by transaction id.
@@ -103,6 +106,104 @@ func TestAnUploadWhoseReplyWasLostIsDone(t *testing.T) {
 		require.Empty(t, o.UploadError, "errcode 10060023 says that WeChat has it")
 		require.Equal(t, 2, wx.Calls(uploadPath))
 	}, "v3")
+}
+
+func TestAnOrderThatTheOldProgramMarkedIsShippedIfWeChatHasThePayment(t *testing.T) {
+	shoptest.OnEach(t, func(t *testing.T, name string) {
+		s, b := openPaid(t, name, versionFor(name))
+		b.AddNotificationFault(paytest.NotificationFault{Lost: 1000})
+		add := func(no string, fen int64) (codeURL string) {
+			require.NoError(t, s.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: no, TotalFee: 1200, State: shop.Paid}))
+			prepaid, err := s.Cashier.Merchants[0].Prepay(t.Context(), pay.Order{
+				Trade: pay.Native, OutTradeNo: no, Fen: fen, Description: "shoes", NotifyURL: "https://shop.example.com/pay/notify",
+			})
+			require.NoError(t, err)
+			return prepaid.CodeURL
+		}
+		require.NoError(t, s.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: "letao-unknown", TotalFee: 1200, State: shop.Paid}))
+		add("letao-unpaid", 1200)
+		require.NoError(t, scanAndPay(b, add("letao-cheap", 1)))
+		for _, no := range []string{"letao-unknown", "letao-unpaid", "letao-cheap"} {
+			_, err := s.Ship(t.Context(), no, "", "")
+			require.ErrorIs(t, err, shop.ErrState, no)
+			_, err = s.Refund(t.Context(), no, "")
+			require.ErrorIs(t, err, shop.ErrState, no)
+		}
+		require.NoError(t, scanAndPay(b, add("letao-paid", 1200)))
+		o, err := s.Ship(t.Context(), "letao-paid", "", "")
+		require.NoError(t, err)
+		require.Equal(t, shop.Shipped, o.State)
+		atWeChat, err := b.Order(shoptest.MchID, "letao-paid")
+		require.NoError(t, err)
+		require.Equal(t, atWeChat.TransactionID, o.TransactionID)
+		_, err = s.Refund(t.Context(), "letao-paid", "torn")
+		require.NoError(t, err)
+	})
+}
+
+func TestAnOrderThatOthersChangeIsShipped(t *testing.T) {
+	name := shoptest.NewMariaDB(t) + "?innodb_snapshot_isolation=ON" // the default since MariaDB 11.6
+	s, _ := shoptest.Open(t, name)
+	s.Cashier = &pay.Cashier{Merchants: []pay.Merchant{shoptest.NewBank(t).Merchant(t, "v2")}}
+	other, _ := shoptest.Open(t, name)
+	for i := range 20 {
+		no := fmt.Sprint("letao", i)
+		require.NoError(t, s.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: no, UserID: 7, TotalFee: 1200, State: shop.NotPaid}))
+		require.NoError(t, s.Store.Settle(t.Context(), shop.Payment{OutTradeNo: no, TransactionID: fmt.Sprint("42", i), Fen: 1200, PaidAt: time.Now()}))
+		shipped := make(chan struct{})
+		var changes sync.WaitGroup
+		changes.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-shipped:
+					return
+				default:
+				}
+				if err := other.Store.SetCode(t.Context(), no, fmt.Sprint(n), time.Now()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		o, err := s.Ship(t.Context(), no, "SF", "SF123")
+		close(shipped)
+		changes.Wait()
+		require.NoError(t, err)
+		require.Equal(t, shop.Shipped, o.State)
+	}
+}
+
+func TestProcessesThatClaimUploadsAtTheSameTimeShareThem(t *testing.T) {
+	name := shoptest.NewMariaDB(t) + "?innodb_snapshot_isolation=ON"
+	one, _ := shoptest.Open(t, name)
+	two, _ := shoptest.Open(t, name)
+	const n = 20
+	for i := range n {
+		no := fmt.Sprint("letao", i)
+		require.NoError(t, one.Store.AddOrder(t.Context(), shop.Order{OutTradeNo: no, UserID: 7, TotalFee: 1200, State: shop.Paid}))
+		shipped, err := one.Store.Ship(t.Context(), shop.Order{OutTradeNo: no, ShippedAt: time.Now()}, true)
+		require.NoError(t, err)
+		require.True(t, shipped)
+	}
+	var claims sync.WaitGroup
+	var claimed sync.Map
+	for i := range 8 {
+		claims.Go(func() {
+			orders, err := []*shop.Shop{one, two}[i%2].Store.ClaimUploads(t.Context(), time.Now().Add(time.Second), time.Now().Add(time.Hour), n)
+			if err != nil {
+				t.Error(err)
+			}
+			for _, o := range orders {
+				if _, other := claimed.Swap(o.OutTradeNo, true); other {
+					t.Error(o.OutTradeNo, "is uploaded twice")
+				}
+			}
+		})
+	}
+	claims.Wait()
+	left, err := one.Store.ClaimUploads(t.Context(), time.Now().Add(time.Second), time.Now().Add(time.Hour), n)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestAMerchantOfAPIv2UploadsNothing(t *testing.T) {

@@ -20,6 +20,7 @@ var migrations embed.FS
 var forSQLite = strings.NewReplacer(
 	"BIGINT AUTO_INCREMENT PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT",
 	") CHARACTER SET utf8mb4", ")",
+	"username VARCHAR(50) NOT NULL", "username VARCHAR(50) NOT NULL COLLATE NOCASE", // as MariaDB compares it
 	"ADD COLUMN IF NOT EXISTS", "ADD COLUMN",
 )
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"os"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"github.com/wetoken/wetoken/examples/shop/internal/shoptest"
 	"github.com/wetoken/wetoken/examples/shop/shop"
 	"github.com/wetoken/wetoken/examples/shop/store"
+	"github.com/wetoken/wetoken/pay"
 )
 
 func TestProcessesThatStartAtTheSameTimeMigrateOnce(t *testing.T) {
@@ -104,6 +106,48 @@ func TestADatabaseOfTheOldProgramKeepsItsRows(t *testing.T) {
 	expired, err := s.ExpiredOrders(t.Context(), time.Now().Add(time.Hour), 10)
 	require.NoError(t, err)
 	require.Empty(t, expired)
+}
+
+func TestColumnsOfTheOldProgramHoldPaymentsOfAnySignature(t *testing.T) {
+	name := shoptest.NewMariaDB(t)
+	old, err := sql.Open("mysql", name)
+	require.NoError(t, err)
+	defer old.Close()
+	_, err = old.ExecContext(t.Context(), `CREATE TABLE payorder (id INT PRIMARY KEY AUTO_INCREMENT, out_trade_no VARCHAR(50), total_fee VARCHAR(20),
+		trade_state VARCHAR(20), bank_type VARCHAR(16), cash_fee VARCHAR(20), fee_type VARCHAR(8), is_subscribe VARCHAR(1), openid VARCHAR(28),
+		sign VARCHAR(32), time_end VARCHAR(14), transaction_id VARCHAR(28), appid VARCHAR(18), mch_id VARCHAR(10), body VARCHAR(128),
+		nonce_str VARCHAR(32), notify_url VARCHAR(100), spbill_create_ip VARCHAR(15), trade_type VARCHAR(20))`)
+	require.NoError(t, err)
+	s, err := store.Open(t.Context(), name)
+	require.NoError(t, err)
+	defer s.DB.Close()
+	require.NoError(t, s.AddOrder(t.Context(), shop.Order{OutTradeNo: "letao1", UserID: 4, TotalFee: 1200, State: shop.NotPaid, SpbillCreateIP: "2001:db8:1111:2222:3333:4444:5555:6666"}))
+	p := shop.Payment{
+		OutTradeNo: "letao1", TransactionID: strings.Repeat("4", 32), Fen: 1200, PaidAt: time.Now(), BankType: "INDUSTRIALBANK_CREDIT",
+		OpenID: strings.Repeat("o", 64), Sign: strings.Repeat("A", 64), // of HMAC-SHA256
+	}
+	require.NoError(t, s.Settle(t.Context(), p))
+	o, err := s.Order(t.Context(), "letao1")
+	require.NoError(t, err)
+	require.Equal(t, shop.Paid, o.State)
+}
+
+func TestARefundReadsNoOtherOrders(t *testing.T) {
+	s, err := store.Open(t.Context(), shoptest.NewMariaDB(t))
+	require.NoError(t, err)
+	defer s.DB.Close()
+	for _, no := range []string{"letao1", "letao2"} {
+		require.NoError(t, s.AddOrder(t.Context(), shop.Order{OutTradeNo: no, TotalFee: 1200, State: shop.NotPaid}))
+		require.NoError(t, s.Settle(t.Context(), shop.Payment{OutTradeNo: no, TransactionID: "of " + no, Fen: 1200, PaidAt: time.Now()}))
+	}
+	tx, err := s.DB.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback()
+	_, err = tx.ExecContext(t.Context(), "UPDATE payorder SET body = 'x' WHERE out_trade_no = 'letao1'") // another request, which goes on
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // MariaDB waits 50 s for a lock
+	defer cancel()
+	require.NoError(t, s.EndRefund(ctx, shop.Refund{OutRefundNo: "1", OutTradeNo: "letao2", TransactionID: "of letao2", Fen: 1200, State: pay.Success}))
 }
 
 func TestAnSQLiteFileIsForItsOwnerAlone(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/pay"
 )
 
 // Settle implements shop.PaymentStore.
@@ -44,15 +45,15 @@ func (s *Store) Settle(ctx context.Context, p shop.Payment) error {
 	return err
 }
 
-// setPaid marks an order that has one of the states as paid by a payment of its amount.
+// setPaid marks an order that has one of the states, or is paid without a payment, as paid by a payment of its amount.
 func setPaid(ctx context.Context, tx *sql.Tx, p shop.Payment, states ...shop.State) (bool, error) {
 	for _, state := range states {
 		done, err := change(ctx, tx, `UPDATE payorder SET trade_state = ?, appid = ?, mch_id = ?, bank_type = ?, cash_fee = ?, fee_type = ?,
 			is_subscribe = ?, openid = ?, sign = ?, time_end = ?, transaction_id = ?, paid_at = ?
-			WHERE out_trade_no = ? AND trade_state = ? AND total_fee = ?`,
+			WHERE out_trade_no = ? AND (trade_state = ? OR trade_state = ? AND COALESCE(transaction_id, '') = '') AND total_fee = ?`,
 			shop.Paid, p.AppID, p.MchID, p.BankType, p.CashFee, p.FeeType,
 			p.IsSubscribe, p.OpenID, p.Sign, p.TimeEnd, p.TransactionID, millis(p.PaidAt),
-			p.OutTradeNo, state, p.Fen)
+			p.OutTradeNo, state, shop.Paid, p.Fen)
 		if err != nil || done {
 			return done, err
 		}
@@ -83,15 +84,12 @@ func (s *Store) AcceptPayment(ctx context.Context, transactionID string) error {
 		return err
 	}
 	return s.within(ctx, "accept payment", func(tx *sql.Tx) error {
-		open, err := change(ctx, tx, "UPDATE payment SET problem = '' WHERE transaction_id = ? AND problem <> ''", transactionID)
+		open, err := change(ctx, tx, `UPDATE payment SET problem = '' WHERE transaction_id = ? AND problem <> ''
+			AND NOT EXISTS (SELECT 1 FROM refund WHERE refund.transaction_id = ? AND refund.state <> ?)`, transactionID, transactionID, pay.Closed)
 		if err != nil {
 			return err
 		}
-		refunding, err := hasRefund(ctx, tx, transactionID)
-		if err != nil {
-			return err
-		}
-		if !open || refunding {
+		if !open {
 			return fmt.Errorf("%w: the payment is accepted or refunded already", shop.ErrState)
 		}
 		settled, err := setPaid(ctx, tx, p, shop.NotPaid, shop.Closed)

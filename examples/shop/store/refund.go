@@ -12,14 +12,25 @@ import (
 
 // StartRefund implements shop.RefundStore.
 func (s *Store) StartRefund(ctx context.Context, f shop.Refund) (shop.Refund, error) {
+	whole := f.Fen
 	for {
 		started, err := s.refundsOf(ctx, f.TransactionID)
 		if err != nil {
 			return f, err
 		}
-		if n := len(started); n > 0 && started[n-1].State != pay.Closed {
-			return started[n-1], nil
+		rest := whole
+		for _, old := range started {
+			switch old.State {
+			case pay.Closed:
+			case pay.Success: // a part, if it was made in WeChat Pay's console
+				if rest -= old.Fen; rest <= 0 {
+					return old, nil
+				}
+			default:
+				return old, nil
+			}
 		}
+		f.Fen = rest
 		f.OutRefundNo = fmt.Sprintf("%s-%d", f.TransactionID, len(started)+1)
 		err = s.addRefund(ctx, f)
 		if err == nil || !isDuplicate(err) {
@@ -36,13 +47,6 @@ func (s *Store) addRefund(ctx context.Context, f shop.Refund) error {
 		f.OutRefundNo, f.OutTradeNo, f.TransactionID, f.Fen, f.Reason, f.State, millis(f.CreatedAt))
 }
 
-// hasRefund reports whether a payment has a refund that is not closed.
-func hasRefund(ctx context.Context, tx *sql.Tx, transactionID string) (bool, error) {
-	var n int
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM refund WHERE transaction_id = ? AND state <> ?", transactionID, pay.Closed).Scan(&n)
-	return n > 0, err
-}
-
 // DropRefund implements shop.RefundStore.
 func (s *Store) DropRefund(ctx context.Context, outRefundNo string) error {
 	return s.exec(ctx, "drop refund", "DELETE FROM refund WHERE out_refund_no = ? AND state = ?", outRefundNo, pay.Processing)
@@ -56,6 +60,11 @@ func (s *Store) EndRefund(ctx context.Context, f shop.Refund) error {
 			_, err = tx.ExecContext(ctx, insertRefund, f.OutRefundNo, f.OutTradeNo, f.TransactionID, f.Fen, f.Reason, f.State, millis(f.CreatedAt))
 		}
 		if err != nil {
+			return err
+		}
+		// Refunds of one payment are added up one after the other. MariaDB reads what is committed now only after the lock.
+		if _, err := tx.ExecContext(ctx, `UPDATE payment SET problem = problem
+			WHERE transaction_id = (SELECT transaction_id FROM refund WHERE out_refund_no = ?)`, f.OutRefundNo); err != nil {
 			return err
 		}
 		var transactionID string

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wetoken/wetoken/examples/shop/shop"
+	"github.com/wetoken/wetoken/pay"
 )
 
 // Ship implements shop.ShipStore.
@@ -16,13 +17,11 @@ func (s *Store) Ship(ctx context.Context, o shop.Order, upload bool) (shipped bo
 		due = millis(o.ShippedAt)
 	}
 	err = s.within(ctx, "ship order", func(tx *sql.Tx) error {
-		refunding, err := hasRefund(ctx, tx, o.TransactionID)
-		if err != nil || refunding {
-			return err
-		}
 		shipped, err = change(ctx, tx, `UPDATE payorder SET trade_state = ?, express_company = ?, tracking_no = ?, shipped_at = ?, upload_due = ?
-			WHERE out_trade_no = ? AND trade_state = ?`,
-			shop.Shipped, o.ExpressCompany, o.TrackingNo, millis(o.ShippedAt), due, o.OutTradeNo, shop.Paid)
+			WHERE out_trade_no = ? AND trade_state = ?
+			AND NOT EXISTS (SELECT 1 FROM refund WHERE refund.transaction_id = ? AND refund.state NOT IN (?, ?))`,
+			shop.Shipped, o.ExpressCompany, o.TrackingNo, millis(o.ShippedAt), due, o.OutTradeNo, shop.Paid,
+			o.TransactionID, pay.Closed, pay.Success)
 		return err
 	})
 	return shipped, err

@@ -87,7 +87,7 @@ func (s *Store) exec(ctx context.Context, what, query string, args ...any) error
 	return nil
 }
 
-// within runs work in a transaction, again if MariaDB chose it to end a deadlock.
+// within runs work in a transaction, again if MariaDB chose it to end a deadlock, or if another one changed what it read.
 func (s *Store) within(ctx context.Context, what string, work func(*sql.Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.try(ctx, work)
@@ -95,7 +95,7 @@ func (s *Store) within(ctx context.Context, what string, work func(*sql.Tx) erro
 		if err == nil || errors.Is(err, shop.ErrState) {
 			return err
 		}
-		if try == 5 || !errors.As(err, &my) || my.Number != 1213 {
+		if try == 5 || !errors.As(err, &my) || my.Number != 1213 && my.Number != 1020 {
 			return fmt.Errorf("store: %s: %w", what, err)
 		}
 	}
