@@ -35,7 +35,7 @@ func (p *platformPart) handleNotice(ctx context.Context, m *message.Message) (me
 		if m.InfoType == "unauthorized" {
 			return nil, p.close(ctx, e.AuthorizerAppID, m.CreateTime)
 		}
-		return nil, p.authorized(ctx, e, m.CreateTime)
+		return nil, p.authorized(ctx, e, m.CreateTime, m.InfoType == "authorized")
 	}
 	p.app.gateway.log.InfoContext(ctx, "a notice of the open platform is not handled", "app", p.app.name, "notice", m.InfoType)
 	return nil, nil
@@ -47,8 +47,8 @@ const (
 	errAuthCodeExpired wechat.Code = 61010
 )
 
-// authorized opens the app of an account that has authorized the platform.
-func (p *platformPart) authorized(ctx context.Context, e event.Authorized, at time.Time) error {
+// authorized opens the app of an account that has authorized the platform, anew or otherwise than before.
+func (p *platformPart) authorized(ctx context.Context, e event.Authorized, at time.Time, anew bool) error {
 	_, err := p.platform.Authorize(ctx, e.AuthorizationCode, at)
 	if errors.Is(err, errAuthCodeInvalid) || errors.Is(err, errAuthCodeExpired) { // its exchange was lost, such as by a process that was killed
 		err = p.platform.Recover(ctx, e.AuthorizerAppID)
@@ -59,7 +59,19 @@ func (p *platformPart) authorized(ctx context.Context, e event.Authorized, at ti
 	if err != nil {
 		return err
 	}
-	_, err = p.open(ctx, e.AuthorizerAppID, "", at)
+	if anew {
+		g := p.app.gateway
+		list, err := g.registered.ByTerm(ctx, appKind, g.authorizedTerm(p.app.name, e.AuthorizerAppID), 1)
+		if err == nil && len(list) > 0 {
+			err = p.forgetEnded(ctx, list[0], at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if _, err = p.open(ctx, e.AuthorizerAppID, "", at); errors.Is(err, wechat.ErrNotAuthorized) {
+		return nil
+	}
 	return err
 }
 
@@ -83,9 +95,13 @@ func (p *platformPart) open(ctx context.Context, appID, wanted string, at time.T
 		return "", err
 	}
 	if len(list) == 0 {
-		return p.register(ctx, appID, wanted, at)
+		name, err = p.register(ctx, appID, wanted, at)
+		return name, p.dropRevoked(ctx, appID, at, err)
 	}
 	name = list[0].Name
+	if err := p.checkReopening(ctx, list[0]); err != nil {
+		return "", p.dropRevoked(ctx, appID, at, err)
+	}
 	opened := false
 	_, err = g.Apps().write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
 		return p.changeState(ctx, old, func(c *App) bool {
@@ -106,6 +122,44 @@ func (p *platformPart) open(ctx context.Context, appID, wanted string, at time.T
 		}
 	}
 	return name, nil
+}
+
+// checkReopening returns an error for a closed app whose account has no authorization: it may have been revoked after its code was exchanged,
+// and before the refresh token was written. It forgets the token of before.
+func (p *platformPart) checkReopening(ctx context.Context, e *registry.Entry) error {
+	r, err := readRegisteredApp(e)
+	if err != nil || r.App.RevokedAt.IsZero() && !r.App.AuthorizedAt.IsZero() {
+		return err
+	}
+	if _, err := p.platform.Account(ctx, r.App.AppID); err != nil {
+		return err
+	}
+	return p.forgetEnded(ctx, e, time.Time{})
+}
+
+// dropRevoked removes the refresh token of an account if err is that it has no authorization, and returns err.
+func (p *platformPart) dropRevoked(ctx context.Context, appID string, at time.Time, err error) error {
+	if errors.Is(err, wechat.ErrNotAuthorized) {
+		_, failed := p.platform.Revoke(ctx, appID, at)
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// earlierBy is how much older than a notice an authorization is that is another one: a browser may come before its notice.
+const earlierBy = 10 * time.Minute
+
+// forgetEnded forgets the token of an app if its authorization has ended: it was revoked, or is older than one that began at an instant.
+func (p *platformPart) forgetEnded(ctx context.Context, e *registry.Entry, began time.Time) error {
+	r, err := readRegisteredApp(e)
+	if err != nil || r.App.RevokedAt.IsZero() && !r.App.AuthorizedAt.Before(began.Add(-earlierBy)) {
+		return err
+	}
+	a, err := p.appOf(ctx, r.App.AppID)
+	if err != nil || a == nil {
+		return err
+	}
+	return a.forget(ctx)
 }
 
 // register registers the app of an account under the name wanted or, if that is taken, under another one: nothing of an authorization may

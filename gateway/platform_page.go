@@ -185,6 +185,9 @@ func (p *platformPart) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		p.writePage(w, r, status, bindPage{Title: textBindLink, Text: textBindLinkMore, Reason: err.Error()})
 		return
 	}
+	if appID != "" {
+		b.App = "" // the name must not pass to another account, even if it is free by then
+	}
 	cookie := rand.Text()
 	b.Cookie, b.Until = digestText(cookie), time.Now().Add(bindStateLife).Unix()
 	state, err := p.sign(statePurpose, b)

@@ -32,7 +32,7 @@ func (g *Gateway) StartPush(ctx context.Context, name string) error {
 }
 
 // SyncPlatform compares the accounts of a platform with those that WeChat lists: it reads api_get_authorizer_list and, where the
-// records lack a refresh token that the list has not either, api_get_authorizer_info. With apply it makes the changes that it yields. A
+// records lack a refresh token that the list has not either, or have an account that it lacks, api_get_authorizer_info. With apply it makes the changes that it yields. A
 // refresh token that differs stays: the next renewal finds out which one is good.
 func (g *Gateway) SyncPlatform(ctx context.Context, name string, apply bool) iter.Seq2[PlatformChange, error] {
 	return func(yield func(PlatformChange, error) bool) {
@@ -73,7 +73,14 @@ func (g *Gateway) SyncPlatform(ctx context.Context, name string, apply bool) ite
 			if c.Kind != wechat.Authorized || c.Platform != name || listed[c.AppID] || !c.RevokedAt.IsZero() || c.AuthorizedAt.IsZero() || c.AuthorizedAt.After(began) {
 				continue
 			}
-			change := PlatformChange{Action: "close", AppID: c.AppID, App: r.Name, Reason: "WeChat does not list the account"}
+			// The pages of the list shift while accounts come and go, so WeChat is asked about this one.
+			if _, err := p.platform.Account(ctx, c.AppID); err == nil {
+				continue
+			} else if !errors.Is(err, wechat.ErrNotAuthorized) {
+				yield(PlatformChange{}, err)
+				return
+			}
+			change := PlatformChange{Action: "close", AppID: c.AppID, App: r.Name, Reason: "the account has not authorized the platform"}
 			if apply {
 				change.Err = p.close(ctx, c.AppID, time.Now())
 			}

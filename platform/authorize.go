@@ -90,9 +90,9 @@ func (p *Platform) authorize(ctx context.Context, code string, at time.Time) (a 
 		return a, errors.New("authorize: WeChat's answer has no account, or no refresh token")
 	}
 	if at.IsZero() {
-		at = time.Now().Add(-time.Minute) // WeChat's clock may be behind
+		at = recently()
 	}
-	if err := p.save(ctx, a.AppID, a.RefreshToken, at); err != nil {
+	if err := p.save(ctx, a.AppID, issued{refreshToken: a.RefreshToken, at: at}); err != nil {
 		return a, err
 	}
 	if err := p.store().Set(ctx, p.codeKey(code), []byte(a.AppID), codeLife); err != nil && p.OnError != nil {

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,12 +25,14 @@ func (p *Platform) Authorizer(appID string) *Authorizer { return &Authorizer{p, 
 // authorization is the record of an authorization.
 type authorization struct {
 	RefreshToken string `json:"refresh_token"`
-	At           int64  `json:"at"` // Unix seconds at which the account authorized the platform
+	Other        string `json:"other,omitempty"` // one that was written or issued at the same time: either may be the latest
+	At           int64  `json:"at"`              // Unix seconds at which the account authorized the platform
 }
 
 const (
 	maxRefresh = 1024 // bytes of a refresh token
 	maxAppID   = 64
+	fetchTries = 3 // while others change the authorization
 	saveTries  = 4 // to write a refresh token that has just been issued
 	firstPause = 20 * time.Millisecond
 )
@@ -46,7 +49,7 @@ func (p *Platform) readAuthorizer(ctx context.Context, appID string) (a *authori
 		return nil, nil, err
 	}
 	a = new(authorization)
-	if len(raw) > maxRecord || json.Unmarshal(raw, a) != nil || a.RefreshToken == "" || len(a.RefreshToken) > maxRefresh {
+	if len(raw) > maxRecord || json.Unmarshal(raw, a) != nil || a.RefreshToken == "" || max(len(a.RefreshToken), len(a.Other)) > maxRefresh {
 		return nil, raw, nil
 	}
 	return a, raw, nil
@@ -63,6 +66,15 @@ func (a *Authorizer) Fetch(ctx context.Context) (wechat.Credential, error) {
 }
 
 func (p *Platform) fetchAuthorizer(ctx context.Context, appID string) (c wechat.Credential, err error) {
+	for range fetchTries {
+		if c, err = p.tryFetchAuthorizer(ctx, appID); !errors.Is(err, errChanged) {
+			break
+		}
+	}
+	return c, err
+}
+
+func (p *Platform) tryFetchAuthorizer(ctx context.Context, appID string) (c wechat.Credential, err error) {
 	if err := p.saveUnsaved(ctx, appID); err != nil {
 		return c, err
 	}
@@ -71,20 +83,26 @@ func (p *Platform) fetchAuthorizer(ctx context.Context, appID string) (c wechat.
 		return c, err
 	}
 	if kept == nil {
-		return c, &wechat.Error{Op: "api_authorizer_token", Code: wechat.ErrNotAuthorized, Msg: "the platform has no refresh token of this account"}
+		return c, errNoRefreshToken
 	}
 	c, err = p.refresh(ctx, appID, kept.RefreshToken)
+	if errors.Is(err, errInvalidRefresh) && kept.Other != "" {
+		c, err = p.refresh(ctx, appID, kept.Other)
+	}
 	if !errors.Is(err, errInvalidRefresh) {
 		return c, err
 	}
-	latest, failed := p.latestRefreshToken(ctx, appID, kept.RefreshToken)
+	latest, failed := p.latestRefreshToken(ctx, appID, *kept)
 	if failed != nil {
 		return c, fmt.Errorf("%w; read the refresh token from WeChat: %w", err, failed)
 	}
 	return p.refresh(ctx, appID, latest)
 }
 
-// refresh gets an access token, and keeps the refresh token that comes with it before it returns.
+var errNoRefreshToken = &wechat.Error{Op: "api_authorizer_token", Code: wechat.ErrNotAuthorized, Msg: "the platform has no refresh token of this account"}
+
+// refresh gets an access token, and keeps the refresh token that comes with it before it returns. An access token of an authorization
+// that has changed meanwhile is not returned.
 func (p *Platform) refresh(ctx context.Context, appID, refreshToken string) (c wechat.Credential, err error) {
 	var answer struct {
 		Token        string       `json:"authorizer_access_token"`
@@ -95,36 +113,40 @@ func (p *Platform) refresh(ctx context.Context, appID, refreshToken string) (c w
 	if err := p.call(ctx, "api_authorizer_token", map[string]any{"authorizer_appid": appID, "authorizer_refresh_token": refreshToken}, &answer); err != nil {
 		return c, err
 	}
-	if answer.RefreshToken != "" && answer.RefreshToken != refreshToken {
-		if err := p.save(ctx, appID, answer.RefreshToken, time.Time{}); err != nil {
-			return c, err
-		}
+	if err := p.save(ctx, appID, issued{refreshToken: cmp.Or(answer.RefreshToken, refreshToken), by: refreshToken}); err != nil {
+		return wechat.Credential{}, err
 	}
 	return credential(answer.Token, answer.ExpiresIn, start)
 }
 
-// latestRefreshToken returns another refresh token than refused: one that another process has written, or the one that WeChat knows.
-func (p *Platform) latestRefreshToken(ctx context.Context, appID, refused string) (string, error) {
+// latestRefreshToken returns another refresh token than those refused: one that another process has written, or the one that WeChat knows.
+func (p *Platform) latestRefreshToken(ctx context.Context, appID string, refused authorization) (string, error) {
+	isRefused := func(refreshToken string) bool {
+		return refreshToken == refused.RefreshToken || refreshToken == refused.Other
+	}
 	kept, _, err := p.readAuthorizer(ctx, appID)
 	if err != nil {
 		return "", err
 	}
-	if kept != nil && kept.RefreshToken != refused {
+	if kept == nil {
+		return "", errChanged
+	}
+	if !isRefused(kept.RefreshToken) {
 		return kept.RefreshToken, nil
 	}
 	latest, err := p.askRefreshToken(ctx, appID)
 	if err != nil {
 		return "", err
 	}
-	if latest == "" || latest == refused {
+	if latest == "" || isRefused(latest) {
 		return "", errors.New("WeChat does not tell another one: have the account's administrator authorize the platform again")
 	}
-	return latest, p.recovered(ctx, appID, latest)
+	return latest, p.recovered(ctx, appID, issued{refreshToken: latest, by: kept.RefreshToken})
 }
 
 // recovered keeps a refresh token that was read from WeChat.
-func (p *Platform) recovered(ctx context.Context, appID, refreshToken string) error {
-	if err := p.save(ctx, appID, refreshToken, time.Time{}); err != nil {
+func (p *Platform) recovered(ctx context.Context, appID string, t issued) error {
+	if err := p.save(ctx, appID, t); err != nil {
 		return err
 	}
 	if p.OnRecover != nil {
@@ -140,7 +162,7 @@ func (p *Platform) Recover(ctx context.Context, appID string) error {
 		err = errNotTold
 	}
 	if err == nil {
-		err = p.recovered(ctx, appID, latest)
+		err = p.recovered(ctx, appID, issued{refreshToken: latest, at: recently()})
 	}
 	return p.wrapError(err)
 }
@@ -163,17 +185,28 @@ func (p *Platform) askRefreshToken(ctx context.Context, appID string) (string, e
 	return "", nil
 }
 
-// save keeps a refresh token that WeChat has issued. If Records fail, this process keeps it until they take it. at is zero if the
-// authorization is the same as before.
-func (p *Platform) save(ctx context.Context, appID, refreshToken string, at time.Time) error {
-	if len(refreshToken) > maxRefresh {
+// issued is a refresh token that WeChat has issued, and Records may not have taken.
+type issued struct {
+	refreshToken string
+	by           string    // the refresh token that it follows; empty for that of an authorization
+	at           time.Time // of the authorization; zero with by
+
+	redacted
+}
+
+// recently returns the instant of an authorization that WeChat reports without one. WeChat's clock may be behind.
+func recently() time.Time { return time.Now().Add(-time.Minute) }
+
+// save keeps a refresh token that WeChat has issued. If Records fail, this process keeps it until they take it.
+func (p *Platform) save(ctx context.Context, appID string, t issued) error {
+	if len(t.refreshToken) > maxRefresh {
 		return errors.New("WeChat's refresh token is too long")
 	}
 	var err error
 	for try, pause := 0, firstPause; try < saveTries; try, pause = try+1, 4*pause {
 		var done bool
-		if done, err = p.trySave(ctx, appID, refreshToken, at); done {
-			return nil
+		if done, err = p.trySave(ctx, appID, t); done {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -184,30 +217,43 @@ func (p *Platform) save(ctx context.Context, appID, refreshToken string, at time
 	if err == nil {
 		err = errors.New("others keep changing the record")
 	}
-	p.unsaved.Store(appID, unsaved{refreshToken: refreshToken, at: at})
+	p.unsaved.Store(appID, t)
 	return renew.Transient(fmt.Errorf("save the refresh token: %w", err))
 }
 
-// unsaved is a refresh token that Records did not take.
-type unsaved struct {
-	refreshToken string
-	at           time.Time
+var errChanged = errors.New("the authorization has changed while the token was refreshed")
 
-	redacted
-}
-
-func (p *Platform) trySave(ctx context.Context, appID, refreshToken string, at time.Time) (done bool, err error) {
+// trySave writes a refresh token. done without an error reports that Records have it; with one, that it must not be used: the account has
+// revoked its authorization since, or Records have another refresh token, which may be later or not, so that both are kept.
+func (p *Platform) trySave(ctx context.Context, appID string, t issued) (done bool, err error) {
 	kept, raw, err := p.readAuthorizer(ctx, appID)
 	if err != nil {
 		return false, err
 	}
-	next := authorization{RefreshToken: refreshToken, At: at.Unix()}
-	if at.IsZero() {
-		if next.At = 0; kept != nil {
-			next.At = kept.At
-		}
+	if t.by != "" && kept == nil {
+		return true, errNoRefreshToken
 	}
-	return p.swap(ctx, p.authorizerKey(appID), raw, next)
+	if kept == nil {
+		kept = new(authorization)
+	}
+	next := authorization{RefreshToken: t.refreshToken, At: kept.At}
+	switch {
+	case t.by == "":
+		next.At = max(kept.At, t.at.Unix())
+		if kept.RefreshToken != t.refreshToken {
+			next.Other = kept.RefreshToken
+		}
+	case kept.RefreshToken == t.refreshToken:
+		return true, nil
+	case kept.RefreshToken != t.by && kept.Other != t.by:
+		next.RefreshToken, next.Other = kept.RefreshToken, t.refreshToken
+		err = renew.Transient(errChanged)
+	}
+	done, failed := p.swap(ctx, p.authorizerKey(appID), raw, next)
+	if failed != nil || !done {
+		return false, failed
+	}
+	return true, err
 }
 
 // saveUnsaved writes the refresh token that Records did not take before.
@@ -216,10 +262,10 @@ func (p *Platform) saveUnsaved(ctx context.Context, appID string) error {
 	if !ok {
 		return nil
 	}
-	u := v.(unsaved)
-	done, err := p.trySave(ctx, appID, u.refreshToken, u.at)
+	done, err := p.trySave(ctx, appID, v.(issued))
 	if done {
 		p.unsaved.CompareAndDelete(appID, v)
+		return nil // what Records have is refreshed
 	}
 	if err != nil {
 		return renew.Transient(fmt.Errorf("save the refresh token: %w", err))

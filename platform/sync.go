@@ -26,7 +26,7 @@ func (p *Platform) Adopt(ctx context.Context, a Account) error {
 	if a.RefreshToken == "" {
 		return p.wrapError(errNotTold)
 	}
-	return p.wrapError(p.recovered(ctx, a.AppID, a.RefreshToken))
+	return p.wrapError(p.recovered(ctx, a.AppID, issued{refreshToken: a.RefreshToken, at: recently()}))
 }
 
 // errNotTold is the failure to read a refresh token from WeChat.

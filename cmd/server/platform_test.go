@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/internal/webdriver"
 	"github.com/wetoken/wetoken/wechattest"
 	"github.com/wetoken/wetoken/wechattest/push"
@@ -36,6 +38,7 @@ type platformWorld struct {
 	site   string // host:port
 	config string
 	env    []string
+	killed time.Duration // CPU time of the last server that was killed
 }
 
 func newPlatformWorld(t *testing.T) *platformWorld {
@@ -97,6 +100,7 @@ func (w *platformWorld) forward(rw http.ResponseWriter, r *http.Request) {
 // restart kills the server and starts another one, whose store is empty.
 func (w *platformWorld) restart(t *testing.T) {
 	w.kill()
+	w.killed = w.cmd.ProcessState.UserTime() + w.cmd.ProcessState.SystemTime()
 	w.process = start(t, w.env, "-config", w.config)
 }
 
@@ -214,15 +218,7 @@ func TestAKilledPlatformNeedsNoNewAuthorization(t *testing.T) {
 		w.restart(t)
 	}
 
-	// The process is killed after WeChat has issued a refresh token, and before the reply has come.
-	w.wx.AddFault(wechattest.Fault{Path: "/cgi-bin/component/api_authorizer_token", App: aliceID, AfterWork: true, Hang: true, Times: 1})
-	calls := w.wx.Calls("/cgi-bin/component/api_authorizer_token")
-	go func() { _, _ = http.DefaultClient.Do(w.tokenRequest(aliceID)) }()
-	waitUntil(t, 20*time.Second, "WeChat is asked", func() bool { return w.wx.Calls("/cgi-bin/component/api_authorizer_token") > calls })
-	w.restart(t)
-	status, code := w.account(t, aliceID)
-	require.Equal(t, http.StatusOK, status, code)
-	require.Equal(t, 2+1, w.wx.Calls("/cgi-bin/component/api_get_authorizer_info"), "one for each new account, and one repair")
+	w.killDuringRefreshes(t)
 
 	// What the commands find and repair.
 	stdout, stderr, err := w.command(t, "platform", "sync", "saas")
@@ -240,6 +236,61 @@ func TestAKilledPlatformNeedsNoNewAuthorization(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, 1, strings.Count(stderr, "server:"), stderr)
 	}
+}
+
+const (
+	refreshPath = "/cgi-bin/component/api_authorizer_token"
+	infoPath    = "/cgi-bin/component/api_get_authorizer_info"
+)
+
+// killDuringRefreshes kills one server after another while it refreshes the token of an account: in every second round before WeChat's
+// reply, which has another refresh token, comes; else at an instant around its arrival and the write of the refresh token. The next
+// server, which begins without a store, has to serve the account.
+func (w *platformWorld) killDuringRefreshes(t *testing.T) {
+	kills := 4
+	if testform.Full() {
+		kills = 200
+	}
+	accounts := []string{aliceID, bobID}
+	lost, repaired, before := 0, 0, w.wx.Calls(infoPath)
+	var used time.Duration // of the CPUs by the killed servers
+	begin := time.Now()
+	for round := range kills {
+		victim := accounts[round%2]
+		hang := round%4 < 2
+		fault := wechattest.Fault{Path: refreshPath, App: victim, AfterWork: true, Hang: hang, Times: 1}
+		if !hang {
+			fault.Delay = 20 * time.Millisecond // about the time until waitUntil looks
+		}
+		w.wx.AddFault(fault)
+		calls := w.wx.Calls(refreshPath)
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			if res, err := http.DefaultClient.Do(w.tokenRequest(victim)); err == nil {
+				res.Body.Close()
+			}
+		}()
+		waitUntil(t, 20*time.Second, "WeChat is asked", func() bool { return w.wx.Calls(refreshPath) > calls })
+		if !hang {
+			<-time.After(rand.N(8 * time.Millisecond)) // no event tells when a process writes
+		}
+		w.restart(t)
+		<-asked
+		used += w.killed
+		w.wx.ClearFaults()
+		status, code := w.account(t, victim)
+		require.Equal(t, http.StatusOK, status, "round %d: %d", round, code)
+		repairs := w.wx.Calls(infoPath) - before - repaired
+		require.LessOrEqual(t, repairs, 1)
+		if hang {
+			lost++
+			require.Equal(t, 1, repairs, "the reply of round %d never came", round)
+		}
+		repaired += repairs
+	}
+	t.Logf("%d servers were killed in %s (%s of CPU time each): %d before the reply, %d refresh tokens read from WeChat again, none lost",
+		kills, time.Since(begin).Round(time.Millisecond), (used / time.Duration(kills)).Round(time.Millisecond), lost, repaired)
 }
 
 // tokenRequest returns a request for the token of an account.

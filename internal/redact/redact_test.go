@@ -108,7 +108,7 @@ var unshown = map[string]string{
 	"once.Work":                  "its key is a name in the store",
 	"platform.authorization":     "it is the form of a record, and encoded for Records alone",
 	"platform.authorizationInfo": "it is a part of WeChat's answer, and becomes an Account",
-	"platform.unsaved":           "it embeds Struct",
+	"platform.issued":            "it embeds Struct",
 	"payv2.request":              "it embeds Struct",
 	"payv2.signing":              "it embeds Struct",
 	"payv2.wire":                 "it embeds Struct",
