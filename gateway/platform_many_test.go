@@ -250,8 +250,9 @@ func TestKeptAccountsOfAPlatformAreRefreshedEvenly(t *testing.T) {
 		least, most := times.leads[0].Sub(time.Time{}), times.leads[len(times.leads)-1].Sub(time.Time{})
 		require.Greater(t, least, 20*time.Minute-10*time.Second-30*time.Second, "the last 10 s are spread at random, and a visit may wait for its turn")
 		require.LessOrEqual(t, most, time.Hour)
-		share := float64(mostWithin(times.leads, 10*time.Second)) / float64(len(times.leads))
-		require.Less(t, share, 10/2280.0+6*math.Sqrt(10/2280.0/float64(len(times.leads)))+0.002)
+		all, densest := float64(len(times.leads)), float64(mostWithin(times.leads, 10*time.Second))
+		share, even := densest/all, all*10/2280
+		require.Less(t, densest, even+6*math.Sqrt(even)+6+0.002*all, "few are a Poisson process")
 
 		with := heapNow()
 		runtime.KeepAlive(w.gateways)
