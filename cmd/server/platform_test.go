@@ -249,6 +249,9 @@ const (
 func (w *platformWorld) killDuringRefreshes(t *testing.T) {
 	kills := 4
 	if testform.Full() {
+		kills = 24
+	}
+	if testform.Long() {
 		kills = 200
 	}
 	accounts := []string{aliceID, bobID}

@@ -132,14 +132,13 @@ func each(t *testing.T, n int, do func(i int) error) {
 }
 
 func TestTwoProcessesSettleEachOrderOnce(t *testing.T) {
-	n := 40
-	if testform.Full() {
-		n = 500
-	}
 	shoptest.OnEach(t, func(t *testing.T, name string) {
-		version := "v3"
+		version, n := "v3", 40
+		if testform.Full() {
+			n = 500
+		}
 		if strings.HasSuffix(name, ".db") {
-			version = "v2"
+			version, n = "v2", min(n, 100)
 		}
 		c := newCluster(t, name, version)
 		c.countSettled(t)
