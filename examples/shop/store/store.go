@@ -33,7 +33,12 @@ func Open(ctx context.Context, name string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if err := s.migrate(ctx); err != nil {
+	err = s.migrate(ctx)
+	// The change of a new file to WAL does not wait for another process that makes it, whatever busy_timeout is.
+	for until := time.Now().Add(10 * time.Second); isBusy(err) && time.Now().Before(until); err = s.migrate(ctx) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
 		_ = s.DB.Close()
 		return nil, fmt.Errorf("store: migrate: %w", err)
 	}
@@ -78,6 +83,9 @@ func open(name string) (*Store, error) {
 	db.SetConnMaxIdleTime(time.Minute)
 	return &Store{DB: db, Dialect: sqlstore.MySQL}, nil
 }
+
+// isBusy reports whether another process holds SQLite's lock.
+func isBusy(err error) bool { return err != nil && strings.Contains(err.Error(), "SQLITE_BUSY") }
 
 // exec runs a statement that may match no row.
 func (s *Store) exec(ctx context.Context, what, query string, args ...any) error {
