@@ -225,7 +225,7 @@
 //
 // # Platforms
 //
-// What WeChat knows about the accounts of a third-party platform (app of kind platform), and what records has, can be compared:
+// The records can be compared with the accounts that WeChat lists for a third-party platform (app of kind platform):
 //
 //	server platform sync NAME -config FILE         prints what differs: refresh tokens that are missing, apps to register, open or close
 //	server platform sync NAME -apply -config FILE  makes these changes

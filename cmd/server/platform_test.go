@@ -220,7 +220,7 @@ func TestAKilledPlatformNeedsNoNewAuthorization(t *testing.T) {
 
 	w.killDuringRefreshes(t)
 
-	// What the commands find and repair.
+	// The commands find and repair differences.
 	stdout, stderr, err := w.command(t, "platform", "sync", "saas")
 	require.NoError(t, err, stderr)
 	require.Equal(t, "0 changes would be made: -apply makes them\n", stdout)

@@ -72,7 +72,7 @@ func addWeChat(a *app, s store.Store, c account, url string) (*pay.Cashier, erro
 			fail(w, err)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(prepaid.Params)
+		_ = json.NewEncoder(w).Encode(prepaid.Params) // the browser has gone
 	})
 	return cashier, nil
 }

@@ -222,7 +222,7 @@ func TestAJavaScriptClientSplitsTokenAndFlagAtTheUnderscore(t *testing.T) {
 		if os.Getenv("WETOKEN_TEST_REQUIRE") == "1" {
 			t.Fatal("WETOKEN_TEST_REQUIRE is 1, but node is missing")
 		}
-		t.Skip("SKIPPED: this test needs node")
+		t.Skip("SKIPPED, NOT TESTED: the JavaScript client: node is missing")
 	}
 	p := start(t, store.GivePoints)
 	codes := []string{p.world.WeChat.MiniCode(miniAppID, "小明"), p.world.WeChat.PhoneCode(miniAppID, "小明"), p.world.WeChat.MiniCode(miniAppID, "小明")}

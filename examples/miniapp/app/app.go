@@ -95,7 +95,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 // builder makes an App.
 type builder struct {
 	Options
-	sealed   wetokenstore.Store // what the database must not show: session_keys, refresh tokens, access tokens
+	sealed   wetokenstore.Store // encrypted values: session_keys, refresh tokens, access tokens
 	mux      *http.ServeMux
 	handlers *handlers.Handlers
 	api      *wechat.Client // the mini program's

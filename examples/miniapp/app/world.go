@@ -19,7 +19,7 @@ import (
 // World is a simulated WeChat with WeChat Pay, for pay.produce: false.
 type World struct {
 	URL    string
-	People []string // who can be played
+	People []string // users of the simulated phone
 
 	WeChat *wechattest.Server // nil if it is another program
 	Pay    *paytest.Server    // likewise

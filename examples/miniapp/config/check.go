@@ -138,12 +138,12 @@ func checkWord(name, value, want string) error {
 	return nil
 }
 
-// API returns the base URL of WeChat's API, or "" for WeChat's own.
+// API returns the base URL of WeChat's API, or "" for the default.
 func (m *MiniApp) API() (string, error) {
 	return baseOf([][3]string{{"authorize-url", m.AuthorizeURL, "/sns/jscode2session"}})
 }
 
-// API returns the base URL of WeChat's API, or "" for WeChat's own.
+// API returns the base URL of WeChat's API, or "" for the default.
 func (o *OfficialAccount) API() (string, error) {
 	a := o.Authorize
 	return baseOf([][3]string{
@@ -154,7 +154,7 @@ func (o *OfficialAccount) API() (string, error) {
 	})
 }
 
-// Open returns the base URL of WeChat's login pages, or "" for WeChat's own.
+// Open returns the base URL of WeChat's login pages, or "" for the default.
 func (o *OfficialAccount) Open() (string, error) {
 	return baseOf([][3]string{{"authorize.authorize-url", o.Authorize.AuthorizeURL, "/connect/oauth2/authorize"}})
 }

@@ -71,7 +71,7 @@ func (h *Handlers) downloadBill(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	defer func() {
+	defer func() { // a temporary file that was only read
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 	}()
