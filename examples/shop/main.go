@@ -78,7 +78,7 @@ func run(ctx context.Context) error {
 	}
 	s.Connect()
 	h := &handlers.Handlers{
-		Shop: s, Phone: w.phone, Proxies: c.proxies,
+		Shop: s, Phone: w.phone, Proxies: c.proxies, Stop: ctx.Done(),
 		Sessions: &handlers.Tokens{Key: key, Users: db, Secure: strings.HasPrefix(c.public, "https://")},
 	}
 
@@ -86,7 +86,7 @@ func run(ctx context.Context) error {
 	if w.phone != "" {
 		fmt.Printf("%s/phone   # pays: paste the text of a QR code\n", w.phone)
 	}
-	server := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	ran := make(chan struct{})

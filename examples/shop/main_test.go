@@ -1,9 +1,11 @@
 package main_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -124,6 +126,43 @@ func TestASignalEndsTheProgram(t *testing.T) {
 		require.NoError(t, cmd.Process.Signal(signal))
 		require.NoError(t, cmd.Wait(), "its status after %s", signal)
 	}
+}
+
+func TestARequestUnderWayIsAnsweredAfterTheSignal(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows has no signals")
+	}
+	cmd := command(t, "", nil)
+	at, _ := runProcess(t, cmd, true)
+	address := strings.TrimPrefix(at, "http://")
+	const body = `{"username":"nobody","password":"Wrong-1234"}`
+	conn, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /login HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", address, len(body))
+	require.NoError(t, err)
+	answers := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(answers, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusContinue, resp.StatusCode, "the handler reads the body")
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	}, 10*time.Second, 10*time.Millisecond, "it accepts no more connections")
+	_, err = conn.Write([]byte(body))
+	require.NoError(t, err)
+	resp, err = http.ReadResponse(answers, nil)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Less(t, resp.StatusCode, 500, "%s", said)
+	require.NoError(t, cmd.Wait())
 }
 
 func TestTheVariablesOfTheOldProgramNameTheDatabase(t *testing.T) {

@@ -34,6 +34,9 @@ type Handlers struct {
 	// Proxies are the addresses of proxies in front of the program, whose X-Forwarded-For names the caller. Default none. Without them
 	// all callers behind a proxy share the limits of its address.
 	Proxies []netip.Prefix
+
+	// Stop ends the streams of pages when it is closed, so that the server need not wait for them. Default never.
+	Stop <-chan struct{}
 }
 
 // Handler returns the handler of all routes. Paths match in any letter case, as in the old program. Requests of other origins that

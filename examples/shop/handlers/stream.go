@@ -89,6 +89,8 @@ func (s *site) streamOrder(w http.ResponseWriter, r *http.Request, u shop.User) 
 			going = send(s.event(r, o))
 		case <-beat.C:
 			going = send(":\n\n")
+		case <-s.Stop:
+			return
 		}
 	}
 }
