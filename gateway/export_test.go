@@ -69,6 +69,6 @@ func ReadLink(g *Gateway, app, text string) error {
 
 // CloseForChange does what a process has done that ends while it deletes an app.
 func CloseForChange(ctx context.Context, g *Gateway, name string) error {
-	_, err := g.Apps().setClosing(ctx, name, true, func(*registry.Entry) error { return nil })
+	_, err := g.Apps().setClosing(ctx, name, time.Now().Add(closingLife).UnixMilli(), func(*registry.Entry) error { return nil })
 	return err
 }

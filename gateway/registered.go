@@ -175,7 +175,7 @@ func (g *Gateway) newRegisteredApp(ctx context.Context, e *registry.Entry) (*app
 		if a.pay, err = g.newRegisteredPay(ctx, a, e, *takes); err != nil {
 			return nil, err
 		}
-		if e.Closing && a.pay.refused == nil {
+		if e.IsClosing() && a.pay.refused == nil {
 			a.pay.refused, a.pay.refusedAt = errClosing, time.Now()
 		}
 		g.beginPay()

@@ -169,7 +169,7 @@ func (a *Apps) Rename(ctx context.Context, name, to, revision string) (Registere
 		if old == nil {
 			return nil, ErrNotRegistered
 		}
-		old.Name, old.Closing = to, false
+		old.Name, old.ClosingUntil = to, 0
 		return old, nil
 	})
 	a.gateway.auditChange(ctx, registrationEvent, err, "action", "rename", "app", name, "to", to)

@@ -16,6 +16,11 @@ const (
 	// Every process has seen a change, and has written the records of the orders that it took before, that long after it.
 	closingTime = 3 * time.Second
 
+	// The payments of an app whose change was cut off open again after closingLife. A change takes less than changeTimeout from when it
+	// closed them; the rest is for clocks that differ.
+	closingLife   = 2 * time.Minute
+	changeTimeout = 45 * time.Second
+
 	maxNamedReports = 5
 )
 
@@ -158,12 +163,12 @@ func endsPayments(old *registry.Entry, terms []string) bool {
 var errNotClosed = errors.New("gateway: the app takes payments")
 
 // Delete removes an app. It returns an [UnfinishedError] for one with payments that are not finished. An app with payments takes no
-// new ones from then on, and is removed 3 seconds later, when all processes know; if this process ends in between, it takes none until
-// it is deleted or registered again. A revision that is not empty must be that of the app.
+// new ones from then on, and is removed 3 seconds later, when all processes know; if this process ends in between, the app stays, and
+// takes payments again after two minutes. A revision that is not empty must be that of the app.
 func (a *Apps) Delete(ctx context.Context, name, revision string) error {
 	err := a.remove(ctx, name, revision, false)
 	if errors.Is(err, errNotClosed) {
-		err = a.whileClosed(ctx, name, revision, func(closed string) error { return a.remove(ctx, name, closed, true) })
+		err = a.whileClosed(ctx, name, revision, func(ctx context.Context, closed string) error { return a.remove(ctx, name, closed, true) })
 	}
 	id, err := a.gateway.discardUnreadable(ctx, appKind, name, revision, err, func(id string) error { return a.gateway.checkUnfinished(ctx, id, name, nil) })
 	if id != "" {
@@ -175,9 +180,11 @@ func (a *Apps) Delete(ctx context.Context, name, revision string) error {
 
 // whileClosed closes the payments of an app, and makes a change once no process takes orders for it. The change gets the revision that
 // the app has then. If it fails, the payments are opened again.
-func (a *Apps) whileClosed(ctx context.Context, name, revision string, change func(revision string) error) (err error) {
+func (a *Apps) whileClosed(ctx context.Context, name, revision string, change func(ctx context.Context, revision string) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+	defer cancel()
 	var before string
-	closed, err := a.setClosing(ctx, name, true, func(old *registry.Entry) error {
+	closed, err := a.setClosing(ctx, name, time.Now().Add(closingLife).UnixMilli(), func(old *registry.Entry) error {
 		if old != nil {
 			before = old.Revision
 		}
@@ -191,14 +198,14 @@ func (a *Apps) whileClosed(ctx context.Context, name, revision string, change fu
 			return
 		}
 		// The app has its earlier revision if the answer to closing it was lost. Another one keeps that from being made later.
-		_, failed := a.setClosing(context.WithoutCancel(ctx), name, false, func(old *registry.Entry) error {
+		_, failed := a.setClosing(context.WithoutCancel(ctx), name, 0, func(old *registry.Entry) error {
 			if old != nil && old.Revision == before {
 				return nil
 			}
 			return checkRevision(old, closed.Revision)
 		})
 		if failed != nil && !errors.Is(failed, ErrStale) { // another change has opened them
-			err = fmt.Errorf("%w; and the app may take no payments until it is registered again: %w", err, failed)
+			err = fmt.Errorf("%w; and the app may take no payments for two minutes: %w", err, failed)
 		}
 	}()
 	if err != nil {
@@ -207,7 +214,7 @@ func (a *Apps) whileClosed(ctx context.Context, name, revision string, change fu
 	if err := waitClosing(ctx); err != nil {
 		return err
 	}
-	return change(closed.Revision)
+	return change(ctx, closed.Revision)
 }
 
 // waitClosing waits until all processes have seen a change, and have written the records of orders that they took before.
@@ -222,8 +229,9 @@ func waitClosing(ctx context.Context) error {
 	}
 }
 
-// setClosing sets whether an app is closing, if check returns nil for it. After an error it returns the entry if that may have been written.
-func (a *Apps) setClosing(ctx context.Context, name string, closing bool, check func(old *registry.Entry) error) (*registry.Entry, error) {
+// setClosing sets until when an app is closing, if check returns nil for it. After an error it returns the entry if that may have been
+// written.
+func (a *Apps) setClosing(ctx context.Context, name string, until int64, check func(old *registry.Entry) error) (*registry.Entry, error) {
 	return a.gateway.writeEntry(ctx, appKind, name, func(old *registry.Entry) (*registry.Entry, error) {
 		if err := check(old); err != nil {
 			return nil, err
@@ -231,7 +239,7 @@ func (a *Apps) setClosing(ctx context.Context, name string, closing bool, check 
 		if old == nil {
 			return nil, ErrNotRegistered
 		}
-		old.Closing = closing
+		old.ClosingUntil = until
 		return old, nil
 	})
 }
@@ -255,7 +263,7 @@ func (a *app) checkStillPays(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return errRecordsAway
-	case !ok || e.Closing || isPast(now.App.ExpiresAt) || !slices.Contains(e.Terms, usesTerm(m.name)) || !slices.Contains(e.Terms, numberTerm(m.config)):
+	case !ok || e.IsClosing() || isPast(now.App.ExpiresAt) || !slices.Contains(e.Terms, usesTerm(m.name)) || !slices.Contains(e.Terms, numberTerm(m.config)):
 		return &pay.Error{Op: "check the app", Cause: pay.ErrBusy, Message: errClosing.Error()}
 	}
 	return nil

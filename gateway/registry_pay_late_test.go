@@ -42,7 +42,7 @@ func (s *unsureStore) Swap(ctx context.Context, key string, old, new []byte, ttl
 		<-time.After(time.Second)
 	}
 	swapped, err := s.Store.Swap(ctx, key, old, new, ttl)
-	if s.lose.Load() && strings.HasPrefix(key, "registry/app/") && bytes.Contains(new, []byte(`"closing":true`)) {
+	if s.lose.Load() && strings.HasPrefix(key, "registry/app/") && bytes.Contains(new, []byte(`"closing_until"`)) {
 		return false, errors.New("the answer is lost")
 	}
 	return swapped, err

@@ -18,7 +18,7 @@ func (a *Apps) change(ctx context.Context, name, revision string, change func(ol
 	if err := a.checkName(name); err != nil {
 		return RegisteredApp{}, false, err
 	}
-	put := func(revision string, closed bool) error {
+	put := func(ctx context.Context, revision string, closed bool) error {
 		r, err = a.write(ctx, name, func(old *registry.Entry) (*registry.Entry, error) {
 			if err := checkRevision(old, revision); err != nil {
 				return nil, err
@@ -50,8 +50,8 @@ func (a *Apps) change(ctx context.Context, name, revision string, change func(ol
 		})
 		return err
 	}
-	if err = put(revision, false); errors.Is(err, errNotClosed) {
-		err = a.whileClosed(ctx, name, revision, func(closed string) error { return put(closed, true) })
+	if err = put(ctx, revision, false); errors.Is(err, errNotClosed) {
+		err = a.whileClosed(ctx, name, revision, func(ctx context.Context, closed string) error { return put(ctx, closed, true) })
 	}
 	a.gateway.auditChange(ctx, registrationEvent, err, "action", "put", "app", name)
 	if err == nil {

@@ -34,8 +34,9 @@ type Entry struct {
 	Terms    []string        `json:"terms,omitempty"`
 	Settings json.RawMessage `json:"settings"`
 
-	// Closing is set while a change waits until all processes know that it comes. Every other change unsets it.
-	Closing bool `json:"closing,omitempty"`
+	// ClosingUntil is set while a change waits until all processes know that it comes: Unix milliseconds from which the change is
+	// not made, as its process has ended. Every other change unsets it.
+	ClosingUntil int64 `json:"closing_until,omitempty"`
 
 	raw []byte // the record
 }
@@ -47,6 +48,9 @@ type Former struct {
 }
 
 func recordKey(kind Kind, id string) string { return "registry/" + string(kind) + "/" + id }
+
+// IsClosing reports whether a change of the entry waits.
+func (e *Entry) IsClosing() bool { return time.Now().UnixMilli() < e.ClosingUntil }
 
 // clone returns a copy of e, or nil.
 func (e *Entry) clone() *Entry {
@@ -124,13 +128,13 @@ func (r *Registry) read(ctx context.Context, kind Kind, id string) (*Entry, erro
 	}
 	e := new(Entry)
 	if err := decode(raw, e, func() int { return e.Version }); err != nil {
-		return nil, unreadable(recordKey(kind, id), err)
+		return nil, unreadable(recordKey(kind, id), raw, err)
 	}
 	if e.ID != id {
-		return nil, &recordError{fmt.Errorf("registry: the record under %q is that of another id", recordKey(kind, id))}
+		return nil, &recordError{fmt.Errorf("registry: the record under %q is that of another id", recordKey(kind, id)), raw}
 	}
 	if err := e.check(); err != nil {
-		return nil, unreadable(recordKey(kind, id), err)
+		return nil, unreadable(recordKey(kind, id), raw, err)
 	}
 	e.raw = raw
 	return e, nil
@@ -142,13 +146,13 @@ func (r *Registry) get(ctx context.Context, key string) ([]byte, bool, error) {
 	defer cancel()
 	raw, ok, err := r.Store.Get(ctx, key)
 	if IsUnreadable(err) {
-		return nil, false, unreadable(key, err)
+		return nil, false, unreadable(key, nil, err)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("registry: read: %w", err)
 	}
 	if len(raw) > maxRecord {
-		return nil, false, &recordError{fmt.Errorf("registry: the record under %q has %d bytes: want at most %d", key, len(raw), maxRecord)}
+		return nil, false, &recordError{fmt.Errorf("registry: the record under %q has %d bytes: want at most %d", key, len(raw), maxRecord), raw}
 	}
 	return raw, ok, nil
 }
