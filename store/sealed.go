@@ -111,6 +111,27 @@ func (s *Sealed) Swap(ctx context.Context, key string, old, new []byte, ttl time
 // Delete removes key.
 func (s *Sealed) Delete(ctx context.Context, key string) error { return s.Store.Delete(ctx, key) }
 
+// DeleteUnreadable removes the value of key if Get refuses it for its content, and reports whether it did. A value that another
+// process has written in its place stays.
+func (s *Sealed) DeleteUnreadable(ctx context.Context, key string) (deleted bool, err error) {
+	keys, err := s.readKeys()
+	if err != nil {
+		return false, err
+	}
+	for {
+		raw, ok, err := s.Store.Get(ctx, key)
+		if err != nil || !ok {
+			return false, err
+		}
+		if _, _, err := unseal(keys, key, raw, s.Plaintext); err == nil {
+			return false, nil
+		}
+		if deleted, err = s.Store.Swap(ctx, key, raw, nil, 0); err != nil || deleted {
+			return deleted, err
+		}
+	}
+}
+
 // Keys yields the keys, which are not sealed.
 func (s *Sealed) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return s.Store.Keys(ctx, prefix)

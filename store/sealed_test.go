@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -392,4 +393,56 @@ func TestSealedReportsWhyAValueDoesNotOpen(t *testing.T) {
 	}
 	_, _, err = (&store.Sealed{Store: inner, KeyRing: ring('b')}).Get(t.Context(), "k")
 	require.ErrorIs(t, err, store.ErrSealKey)
+}
+
+// replacingStore writes a value in place of another one after the first read, as another process does.
+type replacingStore struct {
+	store.Store
+	value []byte
+}
+
+func (s *replacingStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	raw, ok, err := s.Store.Get(ctx, key)
+	if s.value != nil {
+		err = errors.Join(err, s.Store.Set(ctx, key, s.value, 0))
+		s.value = nil
+	}
+	return raw, ok, err
+}
+
+func TestDeleteUnreadableLeavesWhatCanBeRead(t *testing.T) {
+	ctx, raw := t.Context(), &replacingStore{Store: new(store.Memory)}
+	keys, err := store.ParseKeys(strings.Repeat("A", 43) + "=")
+	require.NoError(t, err)
+	s := &store.Sealed{Store: raw, KeyRing: keys}
+	deleted, err := s.DeleteUnreadable(ctx, "k")
+	require.NoError(t, err)
+	require.False(t, deleted, "there is none")
+
+	require.NoError(t, s.Set(ctx, "k", []byte("good"), 0))
+	good, _, err := raw.Store.Get(ctx, "k")
+	require.NoError(t, err)
+	deleted, err = s.DeleteUnreadable(ctx, "k")
+	require.NoError(t, err)
+	require.False(t, deleted)
+
+	require.NoError(t, raw.Set(ctx, "k", []byte("planted"), 0))
+	raw.value = good
+	deleted, err = s.DeleteUnreadable(ctx, "k")
+	require.NoError(t, err)
+	require.False(t, deleted, "another process has replaced it")
+	value, ok, err := s.Get(ctx, "k")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "good", string(value))
+
+	require.NoError(t, raw.Set(ctx, "k", []byte("planted"), 0))
+	deleted, err = s.DeleteUnreadable(ctx, "k")
+	require.NoError(t, err)
+	require.True(t, deleted)
+	_, ok, err = raw.Get(ctx, "k")
+	require.NoError(t, err)
+	require.False(t, ok)
+	_, err = (&store.Sealed{Store: raw}).DeleteUnreadable(ctx, "k")
+	require.Error(t, err, "it has no keys")
 }

@@ -114,7 +114,7 @@ func decodeChanges(raw []byte, ok bool) (c changesRecord, err error) {
 		return c, nil
 	}
 	if err := decode(raw, &c, func() int { return c.Version }); err != nil {
-		return changesRecord{}, unreadable(changesKey, err)
+		return changesRecord{}, unreadable(changesKey, raw, err)
 	}
 	return c, nil
 }

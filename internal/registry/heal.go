@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,17 +12,30 @@ import (
 // A program that can write to the store, but cannot seal values, can replace any record by one that nobody can read. Such a record
 // does not keep entries from being changed or removed: indexes are rebuilt from the entries, which takes a read of each.
 
-// discard removes the record under a key, which cannot be read because of damage.
+// discard removes the record under a key, which cannot be read because of damage, unless another process has replaced it.
 func (r *Registry) discard(ctx context.Context, key string, damage error) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := r.Store.Delete(ctx, key); err != nil {
+	removed, err := r.deleteUnreadable(ctx, key, damage)
+	if err != nil {
 		return fmt.Errorf("registry: replace a record that cannot be read: %w", err)
 	}
-	if r.OnHeal != nil {
+	if removed && r.OnHeal != nil {
 		r.OnHeal(ctx, damage)
 	}
 	return nil
+}
+
+func (r *Registry) deleteUnreadable(ctx context.Context, key string, damage error) (removed bool, err error) {
+	if e := (*recordError)(nil); errors.As(damage, &e) && e.raw != nil {
+		return r.Store.Swap(ctx, key, e.raw, nil, 0)
+	}
+	if sealed, ok := r.Store.(interface {
+		DeleteUnreadable(ctx context.Context, key string) (bool, error)
+	}); ok {
+		return sealed.DeleteUnreadable(ctx, key)
+	}
+	return true, r.Store.Delete(ctx, key)
 }
 
 // healName replaces the record of a name, which cannot be read because of damage.

@@ -109,3 +109,51 @@ func TestAReplacedRecordOfChangesIsNotMistakenForTheFormerOne(t *testing.T) {
 		require.True(t, all)
 	})
 }
+
+// lateStore answers a read after another process has changed what was read.
+type lateStore struct {
+	*store.Sealed
+	meanwhile func()
+}
+
+func (s *lateStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	value, ok, err := s.Sealed.Get(ctx, key)
+	if f := s.meanwhile; key == "registry/changes" && f != nil {
+		s.meanwhile = nil
+		f()
+	}
+	return value, ok, err
+}
+
+// Two processes meet a record that neither can read: the later one keeps what the first has written in its place.
+func TestAReplacedRecordOfChangesIsNotReplacedAgain(t *testing.T) {
+	for name, value := range planted(t) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				raw, late := new(store.Memory), new(lateStore)
+				late.Sealed = newSealed(t, raw)
+				first := &registry.Registry{Store: newSealed(t, raw)}
+				healed := 0
+				second := &registry.Registry{Store: late, OnHeal: func(context.Context, error) { healed++ }}
+				f := follow(t, first)
+				require.NoError(t, raw.Set(t.Context(), "registry/changes", value, 0))
+				_, _, err := f.Read(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, raw.Set(t.Context(), "registry/changes", value, 0))
+				late.meanwhile = func() {
+					_, err := put(t.Context(), first, "shop", "shop", `1`)
+					require.NoError(t, err)
+				}
+				_, err = put(t.Context(), second, "news", "news", `1`)
+				require.NoError(t, err)
+				require.Zero(t, healed)
+				_, _, err = f.Read(t.Context())
+				require.NoError(t, err)
+				record, _, err := late.Sealed.Get(t.Context(), "registry/changes")
+				require.NoError(t, err)
+				require.Contains(t, string(record), "app/shop")
+				require.Contains(t, string(record), "app/news")
+			})
+		})
+	}
+}

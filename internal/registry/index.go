@@ -39,7 +39,7 @@ func (r *Registry) readName(ctx context.Context, kind Kind, name string) (*nameR
 	}
 	n := new(nameRecord)
 	if err := decode(raw, n, func() int { return n.Version }); err != nil {
-		return nil, nil, unreadable(nameKey(kind, name), err)
+		return nil, nil, unreadable(nameKey(kind, name), raw, err)
 	}
 	return n, raw, nil
 }
@@ -114,7 +114,7 @@ func (r *Registry) readList(ctx context.Context, kind Kind, term string) (l list
 		return l, nil, err
 	}
 	if err := decode(raw, &l, func() int { return l.Version }); err != nil {
-		return listRecord{}, nil, unreadable(listKey(kind, term), err)
+		return listRecord{}, nil, unreadable(listKey(kind, term), raw, err)
 	}
 	return l, raw, nil
 }

@@ -8,13 +8,16 @@ import (
 )
 
 // recordError is an error about the content of a record.
-type recordError struct{ error }
+type recordError struct {
+	error
+	raw []byte // the record; nil if the store cannot read it
+}
 
 func (e *recordError) Unwrap() error { return e.error }
 
-// unreadable returns the error about the content of the record under a key.
-func unreadable(key string, err error) error {
-	return &recordError{fmt.Errorf("%w, under %q", err, key)}
+// unreadable returns the error about the content of the record under a key, which is raw, or nil if the store cannot read it.
+func unreadable(key string, raw []byte, err error) error {
+	return &recordError{fmt.Errorf("%w, under %q", err, key), raw}
 }
 
 // IsUnreadable reports whether err is about the content of a record, so that reading it again gives the same error.

@@ -91,6 +91,17 @@ func (g *gate) Delete(ctx context.Context, key string) error {
 	return g.Store.Delete(ctx, key)
 }
 
+// DeleteUnreadable is that of [store.Sealed]; a store without seals has nothing that it cannot read.
+func (g *gate) DeleteUnreadable(ctx context.Context, key string) (deleted bool, err error) {
+	if err := g.checkOpen(); err != nil {
+		return false, err
+	}
+	if sealed, ok := g.Store.(*store.Sealed); ok {
+		return sealed.DeleteUnreadable(ctx, key)
+	}
+	return false, nil
+}
+
 func (g *gate) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	if err := g.checkOpen(); err != nil {
 		return func(yield func(string, error) bool) { yield("", err) }
