@@ -94,6 +94,13 @@ func (r *resident[V]) visit(ctx context.Context, id, term string, read func(cont
 	return r.load(ctx, term, hold, read)
 }
 
+// holds reports whether the value with an id is held.
+func (r *resident[V]) holds(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byID[id] != nil
+}
+
 // load waits for the read of a term that is in progress, or begins one. r.mu is locked, and unlocked before that.
 func (r *resident[V]) load(ctx context.Context, term string, spare func(V) bool, read func(context.Context) (string, V, bool, error)) (v V, ok bool, err error) {
 	l := r.loads[term]

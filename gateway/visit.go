@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/wetoken/wetoken/internal/renew"
 )
 
 const (
@@ -41,6 +43,9 @@ func (v *visit) run(ctx context.Context, g *Gateway, p *pace) {
 	v.kept.Store(true)
 	var due time.Time
 	if err == nil {
+		if !g.holds(v.id) {
+			ctx = renew.Unheld(ctx)
+		}
 		due, err = a.refresh(ctx, p) // it has logged the error
 	}
 	now := time.Now()
@@ -53,6 +58,11 @@ func (v *visit) run(ctx context.Context, g *Gateway, p *pace) {
 	if soonest := now.Add(minVisitInterval); due.Before(soonest) {
 		v.at = soonest
 	}
+}
+
+// holds reports whether the app with an id stays in memory.
+func (g *Gateway) holds(id string) bool {
+	return g.served.Load().apps[id] != nil || g.registered != nil && g.registered.apps.holds(id)
 }
 
 // keptApp returns the app with an id, or nil if there is none that is kept.

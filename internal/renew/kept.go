@@ -14,9 +14,10 @@ type Kept struct {
 	ServeUntil time.Time // from here on it is never served
 	RefreshAt  time.Time // when Refresh is due again, if that is later than RenewAfter
 
-	record *record // its record in the store; nil in a Copy without a Keeper
-	ours   bool    // this process fetched it, so that Expires is by its own clock
-	alone  bool    // Alone returned it, so that no other process ends it
+	record *record       // its record in the store; nil in a Copy without a Keeper
+	ours   bool          // this process fetched it, so that Expires is by its own clock
+	ahead  time.Duration // how much earlier this process renews it than others, since it is ours
+	alone  bool          // Alone returned it, so that no other process ends it
 }
 
 // usable reports whether k may still be served to a reader whose value refused was refused.
@@ -84,6 +85,7 @@ func (k *Keeper) hold(r *record, now time.Time, ours bool) *Kept {
 		h.RenewAfter = now
 	case k.Overlaps:
 		h.RenewAfter = end.Add(-k.lead(r, ours))
+		h.ahead = k.lead(r, ours) - k.lead(r, false)
 		h.RefreshAt = h.RenewAfter.Add(time.Duration(float64(r.overlap()) / 30 * k.jitter()))
 	default:
 		h.RenewAfter = h.WaitAfter
