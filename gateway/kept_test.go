@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/store"
 	"github.com/wetoken/wetoken/wechattest"
 )
@@ -239,7 +240,10 @@ func TestAppsAreRenewedWithoutEvictingThoseInUse(t *testing.T) {
 
 func TestManyAppsThatFailDelayNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const broken, good = 600, 30
+		broken, good := 200, 10
+		if testform.Long() {
+			broken, good = 600, 30
+		}
 		c, wx := manyKeptApps(broken + good)
 		c.KeepRate = 2
 		for i := range broken {

@@ -48,7 +48,7 @@ func residentSize(t *testing.T, apps int, use func(g *gateway.Gateway, name stri
 }
 
 func TestAResidentAppIsSmall(t *testing.T) {
-	const apps = 1000
+	const apps = 300
 	token := func(g *gateway.Gateway, name string) {
 		status, a := tokenStatus(t, g, name)
 		require.Equal(t, http.StatusOK, status, a.Msg)
