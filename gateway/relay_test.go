@@ -164,7 +164,7 @@ func TestAPaymentIsReportedAfterDaysWithoutItsBackend(t *testing.T) {
 	for _, notifySync := range []bool{false, true} {
 		for name, reply := range backends {
 			t.Run(map[bool]string{false: "outbox ", true: "notify_sync "}[notifySync]+name, func(t *testing.T) {
-				hours := 4
+				hours := 2
 				if testform.Long() || testform.Full() && name == "down" && !notifySync {
 					hours = 73
 				}

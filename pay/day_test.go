@@ -13,12 +13,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/pay"
 	"github.com/wetoken/wetoken/wechattest/paytest"
 )
 
 var (
-	dayOrders = flag.Int("day.orders", 0, "orders of TestADay, of each version; default 300 of APIv3 and 60 of the others")
+	dayOrders = flag.Int("day.orders", 0, "orders of TestADay, of each version; default 300 of APIv3 in the full form, and 60 of the others")
 	daySeed   = flag.Uint64("day.seed", 1, "seed of TestADay")
 )
 
@@ -26,7 +27,13 @@ var (
 // events, but not the same order of events at one instant.
 //
 //	go test ./pay -run TestADay -day.orders 10000 -day.seed 7 -timeout 60m
-func TestADay(t *testing.T) { testDay(t, onV3, 300) }
+func TestADay(t *testing.T) {
+	orders := 60
+	if testform.Full() {
+		orders = 300
+	}
+	testDay(t, onV3, orders)
+}
 
 func TestADayOnV2(t *testing.T) { testDay(t, onV2, 60) }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,6 +57,7 @@ func TestKeysOfOneAppidHaveOneToken(t *testing.T) {
 				require.Zero(t, w.wx.Check(tokenAt(t, side, "/app/"+name+"/api")), "%s after %s", name, path)
 			}
 		}
+		require.Eventually(t, func() bool { return tokenAt(t, elsewhere, "/app/second/api") == next }, 20*time.Second, 50*time.Millisecond, "it hears of the new one")
 		before = next
 	}
 

@@ -112,7 +112,7 @@ func install(t *testing.T, flags ...string) (server string) {
 		"GOMODCACHE="+t.TempDir(),
 		"GOPROXY="+fileURL(proxy)+","+fileURL(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download")),
 		"GOPRIVATE=", "GONOPROXY=", "GOSUMDB=off", "GOWORK=off", "GOTOOLCHAIN=local",
-		"GOFLAGS=-modcacherw -trimpath", // the cache can be removed, and compiled packages are found again
+		"GOFLAGS=-modcacherw -trimpath", "CGO_ENABLED=0", // the cache can be removed, and compiled packages are found again
 	)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
