@@ -43,7 +43,7 @@ func appsWithLife(name string, n int, life time.Duration) map[string]time.Durati
 }
 
 // maxStall is the longest time that a server may be left alone by a machine whose processes reach their store in time.
-const maxStall = 500 * time.Millisecond
+const maxStall = time.Second
 
 // requireOneFetchEach has many clients read apps that nobody has read before. It requires one call to WeChat for each app.
 func (c *cluster) requireOneFetchEach(t *testing.T, apps map[string]time.Duration) {
