@@ -179,11 +179,13 @@ func TestNoCopyIsLostWhenAProcessIsKilled(t *testing.T) {
 		down.Store(round >= rounds/2) // first the backend accepts copies, then it is down: processes are killed during deliveries and while copies wait
 		address, kill := startReceiver(t, s)
 		c := callback(nil)
-		c.Handler, c.URL, c.Tries, c.Timeout = nil, "http://"+address+"/message", 1, time.Second
+		c.Handler, c.URL, c.Tries = nil, "http://"+address+"/message", 1
 		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{}, each)
 		var all sync.WaitGroup
 		for i := range int64(each) {
 			all.Go(func() {
+				defer func() { ended <- struct{}{} }()
 				id := 1000*(round+1) + i
 				p, err := c.Push(ctx, push.Message{Content: "hi", MsgID: id})
 				if err == nil && p.Fault == "" {
@@ -193,7 +195,10 @@ func TestNoCopyIsLostWhenAProcessIsKilled(t *testing.T) {
 				}
 			})
 		}
-		<-time.After(time.Duration(rand.Int64N(int64(40 * time.Millisecond))))
+		for range rand.N(each + 1) { // the process is killed at any point of its work, however slow this machine is
+			<-ended
+		}
+		<-time.After(rand.N(3 * time.Millisecond))
 		kill()
 		all.Wait()
 		cancel()
