@@ -70,6 +70,31 @@ func TestMessageOfADeadProcessIsTakenOver(t *testing.T) {
 	})
 }
 
+func TestReplyOfAProcessWhoseClaimEndedIsGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := new(store.Memory)
+		s := &failingStore{Store: shared}
+		var first, second atomic.Int32
+		one, _ := receiver(t, func(c *message.Config) { c.Store = s })
+		one.Handle(message.Any, slow(8*time.Second, &first))
+		two, _ := receiver(t, func(c *message.Config) { c.Store = shared })
+		two.Handle(message.Any, slow(12*time.Second, &second))
+		go func() {
+			<-time.After(1200 * time.Millisecond)
+			s.dead.Store(true)
+			<-time.After(5 * time.Second) // the claim ends meanwhile
+			s.dead.Store(false)
+		}()
+		p := deliver(t, callback(roundRobin(one, two)), push.Message{Content: "hi"})
+		require.Equal(t, "answer to hi", p.Shown, p.Fault)
+		require.Len(t, p.Tries, 3)
+		require.Less(t, p.Tries[2].End.Sub(p.Tries[2].Start), time.Second, "the reply was ready before the last try")
+		require.EqualValues(t, 1, first.Load())
+		require.EqualValues(t, 1, second.Load(), "the second process took over")
+		<-time.After(20 * time.Second)
+	})
+}
+
 func TestReceiverAnswersWithoutItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &failingStore{Store: new(store.Memory)}

@@ -135,7 +135,17 @@ apps: {shop: {app_id: `+appID+`, secret: `+secret+`}}
 		case i == 8:
 			servers[1].Store(start(t, env, "-config", file))
 		}
-		<-time.After(2 * time.Second) // the other server has seen the key by then
+		<-time.After(2 * time.Second) // readers use the previous key for so long
+		for n := range servers {
+			p := servers[n].Load()
+			if p == two && i >= 4 {
+				continue // it was stopped
+			}
+			waitUntil(t, 7*time.Second, "each server accepts the key", func() bool {
+				status, _ := fetchWith(t, p, rotated, "/app/later/token")
+				return status == http.StatusOK
+			})
+		}
 		key.Store(rotated)
 		change("DELETE", fmt.Sprintf("/keys/other%d", i), "", 204)
 		change("DELETE", fmt.Sprintf("/apps/other%d", i), "", 204)

@@ -13,6 +13,7 @@ const (
 	claimTTL      = 3 * time.Second // another process may claim the work of one that died after that
 	claimInterval = time.Second     // between extensions of a claim
 	storeTimeout  = time.Second     // of one call of the store
+	maxSaves      = 4               // tries to record an outcome while others claim the work
 )
 
 // Work is one request for a piece of work. The record under Key is the state of the work.
@@ -58,12 +59,16 @@ func (w *Work) KeepClaim(ctx context.Context) (stop func()) {
 	}
 }
 
-// Save replaces the claim by the outcome: Waiting or Done, or Absent so that the work can be claimed again. It does
-// nothing if another process has claimed the work since.
+// Save replaces the claim by the outcome: Waiting or Done, or Absent so that the work can be claimed again. If the claim
+// has ended and another process has claimed the work, Waiting and Done replace that claim: the first outcome counts.
 func (w *Work) Save(ctx context.Context, outcome Record) error {
 	saved, err := w.swap(ctx, w.claim, outcome, w.TTL)
-	if err == nil && !saved && outcome.State != Absent { // the store does not have the claim
-		_, err = w.swap(ctx, Record{}, outcome, w.TTL)
+	for try := 1; try < maxSaves && err == nil && !saved && outcome.State != Absent; try++ {
+		var found Record
+		if found, err = w.Read(ctx); err != nil || found.State != Absent && !found.isClaim() {
+			break
+		}
+		saved, err = w.swap(ctx, found, outcome, w.TTL)
 	}
 	return err
 }
