@@ -39,6 +39,7 @@ func (a *app) servePayAPI(w http.ResponseWriter, r *http.Request, route string) 
 			return
 		}
 		if a.pay.refused != nil {
+			a.dropRefused()
 			answer.Refuse(w, http.StatusServiceUnavailable, a.pay.refused.Error())
 			return
 		}

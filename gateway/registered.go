@@ -177,6 +177,7 @@ func (g *Gateway) newRegisteredApp(ctx context.Context, e *registry.Entry) (*app
 		}
 		if e.IsClosing() && a.pay.refused == nil {
 			a.pay.refused, a.pay.refusedAt = errClosing, time.Now()
+			time.AfterFunc(time.Until(time.UnixMilli(e.ClosingUntil)), func() { g.registered.apps.drop(e.ID) }) // the mark may end without a change
 		}
 		g.beginPay()
 	}

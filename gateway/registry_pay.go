@@ -16,8 +16,8 @@ const (
 	// Every process has seen a change, and has written the records of the orders that it took before, that long after it.
 	closingTime = 3 * time.Second
 
-	// The payments of an app whose change was cut off open again after closingLife. A change takes less than changeTimeout from when it
-	// closed them; the rest is for clocks that differ.
+	// The payments of an app whose change was cut off open again after closingLife. A change begins its last write within changeTimeout
+	// from when it closed them; the rest is for that write, and for clocks that differ.
 	closingLife   = 2 * time.Minute
 	changeTimeout = 45 * time.Second
 
@@ -258,6 +258,10 @@ func (a *app) checkStillPays(ctx context.Context) error {
 	var now RegisteredApp
 	if err == nil && ok {
 		now, err = readRegisteredApp(e)
+	}
+	if err == nil && ok && e.ClosingUntil != 0 && !e.IsClosing() {
+		// The change was cut off, or its machine slept. A new revision keeps it from being made from here on.
+		_, err = g.Apps().setClosing(ctx, e.Name, 0, func(old *registry.Entry) error { return checkRevision(old, e.Revision) })
 	}
 	m := a.pay.merchant
 	switch {

@@ -80,35 +80,6 @@ func TestAnOrderDuringAPutKeepsTheMerchant(t *testing.T) {
 	}
 }
 
-// A process ends while a PUT or a DELETE waits: the app takes no orders until another change is made, or two minutes have passed.
-func TestAnAppWhoseChangeWasCutOffTakesOrdersAgain(t *testing.T) {
-	runTills(t, func(t *testing.T, d *tills) {
-		d.register(t)
-		status, got := call(t, d.second, wideKey, "POST /app/later/pay/orders", orderOf("order-0"))
-		require.Equal(t, http.StatusOK, status, got)
-		status, got = call(t, d.second, wideKey, "POST /app/later/pay/orders/order-0/close", "")
-		require.Equal(t, http.StatusOK, status, got)
-		require.NoError(t, gateway.CloseForChange(t.Context(), d.first, "later"))
-		advance(2 * time.Second)
-		status, got = call(t, d.second, wideKey, "POST /app/later/pay/orders", orderOf("order-1"))
-		require.Equal(t, http.StatusServiceUnavailable, status, got)
-		require.Contains(t, got["errmsg"], "are being changed")
-		_, err := d.first.Apps().Put(t.Context(), "later", laterApp("m2"), "")
-		require.NoError(t, err)
-		advance(2 * time.Second)
-		status, got = call(t, d.second, wideKey, "POST /app/later/pay/orders", orderOf("order-1"))
-		require.Equal(t, http.StatusOK, status, got)
-
-		require.NoError(t, gateway.CloseForChange(t.Context(), d.first, "later"))
-		advance(100 * time.Second)
-		status, got = call(t, d.second, wideKey, "POST /app/later/pay/orders", orderOf("order-2"))
-		require.Equal(t, http.StatusServiceUnavailable, status, got)
-		advance(40 * time.Second)
-		status, got = call(t, d.second, wideKey, "POST /app/later/pay/orders", orderOf("order-2"))
-		require.Equal(t, http.StatusOK, status, got)
-	})
-}
-
 // Another change of the app comes in between.
 func TestAChangeWhileAPutWaitsIsNotLost(t *testing.T) {
 	runTills(t, func(t *testing.T, d *tills) {

@@ -54,15 +54,20 @@ func (r *request) sendUntakenReply(ctx context.Context, o outcome) {
 
 // saveOutcome records the outcome for other requests. After an error it removes the claim, so that the next request runs
 // the handler again, if there is time for a next request. taken reports whether a request has taken the reply.
+//
+// A process that stalls loses its claim, and another runs the handler, too. A reply that a request has taken, or can still
+// take, counts all the same. A reply that would be sent late does not: that process sends its own.
 func (r *request) saveOutcome(ctx context.Context, o outcome, taken bool) {
-	record := once.Record{State: once.Done, Text: o.text}
+	record, save := once.Record{State: once.Done, Text: o.text}, r.work.Save
 	switch {
 	case o.err != nil && time.Since(r.arrived) < replyTimeout:
 		record = once.Record{}
 	case o.late && !taken:
 		record.State = once.Waiting
+	case o.err == nil && (taken || time.Since(r.arrived) < replyTimeout):
+		save = r.work.SaveFirst
 	}
-	if err := r.work.Save(ctx, record); err != nil && !r.storeFailed {
+	if err := save(ctx, record); err != nil && !r.storeFailed {
 		r.log.ErrorContext(ctx, "message: store failed, a repeat would be handled again", "error", err)
 	}
 }

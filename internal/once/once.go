@@ -59,14 +59,24 @@ func (w *Work) KeepClaim(ctx context.Context) (stop func()) {
 	}
 }
 
-// Save replaces the claim by the outcome: Waiting or Done, or Absent so that the work can be claimed again. If the claim
-// has ended and another process has claimed the work, Waiting and Done replace that claim: the first outcome counts.
+// Save replaces the claim by the outcome: Waiting or Done, or Absent so that the work can be claimed again. It does
+// nothing if another process has claimed the work since.
 func (w *Work) Save(ctx context.Context, outcome Record) error {
 	saved, err := w.swap(ctx, w.claim, outcome, w.TTL)
-	for try := 1; try < maxSaves && err == nil && !saved && outcome.State != Absent; try++ {
+	if err == nil && !saved && outcome.State != Absent { // the store does not have the claim
+		_, err = w.swap(ctx, Record{}, outcome, w.TTL)
+	}
+	return err
+}
+
+// SaveFirst is Save for Done that counts although another process has claimed the work since, unless that process has
+// recorded Done before.
+func (w *Work) SaveFirst(ctx context.Context, outcome Record) error {
+	saved, err := w.swap(ctx, w.claim, outcome, w.TTL)
+	for try := 1; try < maxSaves && err == nil && !saved; try++ {
 		var found Record
-		if found, err = w.Read(ctx); err != nil || found.State != Absent && !found.isClaim() {
-			break
+		if found, err = w.Read(ctx); err != nil || found.State == Done || found.State == Running && found.Text == "" {
+			return err // done, or of a later release
 		}
 		saved, err = w.swap(ctx, found, outcome, w.TTL)
 	}

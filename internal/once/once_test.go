@@ -99,15 +99,25 @@ func TestClaimExpiresThreeSecondsAfterItIsKept(t *testing.T) {
 		claimed, err = next.Claim(t.Context())
 		require.NoError(t, err)
 		require.True(t, claimed)
-		require.NoError(t, w.Save(t.Context(), once.Record{}))
-		require.Equal(t, once.Running, read(t, s).State, "work that failed without its claim leaves another claim alone")
+		require.NoError(t, w.Save(t.Context(), once.Record{State: once.Done, Text: "too late"}))
+		require.Equal(t, once.Running, read(t, s).State, "the outcome of a lost claim replaces no other claim")
 		first := once.Record{State: once.Done, Text: "first"}
-		require.NoError(t, w.Save(t.Context(), first))
-		require.Equal(t, first, read(t, s), "the first outcome counts, whoever has the claim")
-		require.NoError(t, next.Save(t.Context(), once.Record{State: once.Done, Text: "second"}))
-		require.NoError(t, next.Save(t.Context(), once.Record{}))
-		require.Equal(t, first, read(t, s))
+		require.NoError(t, w.SaveFirst(t.Context(), first))
+		require.Equal(t, first, read(t, s), "but for one that counts")
+		for _, save := range []func(context.Context, once.Record) error{next.Save, next.SaveFirst} {
+			require.NoError(t, save(t.Context(), once.Record{State: once.Done, Text: "second"}))
+			require.Equal(t, first, read(t, s))
+		}
 	})
+}
+
+func TestSaveFirstReplacesAnOutcomeThatNobodyHasTaken(t *testing.T) {
+	s := new(store.Memory)
+	for _, want := range []once.Record{{State: once.Done, Text: "into an empty store"}, {State: once.Done, Text: "over a waiting one"}} {
+		require.NoError(t, work(s).SaveFirst(t.Context(), want))
+		require.Equal(t, want, read(t, s))
+		require.NoError(t, s.Set(t.Context(), key, []byte("late:"), time.Hour))
+	}
 }
 
 func TestClaimIsRecordedAgainAfterTheStoreFailed(t *testing.T) {
@@ -182,6 +192,7 @@ func TestRecordOfALaterReleaseIsKept(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, claimed)
 		require.NoError(t, w.Save(t.Context(), once.Record{State: once.Done}))
+		require.NoError(t, w.SaveFirst(t.Context(), once.Record{State: once.Done}))
 		require.Equal(t, later, value(t, s))
 	}
 }

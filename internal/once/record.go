@@ -34,9 +34,6 @@ func parseRecord(value []byte) Record {
 	return Record{State: Running}
 }
 
-// isClaim reports whether r is the claim of a process of a known release.
-func (r Record) isClaim() bool { return r.State == Running && r.Text != "" }
-
 // value returns the stored value of a record, nil for Absent.
 func (r Record) value() []byte {
 	if r.State == Absent {

@@ -142,6 +142,7 @@ func TestForgedItemDoesNotMakeLongReports(t *testing.T) {
 		}
 		defer runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: keysFor()})()
 		<-time.After(30 * time.Hour)
+		synctest.Wait()
 		require.Zero(t, x.total())
 		require.NotEmpty(t, r.list)
 		for _, line := range r.list {
@@ -199,17 +200,20 @@ func TestItemsOfAnUnknownAppWaitForAnotherProcess(t *testing.T) {
 		stop := runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: unknown})
 		require.NoError(t, (&outbox.Outbox{Store: s, Keys: keysFor("key")}).Add(t.Context(), shopItem))
 		<-time.After(time.Hour)
+		synctest.Wait()
 		require.Zero(t, x.total())
 		require.Equal(t, 1, r.count("delivery to crm failed: unknown app"))
 		require.NotEmpty(t, keysOf(t, s))
 
 		stopSecond := runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add, Keys: keysFor("key")})
 		<-time.After(time.Minute)
+		synctest.Wait()
 		require.Equal(t, 1, x.total())
 		stopSecond()
 
 		require.NoError(t, (&outbox.Outbox{Store: s, Keys: keysFor("key")}).Add(t.Context(), shopItem))
 		<-time.After(25 * time.Hour)
+		synctest.Wait()
 		require.Equal(t, 1, r.count("gave up an item for crm after 24h"))
 		require.Empty(t, keysOf(t, s))
 		stop()

@@ -31,11 +31,13 @@ func TestAnItemThatIsAlwaysRefusedDelaysNoOther(t *testing.T) {
 		defer runOutbox(t, o)()
 		add(t, o, "poison", "http://shop/paid")
 		<-time.After(time.Hour)
+		synctest.Wait()
 		var worst time.Duration
 		for _, id := range []string{"a", "b", "c", "d", "e"} { // one payment about every two hours
 			begun := time.Now()
 			add(t, o, id, "http://shop/paid")
 			<-time.After(2*time.Hour + 7*time.Minute)
+			synctest.Wait()
 			mu.Lock()
 			worst = max(worst, took[id].Sub(begun))
 			mu.Unlock()

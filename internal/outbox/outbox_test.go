@@ -70,6 +70,7 @@ func TestFailingTargetIsRetriedWithGrowingDelaysForADay(t *testing.T) {
 		begun := time.Now()
 		add(t, o, "a", "http://crm/wx?secret=x-hidden")
 		<-time.After(25 * time.Hour)
+		synctest.Wait()
 		stop()
 		require.Empty(t, keysOf(t, s))
 
@@ -100,8 +101,10 @@ func TestOldItemIsTriedOnceBeforeItIsGivenUp(t *testing.T) {
 			add(t, &outbox.Outbox{Store: s}, fmt.Sprint("b", i), "http://dead/")
 		}
 		<-time.After(25 * time.Hour) // no process runs
+		synctest.Wait()
 		defer runOutbox(t, &outbox.Outbox{Store: s, Send: x.send, OnError: r.add})()
 		<-time.After(time.Hour)
+		synctest.Wait()
 		require.Empty(t, keysOf(t, s))
 		require.Len(t, x.tried("a0"), 1)
 		require.Equal(t, 100, r.count("gave up an item for dead after 25h"))
@@ -119,6 +122,7 @@ func TestAgeIsConfigurable(t *testing.T) {
 			add(t, o, fmt.Sprint(i), "http://crm/wx")
 		}
 		<-time.After(3 * time.Minute)
+		synctest.Wait()
 		require.Equal(t, 1000, r.count("gave up an item"))
 		require.Empty(t, keysOf(t, s))
 		require.Less(t, len(x.times), 30, "the others wait while one is tried")
@@ -148,6 +152,7 @@ func TestManyItemsOfAFailingTargetDoNotDelayAnother(t *testing.T) {
 
 		close(x.hang["http://dead/"]) // the target recovers
 		<-time.After(11 * time.Minute)
+		synctest.Wait()
 		require.Equal(t, 2100, x.total())
 		require.Empty(t, keysOf(t, s))
 	})
@@ -254,10 +259,12 @@ func TestFailingStoreIsReportedOnce(t *testing.T) {
 		s.dead.Store(true)
 		require.ErrorIs(t, o.Add(t.Context(), outbox.Item{ID: "b", Target: "http://crm/wx"}), errStore)
 		<-time.After(10 * time.Minute)
+		synctest.Wait()
 		require.Equal(t, 1, r.count("store failed"))
 		add(t, &outbox.Outbox{Store: s.Store}, "b", "http://crm/wx") // by another process, which sees the store
 		s.dead.Store(false)
 		<-time.After(10 * time.Minute)
+		synctest.Wait()
 		require.Equal(t, 1, x.count("b"))
 	})
 }
@@ -330,6 +337,7 @@ func TestKeysOfOtherFormsAreIgnored(t *testing.T) {
 		defer runOutbox(t, o)()
 		add(t, o, "a", "http://crm/wx")
 		<-time.After(time.Minute)
+		synctest.Wait()
 		require.Equal(t, 1, x.total())
 		require.Empty(t, r.list)
 		require.Len(t, keysOf(t, s), 3)

@@ -87,6 +87,7 @@ func TestRecordOfALaterReleaseIsKept(t *testing.T) {
 			require.NoError(t, o.Add(t.Context(), shopItem))
 			stop := runOutbox(t, o)
 			<-time.After(25 * time.Hour)
+			synctest.Wait()
 			stop()
 			require.Equal(t, 1, x.count("a"), "%s: readable items do not wait", name)
 			require.Equal(t, 1, x.total(), name)

@@ -120,7 +120,8 @@ func (r *Registry) FindUnreadable(ctx context.Context, kind Kind, name, otherID 
 	return "", nil, nil
 }
 
-// Discard removes the record of an entry that cannot be read, and the indexes that lead to it.
+// Discard removes the record of an entry that cannot be read, and the indexes that lead to it. It does nothing if another process has
+// replaced that record.
 func (r *Registry) Discard(ctx context.Context, kind Kind, name, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
@@ -128,7 +129,12 @@ func (r *Registry) Discard(ctx context.Context, kind Kind, name, id string) erro
 	if err != nil {
 		return err
 	}
-	if err := r.Store.Delete(ctx, recordKey(kind, id)); err != nil {
+	_, reason := r.read(ctx, kind, id)
+	if !IsUnreadable(reason) {
+		_ = r.markDone(ctx, kind, id, pending)
+		return reason
+	}
+	if _, err := r.deleteUnreadable(ctx, recordKey(kind, id), reason); err != nil {
 		return fmt.Errorf("registry: remove a record that cannot be read: %w", err)
 	}
 	_ = r.markDone(ctx, kind, id, pending) // otherwise the change stays pending, which is seen, too

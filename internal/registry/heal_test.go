@@ -157,3 +157,24 @@ func TestAReplacedRecordOfChangesIsNotReplacedAgain(t *testing.T) {
 		})
 	}
 }
+
+// Two administrators delete a damaged entry, and one registers it anew.
+func TestDiscardLeavesARecordThatWasReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		raw := new(store.Memory)
+		one, two := &registry.Registry{Store: newSealed(t, raw)}, &registry.Registry{Store: newSealed(t, raw)}
+		_, err := put(t.Context(), one, "shop", "shop", `1`)
+		require.NoError(t, err)
+		require.NoError(t, raw.Set(t.Context(), "registry/app/shop", []byte("x"), 0))
+		id, reason, err := one.FindUnreadable(t.Context(), "app", "shop", "shop")
+		require.NoError(t, err)
+		require.Error(t, reason)
+		require.NoError(t, two.Discard(t.Context(), "app", "shop", id))
+		_, err = put(t.Context(), two, "shop", "shop", `2`)
+		require.NoError(t, err)
+		require.NoError(t, one.Discard(t.Context(), "app", "shop", id))
+		_, ok, err := two.ByID(t.Context(), "app", "shop")
+		require.NoError(t, err)
+		require.True(t, ok)
+	})
+}

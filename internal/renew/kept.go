@@ -59,7 +59,7 @@ func (k *Kept) renewNoSoonerThan(t time.Time) *Kept {
 		return k
 	}
 	later := *k
-	later.RenewAfter = t
+	later.RenewAfter, later.ahead = t, 0
 	return &later
 }
 
