@@ -241,7 +241,7 @@ func TestAppsAreRenewedWithoutEvictingThoseInUse(t *testing.T) {
 func TestManyAppsThatFailDelayNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken, good := 200, 10
-		if testform.Long() {
+		if testform.Full() {
 			broken, good = 600, 30
 		}
 		c, wx := manyKeptApps(broken + good)

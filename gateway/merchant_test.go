@@ -74,8 +74,8 @@ func TestChangedKeyFilesAreReadAgain(t *testing.T) {
 		keep(second)
 		<-time.After(2 * time.Minute)
 		require.Contains(t, log.text(), "the keys of a merchant have changed")
-		<-time.After(24 * time.Hour)
-		require.Equal(t, 2, strings.Count(log.text(), "days until the API certificate of a merchant expires"))
+		<-time.After(48 * time.Hour)
+		require.Equal(t, 3, strings.Count(log.text(), "days until the API certificate of a merchant expires"))
 		require.NotContains(t, log.text(), first.APIv3Key)
 		place("order-4") // its reply is signed with another key than the configured one
 		_, err = wx.Order(mchID, "order-4")

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/pay"
 )
 
@@ -123,6 +124,10 @@ func TestALinkNeedsTheRoutesItLeadsTo(t *testing.T) {
 }
 
 func TestALinkEndsAndHoldsInEveryProcess(t *testing.T) {
+	hours := 6
+	if testform.Full() {
+		hours = 72
+	}
 	runTills(t, func(t *testing.T, d *tills) {
 		d.first = d.open(t, withProxy)
 		order := pay.Order{Trade: pay.Native, Description: "free", Fen: 1}
@@ -157,11 +162,11 @@ func TestALinkEndsAndHoldsInEveryProcess(t *testing.T) {
 		advance(2 * time.Hour)
 		_, _, err = visit(t, d.second, "shop", link, order, cookies...)
 		require.ErrorIs(t, err, pay.ErrDenied, "two hours are the default")
-		_, got = call(t, d.first, wideKey, "POST /app/shop/pay/links", `{"fee":300,"expires_at":"`+time.Now().Add(6*time.Hour).Format(time.RFC3339)+`"}`)
+		_, got = call(t, d.first, wideKey, "POST /app/shop/pay/links", `{"fee":300,"expires_at":"`+time.Now().Add(time.Duration(hours)*time.Hour).Format(time.RFC3339)+`"}`)
 		long := linkOf(t, got)
 		first, cookies, err := visit(t, d.second, "shop", long, order)
 		require.NoError(t, err)
-		advance(5 * time.Hour)
+		advance(time.Duration(hours-1) * time.Hour)
 		next, _, err := visit(t, d.second, "shop", long, order, cookies...)
 		require.NoError(t, err)
 		require.NotEqual(t, first.OutTradeNo, next.OutTradeNo, "the first order has ended, and the link has not")

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wetoken/wetoken/gateway"
+	"github.com/wetoken/wetoken/internal/testform"
 	"github.com/wetoken/wetoken/store"
 )
 
@@ -48,7 +49,10 @@ func residentSize(t *testing.T, apps int, use func(g *gateway.Gateway, name stri
 }
 
 func TestAResidentAppIsSmall(t *testing.T) {
-	const apps = 300
+	apps := 300
+	if testform.Full() {
+		apps = 1000
+	}
 	token := func(g *gateway.Gateway, name string) {
 		status, a := tokenStatus(t, g, name)
 		require.Equal(t, http.StatusOK, status, a.Msg)
