@@ -64,7 +64,7 @@ func (r *request) saveOutcome(ctx context.Context, o outcome, taken bool) {
 		record = once.Record{}
 	case o.late && !taken:
 		record.State = once.Waiting
-	case o.err == nil && (taken || time.Since(r.arrived) < replyTimeout):
+	case o.err == nil && (taken || o.text != "" && time.Since(r.arrived) < replyTimeout):
 		save = r.work.SaveFirst
 	}
 	if err := save(ctx, record); err != nil && !r.storeFailed {
