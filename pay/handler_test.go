@@ -360,6 +360,24 @@ func TestJSAPIParametersAreSignedAtTheRequestAndH5IsAPage(t *testing.T) {
 	})
 }
 
+func TestOrdersAreListedWithTheirAppID(t *testing.T) {
+	d := newDesk()
+	d.AppID = "wx0123456789abcdef"
+	d.place(t, "order-1")
+	own := order("order-2")
+	own.AppID = "wx00000000000000aa"
+	_, err := d.Prepay(t.Context(), own)
+	require.NoError(t, err)
+	require.NoError(t, d.Close(t.Context(), "order-1"))
+	orders, _, err := d.Orders(t.Context(), pay.Filter{})
+	require.NoError(t, err)
+	got := map[string]string{}
+	for _, o := range orders {
+		got[o.OutTradeNo] = o.AppID
+	}
+	require.Equal(t, map[string]string{"order-1": d.AppID, "order-2": own.AppID}, got)
+}
+
 func TestOrdersAreListedByTheirState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()

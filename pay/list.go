@@ -235,7 +235,7 @@ func (r *orderRecord) summary() Transaction {
 		return t
 	}
 	t := Transaction{
-		OutTradeNo: r.Order.OutTradeNo, AppID: r.Order.AppID, Trade: r.Order.Trade, State: NotPaid, Fen: r.Order.Fen,
+		OutTradeNo: r.Order.OutTradeNo, AppID: firstText(r.Order.AppID, r.AppID), Trade: r.Order.Trade, State: NotPaid, Fen: r.Order.Fen,
 		OpenID: r.Order.OpenID, Attach: r.Order.Attach, Known: r.Known,
 	}
 	t.MchID, t.SubMchID, _ = strings.Cut(merchantKey(r.Merchant), "/")

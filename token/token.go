@@ -48,7 +48,7 @@ import (
 // Errors that [Manager.Renew] wraps. [Remote.Renew] wraps ErrRationed, or the error of its server.
 var (
 	// ErrRationed reports that only a forced refresh would replace the refused token, and that its ration is used up:
-	// 20 a day for an app, 10 for one caller, and 30 seconds between two.
+	// 20 a day for an app, 10 for one caller, and 31 seconds between two.
 	ErrRationed = renew.ErrRationed
 
 	// ErrStillRefused reports that WeChat returns the refused token as the current one. If the code of the refusal is

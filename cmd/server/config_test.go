@@ -77,7 +77,6 @@ func TestAFileThatCannotBeReadSaysWhere(t *testing.T) {
 	}
 	for config, says := range map[string]string{
 		"apps: {shop: {secret: x, secret: y}}":             "line 1: apps.shop: key secret is given twice",
-		"apps:\n  shop: {secret: \"${NOT_SET_ANYWHERE}\"}": "line 2: apps.shop.secret: ${NOT_SET_ANYWHERE}: the environment variable is not set",
 		"apps: {shop: {hosts: [a, \"${NOT_SET}\"]}}":       "apps.shop.hosts[1]: ${NOT_SET}",
 		"apps: {shop: {[a]: b}}":                           "apps.shop: invalid key: want text",
 		"apps: {shop: {<<: x}}":                            "apps.shop: invalid <<: want a mapping, or a list of mappings",
@@ -94,6 +93,9 @@ func TestAFileThatCannotBeReadSaysWhere(t *testing.T) {
 		require.ErrorContains(t, err, says, config)
 		require.NotContains(t, err.Error(), "\n")
 	}
+	file := write(t, "apps:\n  shop: {secret: \"${NOT_SET_ANYWHERE}\"}")
+	_, err := server.ReadConfig(file)
+	require.EqualError(t, err, file+": line 2: apps.shop.secret: ${NOT_SET_ANYWHERE}: the environment variable is not set")
 	c, err := server.ReadConfig(write(t, "apps: {shop: {app_id: wx1, secret: \"${FROM_FILE}\"}}"))
 	require.NoError(t, err)
 	c.Keys = []gateway.Key{{Name: "n", Key: shopKey, Apps: []string{"*"}, Scopes: []string{"*"}}}

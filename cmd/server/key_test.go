@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +25,18 @@ func fetchWith(t *testing.T, p *process, key, path string) (int, string) {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return resp.StatusCode, string(body)
+}
+
+func TestHelpOfACommandListsItsFlags(t *testing.T) {
+	t.Parallel()
+	for flag, args := range map[string][]string{
+		"-scopes": {"key", "create", "-h"}, "-overlap": {"key", "rotate", "ops", "--help"}, "-apply": {"platform", "sync", "-help"},
+		"-config": {"key", "-h"}, "-store": {"outbox", "retry", "-h"}, "-log-level": {"key", "list", "-h"},
+	} {
+		out, err := exec.Command(program("server"), args...).CombinedOutput()
+		require.NoError(t, err, "%v: %s", args, out)
+		require.Contains(t, string(out), "\n  "+flag, args)
+	}
 }
 
 func TestKeysAreMadeOnTheCommandLine(t *testing.T) {

@@ -93,6 +93,10 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 		s.command = args[0]
 		verb, operand := strings.Join(args[min(1, words):min(2, words)], ""), strings.Join(args[min(2, words):words], "")
 		args = args[words:]
+		help := slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "-help" || a == "--help" })
+		if help && operand == "" && verb != "list" {
+			operand = "NAME" // to list the flags
+		}
 		switch s.command {
 		case outboxCommand:
 			s.outbox = admin.Outbox{Verb: verb, Handle: operand}
@@ -104,7 +108,7 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 			s.key = admin.Key{Verb: verb, Name: operand}
 			err = s.key.AddFlags(f)
 		}
-		if err != nil {
+		if err != nil && !help {
 			return s, err
 		}
 	}

@@ -157,7 +157,7 @@ func expand(text string) (string, error) {
 	text = variablePattern.ReplaceAllStringFunc(text, func(s string) string {
 		value, ok := os.LookupEnv(s[2 : len(s)-1])
 		if !ok && err == nil {
-			err = fmt.Errorf("%s: the environment variable is not setPattern", s)
+			err = fmt.Errorf("%s: the environment variable is not set", s)
 		}
 		return value
 	})

@@ -25,7 +25,7 @@ var (
 )
 
 // ErrRationed is the failure to renew a refused value because of a ration. Of forced refreshes an app has 20 a day, and
-// one caller 10, 30 seconds apart: WeChat silently ignores further ones. Of classic tokens that are refused 400 are
+// one caller 10, 31 seconds apart: WeChat silently ignores further ones. Of classic tokens that are refused 400 are
 // renewed a day, and 100 for one caller.
 var ErrRationed = errors.New("renewals of refused values are rationed")
 
