@@ -14,9 +14,9 @@ import (
 	"github.com/wetoken/wetoken/wechattest/push"
 )
 
-// deliverThroughAnOutage delivers a message to two processes whose backends may answer late. The first process loses the store from
-// 1.2 to 5.7 seconds after the message, and its claim with it, so that the second runs the backend, too, from 5 seconds on. It returns
-// what was shown, and the replies that were sent late.
+// deliverThroughAnOutage delivers a message to two processes whose backends may reply late. The first process cannot use the store from
+// 1.2 to 5.7 seconds after the message, so its claim ends, and the second process calls its own backend at 5 seconds. It returns the
+// result of the delivery, and the bodies of the replies sent as customer service messages.
 func deliverThroughAnOutage(t *testing.T, first, second http.HandlerFunc) (push.Result, []string) {
 	b1, b2, wx := new(backends), new(backends), new(wechattest.Server)
 	b1.set("a", first)
